@@ -1,0 +1,70 @@
+"""Principals: who asks, as what, why, and the words for why.
+
+May live here: what a verified token says of its bearer, as a value. May not know: how a token is made or checked
+(`smart/`), what the bearer may see (`consent/`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What the bearer is to the record; UNKNOWN is nobody we know and is refused everywhere."""
+
+    HOLDER = "holder"
+    REPRESENTATIVE = "representative"
+    PROFESSIONAL = "professional"
+    ESTABLISHMENT = "establishment"
+    INSURANCE_FEED = "insurance-feed"
+    RECEPTION = "reception"
+    OPERATOR = "operator"
+    UNKNOWN = "unknown"
+
+
+class Purpose(StrEnum):
+    """Purpose of use, in the codes of R4's v3-ActReason (DMP-116: normal, bris de glace, centre 15)."""
+
+    TREATMENT = "TREAT"
+    BREAK_GLASS = "BTG"
+    EMERGENCY_DISPATCH = "ETREAT"
+    PATIENT_REQUEST = "PATRQT"
+    OPERATIONS = "HOPERAT"
+    ADMINISTRATION = "HSYSADMIN"
+
+    @property
+    def emergency(self) -> bool:
+        """Whether this is one of the two emergency modes."""
+        return self in (Purpose.BREAK_GLASS, Purpose.EMERGENCY_DISPATCH)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The bearer of a verified token.
+
+    `identities` are all the keys that name this person or system: FHIR references (`Practitioner/x`) and national
+    ids normalised by `definitions.identifiers.key_of`. `organizations` likewise: the organisation signed in at, and
+    those it is part of. `patient` is the id of the launch context's Patient. `scopes` are SMART scope texts.
+    """
+
+    kind: Kind
+    subject: str
+    client: str
+    name: str = ""
+    token: str = ""
+    reference: str | None = None
+    identities: frozenset[str] = frozenset()
+    organization: str | None = None
+    organization_name: str = ""
+    organizations: frozenset[str] = frozenset()
+    profession: str | None = None
+    specialties: frozenset[str] = frozenset()
+    sector: str | None = None
+    regulation: bool = False
+    purpose: Purpose = Purpose.TREATMENT
+    reason: str | None = field(default=None, repr=False)
+    patient: str | None = None
+    scopes: tuple[str, ...] = ()
+    secret_session: bool = False
+    issuer: str = ""

@@ -1,0 +1,1 @@
+"""Store: MongoDB, and the one door to what it holds. Knows predicates, not consents."""

@@ -1,0 +1,348 @@
+"""Changes: everything one request writes, in one MongoDB transaction.
+
+May live here: staging writes, composing their envelopes, superseding versions, binding Binaries, and carrying the
+ledger's entry until the ledger has it; `restamp.py` spreads changed access facts.
+May not know: who may write; each write brings the predicate its result must satisfy (decisions 18).
+
+https://www.mongodb.com/docs/manual/core/transactions/
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pymongo.client_session import ClientSession
+from pymongo.errors import DuplicateKeyError
+from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
+from pymongo.write_concern import WriteConcern
+
+from fhir_server.definitions.identifiers import is_ins_system
+from fhir_server.foundation.moment import from_micros, instant, micros
+from fhir_server.foundation.predicate import EVERYTHING, Predicate, matches
+from fhir_server.foundation.problem import Problem, conflict, forbidden
+from fhir_server.resources import facts as access
+from fhir_server.resources import json_text
+from fhir_server.store import restamp, unguarded
+from fhir_server.store.blobs import Blobs
+from fhir_server.store.documents import Envelope, Shelf, Stored, envelope, stored
+from fhir_server.store.freshness import Freshness
+
+Answer = TypeVar("Answer")
+
+RECORD_TYPES = frozenset({"Patient", "Consent", "RelatedPerson"})
+GROUP_TYPES = frozenset({"CareTeam", "Group", "PractitionerRole", "Organization"})
+
+
+@dataclass(slots=True)
+class Write:
+    """One staged write: the resource as it will stand, or None for a deletion, and what stood before."""
+
+    method: str
+    id: str
+    version: int
+    resource: dict[str, Any] | None
+    before: Stored | None
+    after: Predicate
+    submitter: tuple[str, ...]
+    blob: str | None = None
+    about: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Unit:
+    """One attempt at a transaction. `now` is microseconds of the domain clock, the same for all it writes."""
+
+    shelf: Shelf
+    session: ClientSession
+    now: int
+    freshness: Freshness
+    ids: Callable[[], str]
+    staged: list[Write] = field(default_factory=list)
+    written: list[Stored] = field(default_factory=list)
+    bumped: int | None = None
+
+    def create(
+        self,
+        resource: dict[str, Any],
+        *,
+        submitter: Iterable[str],
+        after: Predicate,
+        id_: str | None = None,
+        fresh: str | None = None,
+    ) -> Write:
+        """Stage a new resource under a new id (`fresh`, if it was made before), or under `id_` of the asker's choice.
+
+        Under a chosen id the version goes on from a deleted one's.
+        """
+        type_ = resource["resourceType"]
+        name = f"{type_}/{id_ or fresh or self.ids()}"
+        version = 1
+        if id_ is not None:
+            gone = self.shelf.history.find_one(
+                {"id": name}, {"version": 1}, sort=[("version", -1)], session=self.session
+            )
+            version = gone["version"] + 1 if gone else 1
+        return self._stage(Write("PUT" if id_ else "POST", name, version, resource, None, after, tuple(submitter)))
+
+    def replace(self, before: Stored, resource: dict[str, Any], *, method: str, after: Predicate) -> Write:
+        """Stage the next version of a resource; its submitter stays who first deposited it."""
+        submitter = tuple(before.facts.get("submitter", ()))
+        return self._stage(
+            Write(method, before.id, before.version + 1, resource, before, after, submitter, before.blob)
+        )
+
+    def remove(self, before: Stored) -> Write:
+        """Stage a deletion."""
+        return self._stage(Write("DELETE", before.id, before.version + 1, None, before, EVERYTHING, ()))
+
+    def flush(self) -> None:
+        """Compose and write what is staged, so that reads in the same session see it. Raises Problem 403, 409, 412."""
+        pending, self.staged = self.staged, []
+        self._bind_binaries(pending)
+        done: dict[str, Mapping[str, Any]] = {}
+        for write in _referenced_first(pending):
+            if write.resource is None:
+                self._supersede(write)
+                self.shelf.resources.delete_one({"_id": write.id}, session=self.session)
+                self._tombstone(write)
+            else:
+                made = self._compose(write, done)
+                done[write.id] = made["facts"]
+                self._put(write, made)
+            self._tell_listeners(write, done.get(write.id))
+
+    def preview(self, write: Write) -> Stored:
+        """The version a write makes: as stored once flushed, else as it will be, with the facts it has of itself."""
+        for version in reversed(self.written):
+            if version.id == write.id and version.version == write.version:
+                return version
+        if write.resource is None:
+            raise LookupError("a deletion makes no version to show")
+        facts = access.facts_of(write.resource, submitter=frozenset(write.submitter))
+        text = json_text.write(write.resource)
+        return Stored(
+            write.id, write.id.partition("/")[0], write.version, self.now, facts, text, write.method, write.blob
+        )
+
+    def carry(self, entry: str, envelopes: Sequence[Envelope]) -> None:
+        """Keep the ledger's entry beside what it tells of, until the ledger has it (decisions 20)."""
+        if envelopes:
+            self.shelf.carried.insert_one(
+                {"_id": entry, "at": from_micros(self.now), "envelopes": list(envelopes)}, session=self.session
+            )
+
+    def bump(self, kind: str, key: str) -> None:
+        """End, with this transaction, what workers remember of something."""
+        self.bumped = self.freshness.bump(kind, key, self.session)
+
+    def _stage(self, write: Write) -> Write:
+        if any(each.id == write.id for each in self.staged):
+            raise conflict("the same resource is written twice in one transaction")
+        if write.resource is not None:
+            write.resource = stamped(write.resource, write.id.partition("/")[2], write.version, self.now)
+            if write.id.startswith("Binary/"):
+                write.resource, write.blob = self._shelve_content(write.resource)
+        self.staged.append(write)
+        return write
+
+    def _shelve_content(self, binary: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
+        text = binary.get("data")
+        if text is None:
+            return binary, None
+        key = Blobs(self.shelf.database).write(b64decode(text))
+        return {name: value for name, value in binary.items() if name != "data"}, key
+
+    def _bind_binaries(self, pending: list[Write]) -> None:
+        """Bind each unbound Binary to the first document of its own submitter that points to it (decisions 14)."""
+        binaries = {write.id: write for write in pending if write.id.startswith("Binary/")}
+        for write in pending:
+            if not write.id.startswith("DocumentReference/") or write.resource is None:
+                continue
+            for id_ in access.attachments_of(write.resource):
+                staged = binaries.get(id_)
+                if staged is not None and not staged.about and staged.submitter == write.submitter:
+                    staged.about = (write.id,)
+                elif staged is None:
+                    self._bind_stored(id_, write, pending)
+
+    def _bind_stored(self, id_: str, write: Write, pending: list[Write]) -> None:
+        found = self.shelf.resources.find_one({"_id": id_}, session=self.session)
+        if found is None or found["facts"].get("about") or found["facts"].get("submitter") != list(write.submitter):
+            return
+        binary = stored(found)
+        resource = binary.resource()
+        pending.append(
+            Write(
+                "PUT",
+                id_,
+                binary.version + 1,
+                stamped(resource, binary.key, binary.version + 1, self.now),
+                binary,
+                write.after,
+                write.submitter,
+                binary.blob,
+                (write.id,),
+            )
+        )
+
+    def _compose(self, write: Write, done: Mapping[str, Mapping[str, Any]]) -> Envelope:
+        assert write.resource is not None  # noqa: S101 - a deletion composes nothing
+        wanted = {*access.about_of(write.resource), *access.mentions_of(write.resource), *write.about}
+        stored_facts = unguarded.facts_of(self.shelf, wanted - set(done), self.session)
+        made = envelope(
+            write.resource,
+            version=write.version,
+            updated=self.now,
+            submitter=write.submitter,
+            neighbours={**stored_facts, **done},
+            unique=unique_of(write.resource),
+            method=write.method,
+            blob=write.blob,
+            about=write.about,
+        )
+        if not matches(write.after, made):
+            raise forbidden()
+        return made
+
+    def _put(self, write: Write, made: Envelope) -> None:
+        try:
+            if write.before is None:
+                self.shelf.resources.insert_one(made, session=self.session)
+            else:
+                self._supersede(write)
+                replaced = self.shelf.resources.replace_one(
+                    {"_id": write.id, "version": write.before.version}, made, session=self.session
+                )
+                if replaced.matched_count != 1:
+                    raise Problem(412, conflict("the resource has changed meanwhile").issues)
+                restamp.spread(self.shelf, write.id, write.before.facts, made["facts"], self.session)
+        except DuplicateKeyError as taken:
+            raise conflict("an identifier of this resource is already in use") from taken
+        if write.blob and write.before is None:
+            Blobs(self.shelf.database).bind(write.blob, write.id, self.session)
+        self.written.append(stored(made))
+
+    def _supersede(self, write: Write) -> None:
+        assert write.before is not None  # noqa: S101 - only what stood before is superseded
+        old = self.shelf.resources.find_one({"_id": write.id, "version": write.before.version}, session=self.session)
+        if old is None:
+            raise Problem(412, conflict("the resource has changed meanwhile").issues)
+        kept = {
+            name: old[name]
+            for name in ("type", "version", "updated", "method", "facts", "own", "blob", "body")
+            if name in old
+        }
+        self.shelf.history.insert_one(
+            {"_id": f"{write.id}/{old['version']}", "id": write.id, **kept}, session=self.session
+        )
+
+    def _tombstone(self, write: Write) -> None:
+        assert write.before is not None  # noqa: S101 - only what stood before is deleted
+        gone: Envelope = {
+            "_id": f"{write.id}/{write.version}",
+            "id": write.id,
+            "type": write.before.type,
+            "version": write.version,
+            "updated": self.now,
+            "method": "DELETE",
+            "facts": dict(write.before.facts),
+            "body": "",
+        }
+        self.shelf.history.insert_one(gone, session=self.session)
+        self.written.append(stored(gone))
+
+    def _tell_listeners(self, write: Write, facts: Mapping[str, Any] | None) -> None:
+        type_ = write.id.partition("/")[0]
+        if type_ in RECORD_TYPES:
+            before = write.before.facts.get("patients", []) if write.before else []
+            for patient in dict.fromkeys([*before, *(facts or {}).get("patients", [])]):
+                self.bump("record", patient)
+        elif type_ in GROUP_TYPES:
+            self.bump("record", "")
+
+
+class Changes:
+    """Opens units; one per process."""
+
+    def __init__(
+        self, shelf: Shelf, freshness: Freshness, clock: Callable[[], datetime], ids: Callable[[], str]
+    ) -> None:
+        self._shelf = shelf
+        self._freshness = freshness
+        self._clock = clock
+        self._ids = ids
+
+    def atomically(self, work: Callable[[Unit], Answer]) -> Answer:
+        """What `work` answers, once all it staged is majority-committed; it is run again after a write conflict.
+
+        Returns only when every worker has taken note of what the transaction ended (decisions 19).
+        """
+        last: list[Unit] = []
+
+        def attempt(session: ClientSession) -> Answer:
+            unit = Unit(self._shelf, session, micros(self._clock()), self._freshness, self._ids)
+            last[:] = [unit]
+            answer = work(unit)
+            unit.flush()
+            return answer
+
+        with self._shelf.database.client.start_session() as session:
+            answer = session.with_transaction(
+                attempt,
+                read_concern=ReadConcern("snapshot"),
+                write_concern=WriteConcern("majority", j=True),
+                read_preference=ReadPreference.PRIMARY,
+            )
+        bumped = last[0].bumped
+        if bumped is not None:
+            self._freshness.settle(bumped)
+        return answer
+
+
+def stamped(resource: Mapping[str, Any], id_: str, version: int, updated: int) -> dict[str, Any]:
+    """The resource with the `id`, `meta.versionId` and `meta.lastUpdated` that the server owns."""
+    meta = {
+        **resource.get("meta", {}),
+        "versionId": str(version),
+        "lastUpdated": instant(from_micros(updated)),
+    }
+    rest = {name: value for name, value in resource.items() if name not in ("resourceType", "id", "meta")}
+    return {"resourceType": resource["resourceType"], "id": id_, "meta": meta, **rest}
+
+
+def unique_of(resource: Mapping[str, Any]) -> list[str]:
+    """The keys no two resources may share: a Patient's INS, a document's masterIdentifier."""
+    if resource["resourceType"] == "Patient":
+        return [
+            f"ins|{each.get('system')}|{each.get('value')}"
+            for each in resource.get("identifier", [])
+            if is_ins_system(each.get("system", ""))
+        ]
+    master = resource.get("masterIdentifier") if resource["resourceType"] == "DocumentReference" else None
+    return [f"document|{master.get('system', '')}|{master.get('value', '')}"] if master else []
+
+
+def _referenced_first(pending: list[Write]) -> list[Write]:
+    """The writes, each after those it is about or mentions; a circle keeps the order of the request."""
+    by_id = {write.id: write for write in pending}
+    ordered: dict[str, Write] = {}
+    entered: set[str] = set()
+
+    def place(write: Write) -> None:
+        if write.id in entered:
+            return
+        entered.add(write.id)
+        if write.resource is not None:
+            for id_ in (*write.about, *access.about_of(write.resource), *access.mentions_of(write.resource)):
+                if id_ in by_id:
+                    place(by_id[id_])
+        ordered[write.id] = write
+
+    for write in pending:
+        place(write)
+    return list(ordered.values())

@@ -1,0 +1,206 @@
+"""The envelope: the only shape MongoDB sees of a FHIR resource, its collections and its indexes.
+
+May live here: how a resource becomes an envelope, what a stored one looks like to the floors above, the indexes.
+May not know: who may see it. `body` is the JSON text as it was sent, but for `id` and `meta` (decisions 7 and 12).
+
+resources  what is current          {_id: "Type/id", type, version, updated, method, facts, index, dates, first, last,
+                                     unique, own, blob, body}
+history    superseded and deleted   {_id: "Type/id/version", id, type, version, updated, method, facts, blob, body}
+
+`first` and `last` are the least and the greatest beginning of each date parameter: what a sort goes by.
+
+`facts.mentions` holds, for each resource of a record that this one only mentions, a copy of that one's access facts
+and the index tokens that exist through it alone, so that a hidden one can be taken away with all its traces.
+`own` keeps the labels that are the resource's own, apart from those it inherits from what it is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.database import Database
+from pymongo.write_concern import WriteConcern
+
+from fhir_server.resources import facts as access
+from fhir_server.resources import json_text
+from fhir_server.search.index import index_of
+
+Envelope = dict[str, Any]
+
+INHERITED = ("class", "type", "author", "organization", "submitter", "state", "period")
+MENTIONED = ("patient", "patients", "label", "encounter", "about", *INHERITED)
+
+RESOURCE_INDEXES = (
+    IndexModel([("facts.patient", ASCENDING), ("type", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
+    IndexModel([("facts.patient", ASCENDING), ("index", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
+    IndexModel([("facts.patient", ASCENDING), ("type", ASCENDING), ("last.date", DESCENDING), ("_id", DESCENDING)]),
+    IndexModel([("index", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
+    IndexModel([("type", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
+    IndexModel([("facts.author", ASCENDING), ("type", ASCENDING)], sparse=True),
+    IndexModel([("facts.submitter", ASCENDING), ("type", ASCENDING)], sparse=True),
+    IndexModel([("facts.about", ASCENDING)], sparse=True),
+    IndexModel([("facts.mentions.id", ASCENDING)], sparse=True),
+    IndexModel([("facts.mentions.token", ASCENDING)], sparse=True),
+    IndexModel([("unique", ASCENDING)], unique=True, sparse=True),
+)
+HISTORY_INDEXES = (
+    IndexModel([("id", ASCENDING), ("version", DESCENDING)]),
+    IndexModel([("facts.mentions.id", ASCENDING)], sparse=True),
+    IndexModel([("facts.about", ASCENDING)], sparse=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A version of a resource as the store gives it: `id` is `Type/id`, `updated` microseconds, `body` JSON text."""
+
+    id: str
+    type: str
+    version: int
+    updated: int
+    facts: Mapping[str, Any] = field(repr=False)
+    body: str = field(repr=False)
+    method: str = "PUT"
+    blob: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The logical id alone."""
+        return self.id.partition("/")[2]
+
+    def resource(self) -> dict[str, Any]:
+        """The resource, parsed anew."""
+        return json_text.read(self.body)
+
+
+def stored(document: Mapping[str, Any]) -> Stored:
+    """The Stored value of a document of `resources`, `ledger` or `history`."""
+    return Stored(
+        id=document.get("id") or document["_id"],
+        type=document["type"],
+        version=document["version"],
+        updated=document["updated"],
+        facts=document.get("facts", {}),
+        body=document.get("body", ""),
+        method=document.get("method", "PUT"),
+        blob=document.get("blob"),
+    )
+
+
+class Shelf:
+    """The collections, and nothing else; whoever holds one is listed in setup.cfg's import contracts."""
+
+    def __init__(self, database: Database[dict[str, Any]]) -> None:
+        majority = WriteConcern("majority", j=True)
+        self.database = database
+        self.resources = database.get_collection("resources", write_concern=majority)
+        self.history = database.get_collection("history", write_concern=majority)
+        self.ledger = database.get_collection("ledger", write_concern=majority)
+        self.carried = database.get_collection("carried", write_concern=majority)
+        self.outbox = database.get_collection("outbox", write_concern=majority)
+
+    def prepare(self) -> None:
+        """Collections and indexes, made before the first request: a transaction may not create them."""
+        names = set(self.database.list_collection_names())
+        for name in ("resources", "history", "ledger", "carried", "outbox", "blobs", "invalidations", "leases"):
+            if name not in names:
+                self.database.create_collection(name, check_exists=False)
+        self.resources.create_indexes(list(RESOURCE_INDEXES))
+        self.history.create_indexes(list(HISTORY_INDEXES))
+
+    def of(self, type_: str) -> Any:
+        """The collection that holds the current versions of a FHIR type: AuditEvents live in the ledger."""
+        return self.ledger if type_ == "AuditEvent" else self.resources
+
+
+def envelope(
+    resource: dict[str, Any],
+    *,
+    version: int,
+    updated: int,
+    submitter: Sequence[str],
+    neighbours: Mapping[str, Mapping[str, Any]],
+    unique: Sequence[str] = (),
+    method: str = "PUT",
+    blob: str | None = None,
+    about: Sequence[str] = (),
+) -> Envelope:
+    """The envelope of a resource whose `id` and `meta` are final.
+
+    `neighbours` gives the envelopes' facts of every local resource it is about or mentions, by `Type/id`.
+    """
+    facts = access.facts_of(resource, submitter=frozenset(submitter))
+    if len(facts.get("patients", ())) > 1:
+        facts["joint"] = True
+    indexed = index_of(resource)
+    own = list(facts.get("label", []))
+    mentions = [
+        mention(id_, neighbours[id_], indexed.by_reference.get(id_, []))
+        for id_ in access.mentions_of(resource)
+        if id_ in neighbours
+    ]
+    through_mentions = {token for each in mentions for token in each["token"]}
+    made: Envelope = {
+        "_id": f"{resource['resourceType']}/{resource['id']}",
+        "type": resource["resourceType"],
+        "version": version,
+        "updated": updated,
+        "method": method,
+        "facts": facts,
+        "index": [token for token in indexed.tokens if token not in through_mentions],
+        "dates": indexed.dates,
+        **sort_keys(indexed.dates),
+        "own": own,
+        "body": json_text.write(resource),
+    }
+    if mentions:
+        facts["mentions"] = mentions
+    sources = [id_ for id_ in (about or access.about_of(resource)) if id_ in neighbours]
+    if sources:
+        facts["about"] = sources
+        inherit(made, [neighbours[id_] for id_ in sources])
+    if unique:
+        made["unique"] = list(unique)
+    if blob:
+        made["blob"] = blob
+    return made
+
+
+def sort_keys(dates: Mapping[str, Sequence[Mapping[str, int]]]) -> Envelope:
+    """`first` and `last` of an envelope's dates; MongoDB cannot page by key over an array."""
+    return {
+        "first": {name: min(each["lo"] for each in spans) for name, spans in dates.items() if spans},
+        "last": {name: max(each["lo"] for each in spans) for name, spans in dates.items() if spans},
+    }
+
+
+def mention(id_: str, facts: Mapping[str, Any], tokens: Sequence[str]) -> dict[str, Any]:
+    """What a resource keeps of one that it mentions."""
+    kept = {name: facts[name] for name in MENTIONED if name in facts}
+    return {"id": id_, "resource": id_.partition("/")[0], **kept, "token": list(tokens)}
+
+
+def inherit(made: Envelope, sources: Sequence[Mapping[str, Any]]) -> None:
+    """Give an envelope the access facts of what it is about: all their labels, and the rest joined (decisions 16)."""
+    facts = made["facts"]
+    labels = [*made["own"], *(label for source in sources for label in source.get("label", []))]
+    if labels:
+        facts["label"] = list(dict.fromkeys(labels))
+    if made["type"] == "AuditEvent":
+        return
+    if made["type"] == "Binary":
+        facts.update(
+            {
+                name: source[name]
+                for source in sources
+                for name in ("patient", "patients", "encounter")
+                if name in source
+            }
+        )
+    for name in INHERITED:
+        joined = [value for source in sources for value in source.get(name, [])]
+        if joined:
+            facts[name] = joined

@@ -1,0 +1,91 @@
+"""The second meaning of a predicate: a MongoDB filter.
+
+May live here: one `match` over the nodes of `foundation/predicate.py`. May not know: who asks, or what for.
+House law: one clause is one `$elemMatch`, and nothing is negated but through `$nor`
+(https://www.mongodb.com/docs/manual/reference/operator/query/nor/); a dotted pair of bounds on an array would let two
+different elements satisfy one clause.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fhir_server.foundation.predicate import (
+    All,
+    Any_,
+    Between,
+    Contains,
+    Exists,
+    Has,
+    Not,
+    Predicate,
+    Prefix,
+    Some,
+    Span,
+    path_of,
+)
+
+Filter = dict[str, Any]
+
+
+def to_mongo(predicate: Predicate, inside: bool = False) -> Filter:
+    """The filter that selects exactly the documents for which `matches` is true; `inside` an array element."""
+    match predicate:
+        case All(of):
+            return _conjunction([to_mongo(each, inside) for each in of])
+        case Any_(of):
+            return _disjunction(of, inside)
+        case Not(inner):
+            return {"$nor": [to_mongo(inner, inside)]}
+        case Has(field, value):
+            return {path_of(field, inside): value}
+        case Between(field, low, high):
+            bounds = {"$gte": low, "$lt": high}
+            kept = {operator: bound for operator, bound in bounds.items() if bound is not None}
+            return {path_of(field, inside): kept} if kept else to_mongo(Exists(field), inside)
+        case Span(field, lo_min, lo_max, hi_min, hi_max):
+            lo, hi = _bounds(lo_min, lo_max), _bounds(hi_min, hi_max)
+            return {
+                path_of(field, inside): {"$elemMatch": {"lo": lo or {"$exists": True}, "hi": hi or {"$exists": True}}}
+            }
+        case Prefix(field, text):
+            return {path_of(field, inside): {"$regex": "^" + _literal(text)}}
+        case Contains(field, start, text):
+            return {path_of(field, inside): {"$regex": f"^{_literal(start)}[\\s\\S]*{_literal(text)}"}}
+        case Exists(field):
+            path = path_of(field, inside)
+            return {"$nor": [{path: None}, {path: {"$size": 0}}]}
+        case Some(field, inner):
+            return {path_of(field, inside): {"$elemMatch": to_mongo(inner, inside=True)}}
+
+
+def _conjunction(filters: list[Filter]) -> Filter:
+    merged: Filter = {}
+    rest: list[Filter] = []
+    for each in filters:
+        if any(key.startswith("$") or key in merged for key in each):
+            rest.append(each)
+        else:
+            merged.update(each)
+    if not rest:
+        return merged
+    return {"$and": [merged, *rest] if merged else rest}
+
+
+def _disjunction(of: tuple[Predicate, ...], inside: bool) -> Filter:
+    if not of:
+        return {"$nor": [{}]}
+    fields = {each.field for each in of if isinstance(each, Has)}
+    if len(fields) == 1 and all(isinstance(each, Has) for each in of):
+        return {path_of(fields.pop(), inside): {"$in": [each.value for each in of if isinstance(each, Has)]}}
+    return {"$or": [to_mongo(each, inside) for each in of]}
+
+
+def _bounds(low: int | None, high: int | None) -> Filter:
+    bounds = {"$gte": low, "$lte": high}
+    return {operator: bound for operator, bound in bounds.items() if bound is not None}
+
+
+def _literal(text: str) -> str:
+    return re.escape(text).replace("\x00", "\\x00")

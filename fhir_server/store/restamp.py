@@ -1,0 +1,42 @@
+"""Restamping: when the access facts of a resource change, so do those of what is about it or mentions it.
+
+May live here: that spreading, inside the transaction of the change (decisions 16). May not know: why they changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pymongo.client_session import ClientSession
+
+from fhir_server.store import unguarded
+from fhir_server.store.documents import MENTIONED, Shelf, inherit
+
+
+def spread(
+    shelf: Shelf, id_: str, before: Mapping[str, Any], after: Mapping[str, Any], session: ClientSession | None
+) -> None:
+    """Bring every copy of the facts of `Type/id` up to date, in current and past versions and in the ledger."""
+    if all(before.get(name) == after.get(name) for name in MENTIONED):
+        return
+    _spread_mentions(shelf, id_, after, session)
+    for collection in (shelf.resources, shelf.history, shelf.ledger):
+        found = collection.find({"facts.about": id_}, {"facts": 1, "own": 1, "type": 1}, session=session)
+        for each in found:
+            sources = dict(unguarded.facts_of(shelf, each["facts"]["about"], session))
+            sources[id_] = after
+            each["own"] = each.get("own", [])
+            each["facts"].pop("label", None)
+            inherit(each, [sources[name] for name in each["facts"]["about"] if name in sources])
+            collection.update_one({"_id": each["_id"]}, {"$set": {"facts": each["facts"]}}, session=session)
+            if collection is shelf.resources:
+                _spread_mentions(shelf, each["_id"], each["facts"], session)
+
+
+def _spread_mentions(shelf: Shelf, id_: str, facts: Mapping[str, Any], session: ClientSession | None) -> None:
+    kept = {f"facts.mentions.$[mention].{name}": facts[name] for name in MENTIONED if name in facts}
+    gone = {f"facts.mentions.$[mention].{name}": "" for name in MENTIONED if name not in facts}
+    update = {operator: fields for operator, fields in (("$set", kept), ("$unset", gone)) if fields}
+    for collection in (shelf.resources, shelf.history, shelf.ledger):
+        collection.update_many({"facts.mentions.id": id_}, update, array_filters=[{"mention.id": id_}], session=session)

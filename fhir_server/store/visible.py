@@ -1,0 +1,261 @@
+"""The door: a VisibleStore hands out resources, and only those its guard lets through.
+
+May live here: reading, each method with the guard inside the query. May not know: consents, scopes, HTTP.
+No method is without the guard, and nothing else holds a collection (setup.cfg, `store` contracts).
+
+The guard has two halves. `residual` is what consent leaves visible; `scope` what the token may ask for. A resource
+that only *mentions* one the residual hides is shown without that mention, and cannot be found through it; a List
+whose every item is hidden is hidden itself (decisions 16).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from pymongo import ASCENDING, DESCENDING
+from pymongo.client_session import ClientSession
+
+from fhir_server.definitions.search_parameters import parameter
+from fhir_server.foundation.predicate import (
+    EVERYTHING,
+    NOTHING,
+    All,
+    Exists,
+    Has,
+    Not,
+    Predicate,
+    Some,
+    both,
+    either,
+    matches,
+    one_of,
+    rewrite,
+)
+from fhir_server.resources import json_text, references
+from fhir_server.store.blobs import Blobs
+from fhir_server.store.documents import Shelf, Stored, stored
+from fhir_server.store.mongo import Filter, to_mongo
+
+WITH_LISTS = ("List",)
+_OUT = {"index": 0, "dates": 0, "own": 0, "unique": 0, "entry": 0, "chain": 0}
+MAX_TIME_MS = 5_000
+
+
+class Ordered(Protocol):
+    """One key of a sort: `updated`, `id` or `date:<parameter>`."""
+
+    @property
+    def field(self) -> str: ...  # noqa: D102
+    @property
+    def descending(self) -> bool: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some versions, and the position of the last of them when there are more."""
+
+    entries: list[Stored] = field(default_factory=list)
+    next: list[Any] | None = None
+
+
+class VisibleStore:
+    """What one asker may see, for as long as one request lasts."""
+
+    def __init__(
+        self, shelf: Shelf, residual: Predicate, scope: Predicate = EVERYTHING, session: ClientSession | None = None
+    ) -> None:
+        self._shelf = shelf
+        self._residual = residual
+        self._scope = scope
+        self._session = session
+
+    def within(self, scope: Predicate) -> VisibleStore:
+        """The same door, narrowed to what one right of the token covers."""
+        return VisibleStore(self._shelf, self._residual, both(self._scope, scope), self._session)
+
+    @property
+    def guard(self) -> Predicate:
+        """The predicate every answer satisfies, as `fhir-server explain` prints it."""
+        return both(self._scope, self._residual)
+
+    def read(self, type_: str, id_: str) -> Stored | None:
+        """The current version, or None whether it is absent or hidden. One round trip."""
+        found = self._shelf.of(type_).find_one(
+            self._filter(Has("id", f"{type_}/{id_}"), type_), _OUT, session=self._session
+        )
+        return self._shown(found) if found else None
+
+    def gone(self, type_: str, id_: str) -> Stored | None:
+        """The deletion of a resource whose last version could be seen, else None."""
+        found = self._shelf.history.find_one(
+            {"id": f"{type_}/{id_}", **self._history_filter(type_)},
+            sort=[("version", DESCENDING)],
+            session=self._session,
+        )
+        return stored(found) if found and found["method"] == "DELETE" else None
+
+    def vread(self, type_: str, id_: str, version: int) -> Stored | None:
+        """That version, if both it and what is current may be seen; None otherwise."""
+        current = self.read(type_, id_)
+        if current is not None and current.version == version:
+            return current
+        if current is None and self.gone(type_, id_) is None:
+            return None
+        found = self._shelf.history.find_one(
+            {"_id": f"{type_}/{id_}/{version}", **self._history_filter(type_)}, session=self._session
+        )
+        return self._shown(found) if found else None
+
+    def history(self, type_: str, id_: str, limit: int, before: int | None = None) -> tuple[list[Stored], int]:
+        """Versions below `before`, newest first, and how many there are in all; ([], 0) when none may be seen."""
+        current = self.read(type_, id_)
+        if current is None and self.gone(type_, id_) is None:
+            return [], 0
+        where = {"id": f"{type_}/{id_}", **self._history_filter(type_)}
+        total = self._shelf.history.count_documents(where, session=self._session) + (current is not None)
+        if before is not None:
+            where["version"] = {"$lt": before}
+        old = self._shelf.history.find(where, session=self._session).sort("version", DESCENDING).limit(limit)
+        versions = [self._shown(each) for each in old]
+        if current is not None and (before is None or current.version < before):
+            versions.insert(0, current)
+        return versions[:limit], total
+
+    def page(
+        self, type_: str, where: Predicate, order: Sequence[Ordered], limit: int, after: Sequence[Any] | None = None
+    ) -> Page:
+        """Up to `limit` matches in order, after a position; one round trip."""
+        keys = _sort_keys(order)
+        query = self._filter(where, type_)
+        if after is not None:
+            query = {"$and": [query, _after(keys, after)]}
+        cursor = (
+            self._shelf.of(type_)
+            .find(query, _OUT, session=self._session)
+            .sort(keys)
+            .limit(limit + 1)
+            .max_time_ms(MAX_TIME_MS)
+        )
+        found = list(cursor)
+        kept = found[:limit]
+        entries = [self._shown(each) for each in kept]
+        return Page(entries, _position(keys, kept[-1]) if len(found) > limit and kept else None)
+
+    def count(self, type_: str, where: Predicate) -> int:
+        """How many match, exactly."""
+        query = self._filter(where, type_)
+        return int(self._shelf.of(type_).count_documents(query, session=self._session, maxTimeMS=MAX_TIME_MS))
+
+    def follow(self, ids: Iterable[str], limit: int = 1000) -> list[Stored]:
+        """Those of the resources named (`Type/id`) that may be seen; the guard comes before the limit."""
+        wanted = list(dict.fromkeys(ids))
+        if not wanted:
+            return []
+        query = self._filter(one_of("id", wanted), "")
+        return [
+            self._shown(each) for each in self._shelf.resources.find(query, _OUT, session=self._session).limit(limit)
+        ]
+
+    def content(self, binary: Stored) -> bytes:
+        """The bytes of a Binary that this store handed out."""
+        return Blobs(self._shelf.database).read(binary.blob) if binary.blob else b""
+
+    def sees(self, envelope: Mapping[str, Any]) -> bool:
+        """Whether an envelope at hand passes the guard: the other interpreter, for what is about to be written."""
+        return matches(self.guard, envelope)
+
+    def explain(self, type_: str, where: Predicate, order: Sequence[Ordered], limit: int) -> Mapping[str, Any]:
+        """MongoDB's execution statistics of a page; for operators and tests."""
+        cursor = self._shelf.of(type_).find(self._filter(where, type_), _OUT).sort(_sort_keys(order)).limit(limit + 1)
+        explained: Mapping[str, Any] = cursor.explain()
+        return explained
+
+    def _filter(self, where: Predicate, type_: str) -> Filter:
+        asked = rewrite(where, self._through_mentions)
+        typed = Has("resource", type_) if type_ and not _names_id(where) else EVERYTHING
+        return to_mongo(both(typed, asked, self._scope, self._residual, self._left_something(type_)))
+
+    def _history_filter(self, type_: str) -> Filter:
+        return {"$and": [to_mongo(both(self._scope, self._residual, self._left_something(type_)))]}
+
+    def _left_something(self, type_: str) -> Predicate:
+        if self._residual == EVERYTHING or (type_ and type_ not in WITH_LISTS):
+            return EVERYTHING
+        left = either(Not(Exists("mentions")), Some("mentions", self._residual))
+        return left if type_ else either(Not(one_of("resource", WITH_LISTS)), left)
+
+    def _through_mentions(self, node: Predicate) -> Predicate | None:
+        """A clause on a reference holds on the resource itself, or through a mention that may be seen."""
+        if not isinstance(node, Has) or node.field != "token" or not _may_be_mentioned(str(node.value)):
+            return None
+        if self._residual == NOTHING:
+            return node
+        return either(node, Some("mentions", All((Has("token", node.value), self._residual))))
+
+    def _shown(self, document: Mapping[str, Any]) -> Stored:
+        version = stored(document)
+        mentions = version.facts.get("mentions")
+        if not mentions or self._residual == EVERYTHING or not version.body:
+            return version
+        hidden = {each["id"] for each in mentions if not matches(self._residual, each, inside=True)}
+        if not hidden:
+            return version
+        shown = references.drop(json_text.read(version.body), hidden)
+        return replace(version, body=json_text.write(shown))
+
+
+def _names_id(where: Predicate) -> bool:
+    return isinstance(where, Has) and where.field == "id"
+
+
+def _may_be_mentioned(token: str) -> bool:
+    name = token.partition("=")[0].removesuffix(":identifier").removesuffix("!")
+    type_, _, code = name.partition(".")
+    found = parameter(type_, code)
+    return found is not None and found.type == "reference" and set(found.targets) != {"Patient"}
+
+
+def _sort_keys(order: Sequence[Ordered]) -> list[tuple[str, int]]:
+    keys: list[tuple[str, int]] = []
+    for each in order:
+        direction = DESCENDING if each.descending else ASCENDING
+        if each.field.startswith("date:"):
+            keys.append((f"{'last' if each.descending else 'first'}.{each.field[5:]}", direction))
+        else:
+            keys.append(("_id" if each.field == "id" else each.field, direction))
+    if not any(path == "_id" for path, _ in keys):
+        keys.append(("_id", keys[-1][1] if keys else ASCENDING))
+    return keys
+
+
+def _value_at(document: Mapping[str, Any], path: str) -> Any:
+    value: Any = document
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value
+
+
+def _position(keys: Sequence[tuple[str, int]], document: Mapping[str, Any]) -> list[Any]:
+    return [_value_at(document, path) for path, _ in keys]
+
+
+def _after(keys: Sequence[tuple[str, int]], position: Sequence[Any]) -> Filter:
+    """Strictly after a position, in the order of the keys; MongoDB sorts a missing value below every other."""
+    branches: list[Filter] = []
+    equal: list[Filter] = []
+    for (path, direction), value in zip(keys, position, strict=True):
+        beyond = _beyond(path, direction, value)
+        if beyond is not None:
+            branches.append({"$and": [*equal, beyond]})
+        equal.append({path: value})
+    return {"$or": branches} if branches else {"$nor": [{}]}
+
+
+def _beyond(path: str, direction: int, value: Any) -> Filter | None:
+    if value is None:
+        return {"$nor": [{path: None}]} if direction == ASCENDING else None
+    if direction == ASCENDING:
+        return {path: {"$gt": value}}
+    return {"$or": [{path: {"$lt": value}}, {path: None}]}

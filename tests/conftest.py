@@ -1,0 +1,35 @@
+"""One real mongod for the session (each xdist worker has its own), one database for each test that asks for one."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from fhir_server.store.connection import connect
+from fhir_server.store.engine import Engine
+
+
+@pytest.fixture(scope="session")
+def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    engine = Engine.start(Path(tmp_path_factory.mktemp("mongo")))
+    yield engine.uri
+    engine.stop()
+
+
+@pytest.fixture(scope="session")
+def mongo_client(mongo_uri: str) -> Iterator[Any]:
+    client = connect(mongo_uri)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def database(mongo_client: Any) -> Iterator[Database[dict[str, Any]]]:
+    name = f"t{uuid.uuid4().hex[:12]}"
+    yield mongo_client[name]
+    mongo_client.drop_database(name)

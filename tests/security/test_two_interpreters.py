@@ -1,0 +1,125 @@
+"""`matches` and `to_mongo` are one law: the same documents, whatever the predicate."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fhir_server.foundation.predicate import (
+    EVERYTHING,
+    NOTHING,
+    All,
+    Any_,
+    Between,
+    Contains,
+    Exists,
+    Has,
+    Not,
+    Prefix,
+    Some,
+    Span,
+    both,
+    either,
+    matches,
+)
+from fhir_server.store.mongo import to_mongo
+
+words = st.text(alphabet="ab.*|^$\\\x00é/ \n", max_size=4)
+numbers = st.integers(min_value=-3, max_value=3)
+fields = st.sampled_from(["patient", "label", "author", "class"])
+intervals = st.tuples(numbers, numbers).map(lambda pair: {"lo": min(pair), "hi": max(pair)})
+bound = st.none() | numbers
+
+plain_facts = st.fixed_dictionaries(
+    {},
+    optional={
+        "patient": words,
+        "label": st.lists(words, max_size=3),
+        "author": st.lists(words, max_size=3),
+        "class": st.lists(words, max_size=2),
+        "joint": st.booleans(),
+    },
+)
+mentions = st.lists(
+    st.tuples(plain_facts, st.lists(words, max_size=2)).map(lambda pair: {**pair[0], "token": pair[1]}), max_size=3
+)
+documents = st.builds(
+    lambda facts, said, tokens, dates, updated: {
+        "type": "T",
+        "updated": updated,
+        "facts": {**facts, **({"mentions": said} if said else {})},
+        "index": tokens,
+        "dates": {"date": dates},
+    },
+    plain_facts,
+    mentions,
+    st.lists(words, max_size=3),
+    st.lists(intervals, max_size=3),
+    numbers,
+)
+
+
+def leaves(inside: bool) -> st.SearchStrategy:
+    base = [
+        st.builds(Has, fields, words),
+        st.builds(Has, st.just("joint"), st.booleans()),
+        st.builds(Has, st.just("token"), words),
+        st.builds(Prefix, fields | st.just("token"), words),
+        st.builds(Contains, fields | st.just("token"), words, words),
+        st.builds(Exists, fields),
+        st.sampled_from([EVERYTHING, NOTHING]),
+    ]
+    if not inside:
+        base += [
+            st.builds(Between, st.just("updated"), bound, bound),
+            st.builds(Span, st.just("date:date"), bound, bound, bound, bound),
+            st.builds(Some, st.just("mentions"), predicates(inside=True)),
+        ]
+    return st.one_of(base)
+
+
+def predicates(inside: bool = False) -> st.SearchStrategy:
+    return st.recursive(
+        leaves(inside),
+        lambda children: st.one_of(
+            st.builds(Not, children),
+            st.lists(children, max_size=3).map(lambda of: All(tuple(of))),
+            st.lists(children, max_size=3).map(lambda of: Any_(tuple(of))),
+            st.lists(children, max_size=3).map(lambda of: both(*of)),
+            st.lists(children, max_size=3).map(lambda of: either(*of)),
+        ),
+        max_leaves=6,
+    )
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(documents, min_size=1, max_size=8), predicates())
+def test_the_two_interpreters_agree_on_every_predicate_and_every_document(database, several, predicate):
+    collection = database["law"]
+    collection.delete_many({})
+    numbered = [{"_id": number, **each} for number, each in enumerate(several)]
+    collection.insert_many(numbered)
+
+    in_memory = {each["_id"] for each in numbered if matches(predicate, each)}
+    in_mongo = {each["_id"] for each in collection.find(to_mongo(predicate), {"_id": 1})}
+
+    assert in_memory == in_mongo
+
+
+def test_two_intervals_together_do_not_satisfy_one_clause(database):
+    document = {"_id": 1, "dates": {"date": [{"lo": 0, "hi": 1}, {"lo": 8, "hi": 9}]}}
+    database["law"].insert_one(document)
+    clause = Span("date:date", lo_min=5, hi_max=3)
+
+    assert matches(clause, document) is False
+    assert database["law"].count_documents(to_mongo(clause)) == 0
+
+
+@pytest.mark.parametrize(("predicate", "expected"), [(NOTHING, 0), (EVERYTHING, 1), (Not(NOTHING), 1), (Not(EVERYTHING), 0)])
+def test_emptiness_means_nothing_in_both(database, predicate, expected):
+    document = {"_id": 1, "facts": {}}
+    database["law"].insert_one(document)
+
+    assert matches(predicate, document) is bool(expected)
+    assert database["law"].count_documents(to_mongo(predicate)) == expected
