@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pymongo.database
 from pymongo import MongoClient
 from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
@@ -16,6 +17,7 @@ OLDEST = 17
 """The wire version of MongoDB 6.0."""
 
 Client = MongoClient[dict[str, Any]]
+Database = pymongo.database.Database[dict[str, Any]]
 
 
 class EngineFault(RuntimeError):

@@ -71,6 +71,10 @@ class Stored:
         """The logical id alone."""
         return self.id.partition("/")[2]
 
+    def envelope(self) -> dict[str, Any]:
+        """What a predicate is asked of: the envelope without its index."""
+        return {"_id": self.id, "type": self.type, "version": self.version, "updated": self.updated, "facts": self.facts}
+
     def resource(self) -> dict[str, Any]:
         """The resource, parsed anew."""
         return json_text.read(self.body)
@@ -137,12 +141,9 @@ def envelope(
         facts["joint"] = True
     indexed = index_of(resource)
     own = list(facts.get("label", []))
-    mentions = [
-        mention(id_, neighbours[id_], indexed.by_reference.get(id_, []))
-        for id_ in access.mentions_of(resource)
-        if id_ in neighbours
-    ]
-    through_mentions = {token for each in mentions for token in each["token"]}
+    mentioned = [id_ for id_ in access.mentions_of(resource) if id_ in neighbours]
+    tokens, through = indexed.apart(mentioned)
+    mentions = [mention(id_, neighbours[id_], through.get(id_, [])) for id_ in mentioned]
     made: Envelope = {
         "_id": f"{resource['resourceType']}/{resource['id']}",
         "type": resource["resourceType"],
@@ -150,7 +151,7 @@ def envelope(
         "updated": updated,
         "method": method,
         "facts": facts,
-        "index": [token for token in indexed.tokens if token not in through_mentions],
+        "index": tokens,
         "dates": indexed.dates,
         **sort_keys(indexed.dates),
         "own": own,

@@ -28,9 +28,9 @@ from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, OperationFailure
 from pymongo.read_concern import ReadConcern
 
-from fhir_server.store.connection import Client, EngineFault, connect
+from fhir_server.store.connection import Client, Database, EngineFault, connect
 
-__all__ = ["Address", "Client", "Engine", "EngineFault", "address_of", "connect", "find_mongod", "home_of"]
+__all__ = ["Address", "Client", "Database", "Engine", "EngineFault", "address_of", "connect", "find_mongod", "home_of"]
 
 SET_NAME = "fhir"
 USER = "fhir-server"

@@ -17,7 +17,6 @@ from typing import Any, Protocol
 from pymongo import ASCENDING, DESCENDING
 from pymongo.client_session import ClientSession
 
-from fhir_server.definitions.search_parameters import parameter
 from fhir_server.foundation.predicate import (
     EVERYTHING,
     NOTHING,
@@ -34,11 +33,12 @@ from fhir_server.foundation.predicate import (
     rewrite,
 )
 from fhir_server.resources import json_text, references
+from fhir_server.search.index import may_come_by_reference
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import Shelf, Stored, stored
 from fhir_server.store.mongo import Filter, to_mongo
 
-WITH_LISTS = ("List",)
+WITH_LISTS = ("List", "AuditEvent")
 _OUT = {"index": 0, "dates": 0, "own": 0, "unique": 0, "entry": 0, "chain": 0}
 MAX_TIME_MS = 5_000
 
@@ -211,10 +211,9 @@ def _names_id(where: Predicate) -> bool:
 
 
 def _may_be_mentioned(token: str) -> bool:
-    name = token.partition("=")[0].removesuffix(":identifier").removesuffix("!")
+    name = token.partition("=")[0].removesuffix(":identifier").removesuffix("!").partition("^")[0]
     type_, _, code = name.partition(".")
-    found = parameter(type_, code)
-    return found is not None and found.type == "reference" and set(found.targets) != {"Patient"}
+    return may_come_by_reference(type_, code)
 
 
 def _sort_keys(order: Sequence[Ordered]) -> list[tuple[str, int]]:

@@ -1,0 +1,1 @@
+"""HTTP: Flask, the thin skin. Nothing below imports it."""

@@ -1,0 +1,149 @@
+"""The FHIR base: one catch-all route, its documentation made from `interactions.routes`.
+
+May live here: Flask's request into a FhirRequest, a FhirResponse into Flask's. May not know: what either means.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, current_app, g, request
+
+from fhir_server.foundation.principal import Principal
+from fhir_server.foundation.problem import Problem, problem
+from fhir_server.http import negotiation
+from fhir_server.interactions import capabilities, pipeline
+from fhir_server.interactions.house import House
+from fhir_server.interactions.request import FhirRequest, FhirResponse, pairs
+from fhir_server.resources import json_text
+
+EXPOSED = "ETag, Location, Content-Location, Last-Modified, X-Request-Id, WWW-Authenticate"
+ALLOWED = "Authorization, Content-Type, Accept, Prefer, If-Match, If-None-Match, If-Modified-Since, X-Request-Id"
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+URL_AT_MOST = 8192
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9\-_.:]{1,64}")
+_ASIDE = frozenset({"_format", "_pretty"})
+
+
+def blueprint(house: House, authenticate: Callable[[str | None], Principal], base: str) -> Blueprint:
+    """The routes under `/fhir`; `authenticate` turns an Authorization header into a Principal or a Problem 401."""
+    made = Blueprint("fhir", __name__, url_prefix="/fhir")
+
+    def serve(path: str = "") -> Response:
+        g.request_id = _request_id()
+        asked = to_request(path, base)
+        if asked.path == "metadata" and asked.method in ("GET", "HEAD"):
+            return to_response(capabilities.answer(asked, house.canonical))
+        principal = authenticate(request.headers.get("Authorization"))
+        return to_response(pipeline.answer(asked, principal, house))
+
+    made.add_url_rule("", "base", serve, methods=METHODS, strict_slashes=False, provide_automatic_options=False)
+    made.add_url_rule("/", "root", serve, methods=METHODS, provide_automatic_options=False)
+    made.add_url_rule("/<path:path>", "serve", serve, methods=METHODS, provide_automatic_options=False)
+    made.add_url_rule("/<path:path>", "preflight", preflight, methods=["OPTIONS"])
+    made.add_url_rule("", "preflight_base", preflight, methods=["OPTIONS"])
+    made.after_request(open_to_origins)
+    return made
+
+
+def to_request(path: str, base: str) -> FhirRequest:
+    """Flask's request as a value. Raises Problem 400, 406, 413, 414, 415."""
+    if len(request.full_path) > URL_AT_MOST:
+        raise problem(414, "too-long", f"an address has at most {URL_AT_MOST} bytes")
+    query = pairs(request.query_string.decode("utf-8", "strict") if _is_utf8(request.query_string) else _refuse_query())
+    format_ = next((value for name, value in query if name == "_format"), None)
+    accept = request.headers.get("Accept")
+    native = path.startswith("Binary/") and negotiation.wants_native(accept, format_)
+    if not native:
+        negotiation.speaks_json(accept, format_)
+    preferred = negotiation.preferences(request.headers.get("Prefer"))
+    resource, patch, form = _body(path)
+    return FhirRequest(
+        method=request.method,
+        path=path.strip("/"),
+        base=base,
+        query=(*(pair for pair in query if pair[0] not in _ASIDE), *form),
+        resource=resource,
+        patch=patch,
+        content_type=request.content_type or "",
+        returning=preferred.returning,
+        lenient=preferred.lenient,
+        native=native,
+        if_match=request.headers.get("If-Match"),
+        if_none_match=request.headers.get("If-None-Match"),
+        if_modified_since=request.headers.get("If-Modified-Since"),
+        if_none_exist=request.headers.get("If-None-Exist"),
+        request_id=g.request_id,
+        address=request.remote_addr or "",
+    )
+
+
+def to_response(answered: FhirResponse) -> Response:
+    """Flask's response: the exact bytes, and every header a client may rely on."""
+    made = Response(answered.body, answered.status, dict(answered.headers))
+    if answered.body:
+        made.headers["Content-Type"] = answered.content_type
+    else:
+        made.headers.pop("Content-Type", None)
+    return made
+
+
+def open_to_origins(response: Response) -> Response:
+    """CORS for every origin: a token, never a cookie, opens these routes (SMART 2.2, D10 to D14)."""
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["Access-Control-Expose-Headers"] = EXPOSED
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["X-Request-Id"] = g.get("request_id", "")
+    return response
+
+
+def preflight(path: str = "") -> Response:  # noqa: ARG001 - Flask gives it
+    """204 for a preflight, without a token."""
+    answered = Response(status=204)
+    answered.headers["Access-Control-Allow-Methods"] = ", ".join((*METHODS, "OPTIONS"))
+    answered.headers["Access-Control-Allow-Headers"] = ALLOWED
+    answered.headers["Access-Control-Max-Age"] = "600"
+    return answered
+
+
+def _body(path: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]] | None, tuple[tuple[str, str], ...]]:
+    limit = current_app.config["MAX_CONTENT_LENGTH"]
+    if request.method not in ("POST", "PUT", "PATCH"):
+        return None, None, ()
+    if request.content_length is not None and limit and request.content_length > limit:
+        raise problem(413, "too-long", f"a body has at most {limit} bytes")
+    raw = request.get_data(cache=False)
+    kind = negotiation.media_type(request.content_type)
+    if path.rstrip("/").endswith("_search"):
+        if raw and kind != negotiation.FORM_TYPE:
+            raise problem(415, "not-supported", f"a search is posted as {negotiation.FORM_TYPE}")
+        return None, None, pairs(raw.decode("utf-8", "replace"))
+    if request.method == "PATCH":
+        if kind != negotiation.PATCH_TYPE:
+            raise problem(415, "not-supported", f"send a patch as {negotiation.PATCH_TYPE}")
+        return None, json_text.read_array(raw), ()
+    if kind not in negotiation.JSON_TYPES:
+        raise problem(415, "not-supported", "send the resource as application/fhir+json")
+    return json_text.read(raw), None, ()
+
+
+def _request_id() -> str:
+    given = request.headers.get("X-Request-Id", "")
+    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(12)
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _refuse_query() -> str:
+    raise Problem(400, problem(400, "invalid", "the query string is not UTF-8").issues)

@@ -1,0 +1,28 @@
+"""Health: `/health/live` says the process runs, `/health/ready` that its database answers and its lease holds."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify
+from pymongo.errors import PyMongoError
+
+from fhir_server.interactions.house import House
+
+
+def blueprint(house: House) -> Blueprint:
+    """The two routes; neither says anything of what is stored."""
+    made = Blueprint("health", __name__, url_prefix="/health")
+
+    @made.get("/live")
+    def live() -> Response:
+        return jsonify(status="live")
+
+    @made.get("/ready")
+    def ready() -> tuple[Response, int]:
+        try:
+            house.freshness.check()
+            house.shelf.database.command("ping")
+        except PyMongoError:
+            return jsonify(status="unready", why="the database does not answer"), 503
+        return jsonify(status="ready"), 200
+
+    return made

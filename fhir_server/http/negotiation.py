@@ -1,0 +1,95 @@
+"""Negotiation: which representation is asked for and sent (https://hl7.org/fhir/R4/http.html#mime-type).
+
+May live here: Accept, `_format`, Prefer, the content type of a body, the limits of a request. May not know: FHIR types.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from fhir_server.foundation.problem import bad_request, problem
+
+Returning = Literal["minimal", "representation", "OperationOutcome"]
+
+JSON_TYPES = frozenset({"application/fhir+json", "application/json", "text/json"})
+PATCH_TYPE = "application/json-patch+json"
+FORM_TYPE = "application/x-www-form-urlencoded"
+FORMATS = frozenset({"json", *JSON_TYPES})
+RETURNING: Mapping[str, Returning] = {
+    "minimal": "minimal",
+    "representation": "representation",
+    "OperationOutcome": "OperationOutcome",
+}
+_VERSION = re.compile(r"fhirVersion=([\d.]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """`Prefer: return=…` and `handling=…` (RFC 7240)."""
+
+    returning: Returning = "representation"
+    lenient: bool = False
+
+
+def speaks_json(accept: str | None, format_: str | None) -> bool:
+    """True when JSON is acceptable. Raises Problem 406 when the asker reads nothing we write."""
+    if format_ is not None:
+        if format_.partition(";")[0].strip().replace(" ", "+") in FORMATS:
+            return True
+        raise problem(406, "not-supported", f"`_format={format_}` is not supported; use json")
+    if accept is None or not accept.strip():
+        return True
+    if any(_acceptable(part) for part in accept.split(",")):
+        return True
+    raise problem(406, "not-supported", "only application/fhir+json is spoken here")
+
+
+def wants_native(accept: str | None, format_: str | None) -> bool:
+    """Whether a Binary is wanted as its own content: unless JSON is asked for by name."""
+    if format_ is not None:
+        return False
+    return not any(part.partition(";")[0].strip().lower() in JSON_TYPES for part in (accept or "").split(","))
+
+
+def media_type(content_type: str | None) -> str:
+    """The media type of a body, lower case, its charset checked. Raises Problem 415."""
+    name, _, rest = (content_type or "").partition(";")
+    charset = re.search(r"charset\s*=\s*\"?([^\s;\"]+)", rest, re.IGNORECASE)
+    if charset and charset.group(1).lower() not in ("utf-8", "utf8", "us-ascii"):
+        raise problem(415, "not-supported", "a body is UTF-8")
+    if _wrong_version(rest):
+        raise problem(415, "not-supported", "only FHIR 4.0 is spoken here")
+    return name.strip().lower()
+
+
+def preferences(prefer: str | None) -> Preferences:
+    """What a Prefer header asks for. Raises Problem 400 for a value that cannot be honoured."""
+    returning: Returning = "representation"
+    lenient = False
+    for part in re.split(r"[,;]", prefer or ""):
+        name, _, value = part.strip().partition("=")
+        value = value.strip().strip('"')
+        if name == "return":
+            if value not in RETURNING:
+                raise bad_request(f"`Prefer: return={value}` is not supported", code="not-supported")
+            returning = RETURNING[value]
+        elif name == "handling":
+            if value not in ("strict", "lenient"):
+                raise bad_request(f"`Prefer: handling={value}` is not supported", code="not-supported")
+            lenient = value == "lenient"
+    return Preferences(returning, lenient)
+
+
+def _acceptable(part: str) -> bool:
+    name, _, rest = part.partition(";")
+    if re.search(r"q\s*=\s*0(\.0*)?\s*(;|$)", rest) or _wrong_version(rest):
+        return False
+    return name.strip().lower().replace(" ", "+") in (*JSON_TYPES, "*/*", "application/*")
+
+
+def _wrong_version(parameters: str) -> bool:
+    found = _VERSION.search(parameters)
+    return bool(found and not found.group(1).startswith("4.0"))

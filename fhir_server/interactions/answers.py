@@ -1,0 +1,91 @@
+"""Answers: the common shapes of a response (https://hl7.org/fhir/R4/http.html#ops).
+
+May live here: one version as an answer, a written one as `Prefer: return` wants it, bundles assembled from stored text.
+May not know: what was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any
+
+import orjson
+
+from fhir_server.foundation.moment import from_micros
+from fhir_server.foundation.problem import Issue
+from fhir_server.interactions.request import FhirRequest, FhirResponse
+from fhir_server.store.documents import Stored
+
+JSON = "application/fhir+json; charset=utf-8"
+
+
+def etag(version: int) -> str:
+    """The weak ETag of a version."""
+    return f'W/"{version}"'
+
+
+def http_date(updated: int) -> str:
+    """RFC 7231 date of microseconds since 1970."""
+    return format_datetime(from_micros(updated).astimezone(UTC), usegmt=True)
+
+
+def versioned(version: Stored) -> dict[str, str]:
+    """ETag and Last-Modified."""
+    return {"ETag": etag(version.version), "Last-Modified": http_date(version.updated)}
+
+
+def one(version: Stored, status: int = 200, headers: Mapping[str, str] | None = None) -> FhirResponse:
+    """One version, its stored bytes untouched."""
+    return FhirResponse(status, version.body.encode(), JSON, {**versioned(version), **(headers or {})})
+
+
+def written(request: FhirRequest, version: Stored, status: int) -> FhirResponse:
+    """What a write answers, as `Prefer: return` wants it; `Location` names the version."""
+    headers = {**versioned(version), "Location": f"{request.base}/{version.id}/_history/{version.version}"}
+    if request.returning == "minimal":
+        return FhirResponse(status, b"", JSON, headers)
+    if request.returning == "OperationOutcome":
+        return FhirResponse(status, outcome_bytes((Issue("information", "informational", "stored"),)), JSON, headers)
+    return FhirResponse(status, version.body.encode(), JSON, headers)
+
+
+def outcome(issues: tuple[Issue, ...]) -> dict[str, Any]:
+    """An OperationOutcome (https://hl7.org/fhir/R4/operationoutcome.html)."""
+    return {
+        "resourceType": "OperationOutcome",
+        "issue": [
+            {
+                "severity": each.severity,
+                "code": each.code,
+                "diagnostics": each.text,
+                **({"expression": [each.expression]} if each.expression else {}),
+            }
+            for each in issues
+        ],
+    }
+
+
+def outcome_bytes(issues: tuple[Issue, ...]) -> bytes:
+    """An OperationOutcome as JSON."""
+    return orjson.dumps(outcome(issues))
+
+
+def fragment(version: Stored) -> orjson.Fragment:
+    """The stored text, to stand inside a bundle as it is."""
+    return orjson.Fragment(version.body)
+
+
+def bundle(type_: str, entries: list[dict[str, Any]], *, id_: str, now: datetime, **elements: Any) -> bytes:
+    """A Bundle of the given type; elements with the value None are left out."""
+    made = {
+        "resourceType": "Bundle",
+        "id": id_,
+        "meta": {"lastUpdated": now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")},
+        "type": type_,
+        **{name: value for name, value in elements.items() if value is not None},
+    }
+    if entries:
+        made["entry"] = entries
+    return orjson.dumps(made)

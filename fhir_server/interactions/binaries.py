@@ -1,0 +1,36 @@
+"""Binaries: https://hl7.org/fhir/R4/binary.html, as a resource or as the document itself (ITI-68).
+
+What a person stored is never run by a browser: native content is an attachment, unsniffed, in a sandbox of its own.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+
+import orjson
+
+from fhir_server.interactions import answers
+from fhir_server.interactions.request import FhirRequest, FhirResponse
+from fhir_server.store.documents import Stored
+from fhir_server.store.visible import VisibleStore
+
+NATIVE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Disposition": "attachment",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+}
+
+
+def shown(request: FhirRequest, door: VisibleStore, found: Stored) -> FhirResponse:
+    """The bytes with their own content type, or the resource with its data."""
+    content = door.content(found)
+    resource = found.resource()
+    if request.native:
+        return FhirResponse(
+            200,
+            content,
+            str(resource.get("contentType", "application/octet-stream")),
+            {**answers.versioned(found), **NATIVE_HEADERS},
+        )
+    body = orjson.dumps({**resource, "data": b64encode(content).decode()} if found.blob else resource)
+    return FhirResponse(200, body, answers.JSON, answers.versioned(found))

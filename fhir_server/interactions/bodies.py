@@ -1,0 +1,80 @@
+"""Bodies: what a write brings, read and checked before anything is decided or stored.
+
+May live here: is it a resource of this type, does it hold to the definitions and our own rules, and are its references
+to things here resolved. May not know: who writes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fhir_server.foundation.principal import Kind, Principal
+from fhir_server.foundation.problem import Issue, Problem, bad_request, problem
+from fhir_server.interactions.house import House
+from fhir_server.interactions.request import FhirRequest
+from fhir_server.interactions.subject import patients_of_identifier
+from fhir_server.resources import kind_of, references, validation
+from fhir_server.store.changes import Unit
+
+
+def of_type(request: FhirRequest, type_: str) -> dict[str, Any]:
+    """The request's resource, which must be of this type. Raises Problem 400, 415, 422."""
+    resource = request.resource
+    if resource is None:
+        raise problem(415, "not-supported", "send the resource as `application/fhir+json`")
+    if resource.get("resourceType") != type_:
+        raise bad_request(f"the body is not a {type_}", "resourceType")
+    return resource
+
+
+def checked(resource: dict[str, Any]) -> tuple[Issue, ...]:
+    """The warnings there are. Raises Problem 422 with every error, each naming its element."""
+    issues = [*validation.check(resource), *kind_of(resource["resourceType"]).check(resource)]
+    errors = tuple(issue for issue in issues if issue.severity in ("fatal", "error"))
+    if errors:
+        raise Problem(422, errors)
+    return tuple(issues)
+
+
+def relative(resource: dict[str, Any], base: str) -> dict[str, Any]:
+    """The resource with absolute references to this server made relative: one spelling, so that each is found."""
+    mapping = {
+        text: text[len(base) + 1 :]
+        for _, text, _ in references.find(resource)
+        if text.startswith(f"{base}/") and text != f"{base}/"
+    }
+    return references.rewrite(resource, mapping) if mapping else resource
+
+
+def resolved(resource: dict[str, Any], house: House, unit: Unit | None) -> dict[str, Any]:
+    """The resource with each conditional reference (`Patient?identifier=system|value`) put in place.
+
+    https://hl7.org/fhir/R4/http.html#trules, and outside a transaction as the ANS draft's ITI-105 example has it.
+    Raises Problem 400 for any other condition, 404 for a patient nobody knows, 412 for one that is not unique.
+    """
+    mapping = {
+        text: _target(text, house, unit)
+        for _, text, kind in references.find(resource)
+        if kind == "reference" and "?" in text and "://" not in text
+    }
+    return references.rewrite(resource, mapping) if mapping else resource
+
+
+def _target(text: str, house: House, unit: Unit | None) -> str:
+    type_, _, query = text.partition("?")
+    name, _, value = query.partition("=")
+    if type_ != "Patient" or name != "identifier" or "|" not in value or "&" in value:
+        raise bad_request(f"`{type_}?{name}=…` is not a conditional reference this server resolves")
+    found = patients_of_identifier(house, value, unit)
+    if not found:
+        raise problem(404, "not-found", "unknown INS: no patient has this identifier", "subject")
+    if len(found) > 1:
+        raise problem(412, "multiple-matches", "several patients have this identifier", "subject")
+    return found[0]
+
+
+def submitter_of(principal: Principal) -> tuple[str, ...]:
+    """The keys under which a deposit is remembered: the organisation for its system, the person for a person."""
+    if principal.kind in (Kind.ESTABLISHMENT, Kind.INSURANCE_FEED, Kind.RECEPTION):
+        return tuple(sorted(principal.organizations or principal.identities))
+    return tuple(sorted(principal.identities))

@@ -1,0 +1,255 @@
+"""batch and transaction: https://hl7.org/fhir/R4/http.html#transaction.
+
+Every entry goes back through `pipeline.handle`: decided upon, scoped and noted as if it had come alone. A transaction
+is one MongoDB transaction; its entries run in the order the specification gives, and answer in the order they came.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from fhir_server.foundation.moment import instant
+from fhir_server.foundation.problem import Issue, Problem, bad_request, problem
+from fhir_server.interactions import answers, bodies, pipeline, provide
+from fhir_server.interactions.pipeline import Visit
+from fhir_server.interactions.request import FhirRequest, FhirResponse
+from fhir_server.resources import references
+from fhir_server.store.changes import Unit
+
+ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
+_CONDITIONS = ("ifMatch", "ifNoneMatch", "ifModifiedSince", "ifNoneExist")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One entry: where it stood, the request it is, the id its POST will get, the record its bundle says it is of."""
+
+    index: int
+    request: FhirRequest
+    full_url: str
+    assigned: str | None = None
+
+
+def run(visit: Visit) -> FhirResponse:
+    """A batch-response or transaction-response; a transaction that fails is one OperationOutcome and stores nothing."""
+    bundle = visit.request.resource
+    if bundle is None or bundle.get("resourceType") != "Bundle":
+        raise bad_request("the base takes a Bundle of type batch or transaction", "Bundle")
+    kind = bundle.get("type")
+    if kind not in ("batch", "transaction"):
+        raise bad_request("`Bundle.type` must be batch or transaction", "Bundle.type")
+    items = _items(visit, bundle, kind)
+    return _batch(visit, items) if kind == "batch" else _transaction(visit, items)
+
+
+def _items(visit: Visit, bundle: dict[str, Any], kind: Any) -> list[Item]:
+    entries = bundle.get("entry", [])
+    limit = visit.house.limits.entries
+    if not isinstance(entries, list):
+        raise bad_request("`Bundle.entry` is not an array", "Bundle.entry")
+    if len(entries) > limit:
+        raise problem(413, "too-costly", f"a bundle holds at most {limit} entries", "Bundle.entry")
+    return [_item(visit, entry, index, kind) for index, entry in enumerate(entries)]
+
+
+def _item(visit: Visit, entry: Any, index: int, kind: Any) -> Item:
+    where = f"Bundle.entry[{index}]"
+    asked = entry.get("request") if isinstance(entry, dict) else None
+    if not isinstance(asked, dict) or not isinstance(asked.get("url"), str) or asked.get("method") not in ORDER:
+        raise bad_request("an entry needs a `request` with a method and a url", f"{where}.request")
+    url, method, base = asked["url"], asked["method"], visit.request.base
+    if url.startswith(f"{base}/"):
+        url = url[len(base) + 1 :]
+    if urlsplit(url).scheme or url.startswith("/") or not url.partition("?")[0]:
+        raise bad_request("the url of an entry is relative to this server and names a type", f"{where}.request.url")
+    resource = entry.get("resource")
+    if resource is not None and not isinstance(resource, dict):
+        raise bad_request("the resource of an entry is an object", f"{where}.resource")
+    if method in ("POST", "PUT", "PATCH") and resource is None:
+        raise bad_request(f"an entry that is a {method} needs a resource", f"{where}.resource")
+    conditions = {name: asked.get(name) for name in _CONDITIONS}
+    if any(value is not None and not isinstance(value, str) for value in conditions.values()):
+        raise bad_request("a condition is a string", f"{where}.request")
+    request = visit.request.about(
+        method,
+        url,
+        resource=resource,
+        if_match=conditions["ifMatch"],
+        if_none_match=conditions["ifNoneMatch"],
+        if_modified_since=conditions["ifModifiedSince"],
+        if_none_exist=conditions["ifNoneExist"],
+        returning="minimal" if visit.request.returning == "minimal" else "representation",
+        native=False,
+        entry=kind,
+    )
+    creates = method == "POST" and len(request.steps) == 1
+    assigned = visit.house.ids() if creates and kind == "transaction" else None
+    return Item(index, request, str(entry.get("fullUrl", "")), assigned)
+
+
+# --- batch
+
+
+def _batch(visit: Visit, items: list[Item]) -> FhirResponse:
+    urls = {item.full_url for item in items if item.full_url.startswith("urn:")}
+    answered = [_alone(visit, item, urls) for item in items]
+    return _response(visit, "batch-response", answered)
+
+
+def _alone(visit: Visit, item: Item, urls: set[str]) -> dict[str, Any]:
+    try:
+        resource = item.request.resource
+        if resource is not None and any(text in urls for _, text, _ in references.find(resource)):
+            raise bad_request("an entry of a batch may not refer to another; use a transaction")
+        made = pipeline.handle(item.request, visit.principal, visit.house, visit.entry)
+    except Problem as refused:
+        visit.entry.refuse_all(refused)
+        return {
+            "response": {"status": _status(refused.status), "outcome": answers.outcome(refused.issues)},
+        }
+    return _entry(item, made)
+
+
+# --- transaction
+
+
+def _transaction(visit: Visit, items: list[Item]) -> FhirResponse:
+    submission = provide.submission_of(items)
+
+    def work(inner: Visit) -> FhirResponse:
+        unit = inner.unit
+        assert unit is not None  # noqa: S101 - atomically gives one
+        again = provide.again(inner, submission, items) if submission else None
+        if again is not None:
+            return again
+        ready = _linked(inner, items, unit)
+        if submission:
+            provide.check(inner, ready)
+        mark = inner.entry.mark()
+        made = _in_order(inner, ready, unit)
+        if submission:
+            inner.entry.as_submission(mark, provide.patient_of(ready))
+        return _response(inner, "transaction-response", made)
+
+    return pipeline.atomically(visit, work)
+
+
+def _linked(visit: Visit, items: list[Item], unit: Unit) -> list[Item]:
+    """The entries with every reference between them, and every conditional one, put in place."""
+    mapping: dict[str, str] = {}
+    targets: set[str] = set()
+    for item in items:
+        target = _target(item)
+        if target is not None and target in targets:
+            raise _at(item, bad_request(f"`{target}` is written twice in one transaction", code="duplicate"))
+        if target is not None:
+            targets.add(target)
+            mapping.update(dict.fromkeys(_names(item), target))
+    if len({item.full_url for item in items if item.full_url}) != sum(bool(item.full_url) for item in items):
+        raise bad_request("two entries have the same `fullUrl`", "Bundle.entry.fullUrl", "duplicate")
+    return [_link(visit, item, mapping, unit) for item in items]
+
+
+def _target(item: Item) -> str | None:
+    if item.assigned:
+        return f"{item.request.steps[0]}/{item.assigned}"
+    if item.request.method in ("PUT", "PATCH", "DELETE") and len(item.request.steps) == 2:
+        return "/".join(item.request.steps)
+    return None
+
+
+def _names(item: Item) -> list[str]:
+    """Every way another entry may refer to this one."""
+    names = [item.full_url] if item.full_url else []
+    if item.assigned and item.full_url.startswith(("http://", "https://")):
+        names.append("/".join(item.full_url.rsplit("/", 2)[-2:]))
+    return names
+
+
+def _link(visit: Visit, item: Item, mapping: dict[str, str], unit: Unit) -> Item:
+    resource = item.request.resource
+    if resource is None:
+        return item
+    try:
+        linked = references.rewrite(resource, mapping) if mapping else resource
+        dangling = next(
+            (
+                text
+                for _, text, kind in references.find(linked)
+                if kind in ("reference", "url") and text.startswith("urn:uuid:")
+            ),
+            None,
+        )
+        if dangling is not None:
+            raise bad_request(f"`{dangling}` is no entry of this transaction", code="not-found")
+        linked = bodies.resolved(bodies.relative(linked, visit.request.base), visit.house, unit)
+    except Problem as unlinked:
+        raise _at(item, unlinked) from unlinked
+    return replace(item, request=replace(item.request, resource=linked, assigned=item.assigned))
+
+
+def _in_order(visit: Visit, items: list[Item], unit: Unit) -> list[dict[str, Any]]:
+    owners = provide.owners_of_binaries(items)
+    made: dict[int, dict[str, Any]] = {}
+    flushed = False
+    for item in sorted(items, key=lambda each: ORDER[each.request.method]):
+        if item.request.method in ("GET", "HEAD") and not flushed:
+            unit.flush()
+            flushed = True
+        try:
+            request = replace(item.request, owner=owners.get(item.assigned or ""))
+            answered = pipeline.handle(request, visit.principal, visit.house, visit.entry, unit)
+        except Problem as refused:
+            raise _at(item, refused) from refused
+        made[item.index] = _entry(item, answered)
+    return [made[index] for index in sorted(made)]
+
+
+def _at(item: Item, refused: Problem) -> Problem:
+    """The same problem, saying which entry it came from."""
+    where = f"Bundle.entry[{item.index}]"
+    issues = tuple(
+        Issue(
+            each.severity,
+            each.code,
+            each.text,
+            f"{where}.resource.ofType({each.expression})" if each.expression else where,
+        )
+        if not (each.expression or "").startswith("Bundle.entry")
+        else each
+        for each in refused.issues
+    )
+    return Problem(refused.status, issues, refused.headers)
+
+
+# --- answers
+
+
+def _entry(item: Item, made: FhirResponse) -> dict[str, Any]:
+    response: dict[str, Any] = {"status": _status(made.status)}
+    location = made.location
+    if location:
+        response["location"] = location
+    if "ETag" in made.headers:
+        response["etag"] = made.headers["ETag"]
+    if "Last-Modified" in made.headers:
+        response["lastModified"] = instant(parsedate_to_datetime(made.headers["Last-Modified"]))
+    entry: dict[str, Any] = {"response": response}
+    if made.body and item.request.method != "HEAD":
+        entry["resource"] = orjson.Fragment(made.body)
+    return entry
+
+
+def _status(code: int) -> str:
+    return f"{code} {HTTPStatus(code).phrase}"
+
+
+def _response(visit: Visit, type_: str, entries: list[dict[str, Any]]) -> FhirResponse:
+    body = answers.bundle(type_, entries, id_=visit.house.ids(), now=visit.house.clock())
+    return FhirResponse(200, body)

@@ -1,0 +1,151 @@
+"""capabilities: https://hl7.org/fhir/R4/http.html#capabilities. Made from the tables the server itself obeys.
+
+May live here: turning ROUTES, the search parameters and the discovery table into a CapabilityStatement.
+May not know: anything that is not in those tables; what it says works, and what it does not say is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from typing import Any
+
+import orjson
+
+from fhir_server import __version__
+from fhir_server.definitions.library import load
+from fhir_server.foundation.problem import bad_request
+from fhir_server.interactions import answers, routes
+from fhir_server.interactions.request import FhirRequest, FhirResponse
+from fhir_server.search.supported import supported
+
+CODE = {"capabilities": None, "bundle": None, "operation": None}
+PATCH_FORMATS = ["application/json-patch+json"]
+PUBLISHED = "2026-11-23"
+
+
+def run(visit: Any) -> FhirResponse:
+    """The statement, for a visit that got here with a token; `answer` serves everybody."""
+    return answer(visit.request, visit.house.canonical)
+
+
+def answer(request: FhirRequest, canonical: str) -> FhirResponse:
+    """200 with the CapabilityStatement; the `mode` parameter may be full or normative. No token is needed."""
+    mode = dict(request.query).get("mode", "full")
+    if mode not in ("full", "normative"):
+        raise bad_request(f"`mode={mode}` is not supported; use full", "mode", "not-supported")
+    return FhirResponse(200, statement_bytes(request.base, canonical), answers.JSON)
+
+
+@lru_cache(maxsize=8)
+def statement_bytes(base: str, canonical: str) -> bytes:
+    """The statement as JSON; it does not change while the process lives."""
+    return orjson.dumps(statement(base, canonical))
+
+
+def statement(base: str, canonical: str) -> dict[str, Any]:
+    """The CapabilityStatement of this server at `base`."""
+    origin = base.rsplit("/", 1)[0]
+    return {
+        "resourceType": "CapabilityStatement",
+        "id": "server",
+        "url": f"{canonical}/CapabilityStatement/server",
+        "version": __version__,
+        "name": "DmpOnFhir",
+        "title": "DMP on FHIR",
+        "status": "active",
+        "date": PUBLISHED,
+        "publisher": "DMP on FHIR",
+        "kind": "instance",
+        "software": {"name": "DMP on FHIR", "version": __version__},
+        "implementation": {"description": "Dossier médical partagé", "url": base},
+        "fhirVersion": "4.0.1",
+        "format": ["json", "application/fhir+json"],
+        "patchFormat": PATCH_FORMATS,
+        "rest": [
+            {
+                "mode": "server",
+                "security": _security(origin),
+                "resource": [_resource(type_, canonical) for type_ in load().endpoints],
+                "interaction": [{"code": "transaction"}, {"code": "batch"}],
+            }
+        ],
+    }
+
+
+def _security(origin: str) -> dict[str, Any]:
+    return {
+        "cors": True,
+        "service": [
+            {
+                "coding": [
+                    {
+                        "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+                        "code": "SMART-on-FHIR",
+                    }
+                ]
+            }
+        ],
+        "extension": [
+            {
+                "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
+                "extension": [
+                    {"url": "authorize", "valueUri": f"{origin}/auth/authorize"},
+                    {"url": "token", "valueUri": f"{origin}/auth/token"},
+                    {"url": "introspect", "valueUri": f"{origin}/auth/introspect"},
+                    {"url": "revoke", "valueUri": f"{origin}/auth/revoke"},
+                ],
+            }
+        ],
+    }
+
+
+def _resource(type_: str, canonical: str) -> dict[str, Any]:
+    optional = {
+        "searchInclude": _includes(type_),
+        "searchRevInclude": _reverse_includes().get(type_),
+        "searchParam": [_parameter(code, found) for code, found in sorted(supported(type_).items())],
+        "operation": _operations(type_, canonical),
+    }
+    return {
+        "type": type_,
+        "profile": f"http://hl7.org/fhir/StructureDefinition/{type_}",
+        "interaction": [{"code": code} for code in routes.interactions_of(type_)],
+        "versioning": "versioned-update" if type_ not in routes.READ_ONLY else "versioned",
+        "readHistory": True,
+        "updateCreate": type_ not in routes.READ_ONLY,
+        "conditionalCreate": False,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": False,
+        "conditionalDelete": "not-supported",
+        "referencePolicy": ["literal", "logical", "resolves"],
+        **{name: values for name, values in optional.items() if values},
+    }
+
+
+def _parameter(code: str, found: Any) -> dict[str, str]:
+    return {"name": code, "definition": found.url, "type": found.type}
+
+
+def _operations(type_: str, canonical: str) -> list[dict[str, str]]:
+    return [
+        {"name": name, "definition": f"{canonical}/OperationDefinition/{name}"}
+        for of, name in routes.OPERATIONS
+        if of == type_
+    ]
+
+
+def _includes(type_: str) -> list[str]:
+    return [f"{type_}:{code}" for code, found in sorted(supported(type_).items()) if found.type == "reference"]
+
+
+@cache
+def _reverse_includes() -> Mapping[str, list[str]]:
+    """What may point at each type, by `_revinclude`."""
+    found: dict[str, list[str]] = {}
+    for source in load().endpoints:
+        for code, parameter in sorted(supported(source).items()):
+            if parameter.type == "reference":
+                for target in parameter.targets or load().endpoints:
+                    found.setdefault(target, []).append(f"{source}:{code}")
+    return found

@@ -1,0 +1,74 @@
+"""create: https://hl7.org/fhir/R4/http.html#create."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fhir_server.foundation.predicate import NOTHING, both
+from fhir_server.foundation.problem import bad_request, forbidden
+from fhir_server.interactions import announce, answers, bodies
+from fhir_server.interactions.pipeline import Change, Visit
+from fhir_server.interactions.request import FhirResponse
+from fhir_server.interactions.subject import of_resource
+from fhir_server.store.changes import Unit, Write
+
+TOLD = {
+    "record.closed": "the record is closed",
+    "record.none": "the record is not open",
+    "feeding.opposed": "the holder opposes the feeding of this record",
+}
+
+
+def run(visit: Visit) -> FhirResponse:
+    """201 with the new version's address; 422 for an invalid body, 403 where the record's holder or the law says no."""
+    unit = within(visit)
+    if visit.request.if_none_exist is not None:
+        raise bad_request("`If-None-Exist` is not supported", code="not-supported")
+    resource = bodies.of_type(visit.request, visit.route.type)
+    resource = bodies.resolved(bodies.relative(resource, visit.request.base), visit.house, unit)
+    bodies.checked(resource)
+    return landed(visit, stage(visit, resource), 201)
+
+
+def stage(visit: Visit, resource: dict[str, Any], id_: str | None = None) -> Write:
+    """Decide upon a new resource and stage it. Raises Problem 403, naming a closed record or an opposition to feeding.
+
+    Those two are no secret: the existence check tells them to whoever may feed (DMP-101).
+    """
+    scope = visit.scoped("c")
+    visit.subject = of_resource(resource, visit.request.owner)
+    before, after = visit.rights(visit.subject, Change(proposed=resource), "create")
+    if before == NOTHING:
+        raise forbidden(next((TOLD[reason] for reason in visit.denied if reason in TOLD), "not allowed"))
+    return within(visit).create(
+        resource,
+        submitter=bodies.submitter_of(visit.principal),
+        after=both(scope, after),
+        id_=id_,
+        fresh=visit.request.assigned,
+    )
+
+
+def landed(visit: Visit, write: Write, status: int) -> FhirResponse:
+    """Note a write, and answer it: at once, or by its staged text when a transaction will land it."""
+    unit = within(visit)
+    if visit.request.entry != "transaction":
+        unit.flush()
+    version = unit.preview(write)
+    visit.note(
+        patient=next(iter(version.facts.get("patients", ())), None) or next(iter(visit.subject.patients), None),
+        whats=(f"{version.id}/_history/{version.version}",),
+        disclosed=(version.id,),
+        granted=visit.granted,
+        about=({"id": version.id, **version.facts},),
+    )
+    if version.type == "DocumentReference" and write.before is None:
+        visit.entry.notices.extend(announce.of_deposit(visit.house, visit.principal, version))
+    return answers.written(visit.request, version, status)
+
+
+def within(visit: Visit) -> Unit:
+    """The unit every write runs in."""
+    if visit.unit is None:
+        raise RuntimeError("a write ran outside a transaction")
+    return visit.unit

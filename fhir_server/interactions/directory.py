@@ -1,0 +1,67 @@
+"""The directory: who a national identifier names, for those who sign in (annuaire).
+
+May live here: lookups of the shared types Practitioner and Organization, and whether a Patient exists.
+May not know: tokens, consents. It satisfies `smart.directory.Directory`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fhir_server.definitions.identifiers import key_of, spellings
+from fhir_server.store import unguarded
+from fhir_server.store.documents import Shelf
+
+CHAIN_AT_MOST = 5
+
+
+class StoredDirectory:
+    """The directory that the store itself holds."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+
+    def practitioner(self, key: str) -> tuple[str, str] | None:
+        """(`Practitioner/x`, display name) of a professional by identity key, or None."""
+        found = self._one("Practitioner", key)
+        return (f"Practitioner/{found['id']}", _name(found)) if found else None
+
+    def organization(self, key: str) -> tuple[str, str, frozenset[str]] | None:
+        """(`Organization/x`, name, keys of it and of all it is part of) by identity key or reference, or None."""
+        found = self._by_reference(key) if key.startswith("Organization/") else self._one("Organization", key)
+        if found is None:
+            return None
+        chain: dict[str, dict[str, Any]] = {}
+        current: dict[str, Any] | None = found
+        while current is not None and len(chain) < CHAIN_AT_MOST and current["id"] not in chain:
+            chain[current["id"]] = current
+            parent = current.get("partOf", {}).get("reference", "")
+            current = self._by_reference(parent) if parent.startswith("Organization/") else None
+        keys = {f"Organization/{id_}" for id_ in chain}
+        for each in chain.values():
+            keys |= {key_of(one.get("system", ""), one.get("value", "")) for one in each.get("identifier", [])}
+        return f"Organization/{found['id']}", str(found.get("name", "")), frozenset(keys)
+
+    def patient_by_ins(self, system: str, value: str) -> str | None:
+        """The id of the one Patient with this INS, or None."""
+        found = unguarded.by_token(self._shelf, f"Patient.identifier={system}|{value}")
+        return found[0][0].partition("/")[2] if len(found) == 1 else None
+
+    def patient_exists(self, id_: str) -> bool:
+        """Whether there is such a Patient."""
+        return bool(unguarded.facts_of(self._shelf, [f"Patient/{id_}"]))
+
+    def _one(self, type_: str, key: str) -> dict[str, Any] | None:
+        for system, value in spellings(key):
+            found = unguarded.by_token(self._shelf, f"{type_}.identifier={system}|{value}")
+            if len(found) == 1:
+                return self._by_reference(found[0][0])
+        return None
+
+    def _by_reference(self, reference: str) -> dict[str, Any] | None:
+        return unguarded.bodies(self._shelf, [reference]).get(reference)
+
+
+def _name(practitioner: dict[str, Any]) -> str:
+    name = next(iter(practitioner.get("name", [])), {})
+    return " ".join([*name.get("prefix", []), *name.get("given", []), name.get("family", "")]).strip()

@@ -1,0 +1,153 @@
+"""Entry: what one HTTP request did, gathered for the ledger while it is done (decisions 20).
+
+May live here: collecting deeds, turning them into ledger envelopes, and settling them before the answer leaves.
+May not know: what a deed looks like as an AuditEvent; that is `audit_event/event.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from fhir_server.audit_event.event import Deed, envelope
+from fhir_server.foundation.principal import Principal
+from fhir_server.foundation.problem import Problem
+from fhir_server.interactions.house import House
+from fhir_server.interactions.request import FhirRequest
+from fhir_server.notices.occasion import Notice
+from fhir_server.store.changes import Unit
+
+Outcome = Literal["0", "4", "8", "12"]
+
+
+@dataclass(slots=True)
+class Entry:
+    """One per authenticated HTTP request; a transaction that is run again rewinds it first."""
+
+    house: House
+    principal: Principal
+    request_id: str
+    address: str
+    base: str
+    id: str
+    deeds: list[Deed] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    _settled: int = 0
+
+    @classmethod
+    def of(cls, request: FhirRequest, principal: Principal, house: House) -> Entry:
+        """An empty entry for a request."""
+        return cls(house, principal, request.request_id, request.address, request.base, house.ids())
+
+    def add(
+        self,
+        interaction: str,
+        type_: str,
+        *,
+        patient: str | None = None,
+        outcome: Outcome = "0",
+        whats: tuple[str, ...] = (),
+        query: str | None = None,
+        granted: tuple[str, ...] = (),
+        refused: tuple[str, ...] = (),
+        disclosed: tuple[str, ...] = (),
+        about: tuple[Mapping[str, Any], ...] = (),
+        submission: bool = False,
+    ) -> None:
+        """Note one deed."""
+        self.deeds.append(
+            Deed(
+                principal=self.principal,
+                interaction=interaction,
+                type=type_,
+                patient=patient,
+                outcome=outcome,
+                recorded=self.house.clock(),
+                request_id=self.request_id,
+                address=self.address,
+                whats=whats,
+                query=query,
+                granted=granted,
+                refused=refused,
+                disclosed=disclosed,
+                about=about,
+                submission=submission,
+                entry=self.id,
+            )
+        )
+
+    def mark(self) -> tuple[int, int]:
+        """Where it stands."""
+        return len(self.deeds), len(self.notices)
+
+    def rewind(self, mark: tuple[int, int]) -> None:
+        """Forget what came after a mark: the attempt it tells of was rolled back."""
+        del self.deeds[mark[0] :]
+        del self.notices[mark[1] :]
+        self._settled = min(self._settled, mark[0])
+
+    def rolled_back(self, mark: tuple[int, int]) -> None:
+        """Keep of an attempt that failed only what was refused."""
+        refused = [deed for deed in self.deeds[mark[0] :] if deed.outcome != "0"]
+        self.rewind(mark)
+        self.deeds.extend(refused)
+
+    def replace_after(self, mark: tuple[int, int], deed: Deed) -> None:
+        """One deed in place of all since a mark: a submission is one event (ITI-65)."""
+        del self.deeds[mark[0] :]
+        self.deeds.append(deed)
+
+    def carry(self, unit: Unit) -> list[dict[str, Any]]:
+        """Put what is not yet settled, and the notices, into a transaction; the envelopes to settle after it."""
+        envelopes = self._envelopes()
+        unit.carry(self.id, envelopes)
+        if self.notices:
+            self.house.outbox.add(self.notices, session=unit.session)
+            self.notices.clear()
+        return envelopes
+
+    def settle(self, envelopes: list[dict[str, Any]] | None = None) -> None:
+        """Wait until all of it is durable. Raises Problem 503: then nothing may be disclosed."""
+        carried = envelopes is not None
+        waiting = envelopes if envelopes is not None else self._envelopes()
+        if self.notices:
+            self.house.outbox.add(self.notices)
+            self.notices.clear()
+        if not waiting:
+            return
+        try:
+            self.house.ledger.settle(waiting, carried=self.id if carried else None)
+        except Problem:
+            if not carried:
+                raise
+            # the transaction carries the entry: the ledger will adopt it, and what was written stands
+
+    def refuse_all(self, problem: Problem) -> None:
+        """After a failure outside any decision: one deed that says so, if nothing says it yet."""
+        if not self.deeds:
+            self.add("", "", outcome="4" if problem.status < 500 else "8", refused=(f"problem.{problem.status}",))
+
+    def _envelopes(self) -> list[dict[str, Any]]:
+        fresh = self.deeds[self._settled :]
+        self._settled = len(self.deeds)
+        return [envelope(deed, self.house.ids(), self.base) for deed in fresh]
+
+    def as_submission(self, mark: tuple[int, int], patient: str | None, query: str | None = None) -> None:
+        """Join the deeds since a mark into the one event of a Provide Document Bundle transaction."""
+        since = self.deeds[mark[0] :]
+        if not since:
+            return
+        joined = replace(
+            since[0],
+            interaction="transaction",
+            type="",
+            patient=patient,
+            whats=tuple(what for deed in since for what in deed.whats),
+            disclosed=tuple(id_ for deed in since for id_ in deed.disclosed),
+            granted=tuple(dict.fromkeys(reason for deed in since for reason in deed.granted)),
+            about=tuple(facts for deed in since for facts in deed.about),
+            query=query,
+            submission=True,
+        )
+        self.replace_after(mark, joined)

@@ -1,0 +1,46 @@
+"""The house: everything an interaction works with, wired once by `app.py`.
+
+May live here: that one record. May not know: how its members are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from fhir_server.audit_event.ledger import Ledger
+from fhir_server.consent.directives import Records
+from fhir_server.consent.matrix import Matrix
+from fhir_server.notices.outbox import Outbox
+from fhir_server.store.changes import Changes
+from fhir_server.store.documents import Shelf
+from fhir_server.store.freshness import Freshness
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Standing limits: entries of a bundle, matches of a page, included resources, records one search may span."""
+
+    entries: int = 1000
+    page: int = 1000
+    default_page: int = 20
+    records: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """One per process. `clock` is the domain clock (decisions 11), `ids` the source of resource ids (UUIDv7)."""
+
+    shelf: Shelf
+    changes: Changes
+    freshness: Freshness
+    records: Records
+    matrix: Matrix
+    ledger: Ledger
+    outbox: Outbox
+    clock: Callable[[], datetime]
+    ids: Callable[[], str]
+    seal_key: bytes
+    limits: Limits = Limits()
+    canonical: str = "https://dmp-on-fhir.example"

@@ -1,0 +1,268 @@
+"""The pipeline: the dozen lines everything passes through.
+
+May live here: the order of match, narrow, decide, run, record. May not know: HTTP, MongoDB, any single interaction.
+Batch and transaction entries come back through `handle`, so no policy can be skipped by bundling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fhir_server.consent.decision import Deny, Permit, decide
+from fhir_server.consent.directive import Directives
+from fhir_server.consent.obligations import Obligation
+from fhir_server.consent.request import AccessRequest, Verb
+from fhir_server.foundation.predicate import (
+    NOTHING,
+    Has,
+    Not,
+    Predicate,
+    both,
+    either,
+)
+from fhir_server.foundation.principal import Principal
+from fhir_server.foundation.problem import Problem, forbidden, not_found
+from fhir_server.interactions import announce
+from fhir_server.interactions.entry import Entry
+from fhir_server.interactions.house import House
+from fhir_server.interactions.request import FhirRequest, FhirResponse
+from fhir_server.interactions.routes import Route, match
+from fhir_server.interactions.subject import Subject
+from fhir_server.search.parse import criteria as search_criteria
+from fhir_server.smart.scope import narrow, reach
+from fhir_server.store.changes import Unit
+from fhir_server.store.documents import Stored
+from fhir_server.store.visible import VisibleStore
+
+VERBS: Mapping[str, Verb] = {
+    "read": "read",
+    "vread": "vread",
+    "history-instance": "history",
+    "search-type": "search",
+    "create": "create",
+    "update": "update",
+    "patch": "patch",
+    "delete": "delete",
+    "operation": "operation",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a write would do: the envelope of what stands, the resource to be put there, as far as there are such."""
+
+    current: Mapping[str, Any] | None = None
+    proposed: Mapping[str, Any] | None = None
+
+
+UNCHANGED = Change()
+
+
+@dataclass(slots=True)
+class Visit:
+    """One interaction under way: who asks what of whom, and the entry it is noted in."""
+
+    house: House
+    principal: Principal
+    request: FhirRequest
+    route: Route
+    entry: Entry
+    unit: Unit | None = None
+    granted: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+    obligations: tuple[Obligation, ...] = ()
+    subject: Subject = field(default_factory=Subject)
+
+    def door(self, subject: Subject, verb: Verb | None = None) -> VisibleStore:
+        """Decide, and open the door as far as the decision goes.
+
+        Raises Problem 403 when the request names a patient whose record stays shut; a request that names none gets a
+        door that shows nothing, so that hidden and absent take the same way (decisions 17).
+        """
+        self.subject = subject
+        permits, denials = self.decisions(subject, verb or VERBS[self.route.interaction])
+        residual = _residual(subject, permits, denials)
+        if residual == NOTHING and subject.named:
+            self.refuse(denials)
+        self.granted = tuple(dict.fromkeys(reason for permit in permits for reason in permit.reasons))
+        self.obligations = tuple(dict.fromkeys(each for permit in permits for each in permit.obligations))
+        if residual == NOTHING:
+            self._note_refusal(denials)
+        scope = reach(self.principal.scopes, self.principal, compile_criteria)
+        session = self.unit.session if self.unit else None
+        return VisibleStore(self.house.shelf, residual, scope, session)
+
+    def rights(self, subject: Subject, change: Change, verb: Verb | None = None) -> tuple[Predicate, Predicate]:
+        """What the state before a write must satisfy, and the state after; NOTHING when the write is refused."""
+        permits, denials = self.decisions(subject, verb or VERBS[self.route.interaction], change)
+        if not permits or (denials and subject.joint):
+            self._note_refusal(denials)
+            return NOTHING, NOTHING
+        self.granted = tuple(dict.fromkeys(reason for permit in permits for reason in permit.reasons))
+        self.obligations = tuple(dict.fromkeys(each for permit in permits for each in permit.obligations))
+        return both(*(permit.residual for permit in permits)), both(*(permit.after for permit in permits))
+
+    def rights_for(self, type_: str, subject: Subject, change: Change, verb: Verb) -> tuple[Predicate, Predicate]:
+        """The rights for an interaction of another type than the route's: what a whole submission stands for."""
+        return replace(self, route=replace(self.route, type=type_)).rights(subject, change, verb)
+
+    def decisions(
+        self, subject: Subject, verb: Verb, change: Change = UNCHANGED
+    ) -> tuple[list[Permit], list[Deny]]:
+        """One decision for each record asked about, or one for no record."""
+        permits: list[Permit] = []
+        denials: list[Deny] = []
+        for patient in subject.patients or (None,):
+            decision = self._decide(patient, subject, verb, change)
+            if isinstance(decision, Permit):
+                permits.append(decision)
+            else:
+                denials.append(decision)
+        return permits, denials
+
+    def _decide(self, patient: str | None, subject: Subject, verb: Verb, change: Change) -> Permit | Deny:
+        record = self.house.records.record(patient) if patient else None
+        asked = AccessRequest(
+            principal=self.principal,
+            verb=verb,
+            type=self.route.type,
+            operation=self.route.operation or None,
+            patient=patient,
+            standing=record.standing if record else "none",
+            birth=record.birth if record else None,
+            representatives=record.representatives if record else frozenset(),
+            now=self.house.clock(),
+            existence_check=subject.existence,
+            current=change.current,
+            proposed=change.proposed,
+        )
+        if subject.absent or (patient and record is None):
+            return Deny(("record.unknown",))
+        return decide(asked, record.directives if record else Directives(()), self.house.matrix)
+
+    def scoped(self, right: str) -> Predicate:
+        """What the token's scopes allow of this type with this right. Raises Problem 403 insufficient_scope."""
+        return narrow(self.principal.scopes, self.route.type, right, self.principal, compile_criteria)
+
+    def refuse(self, denials: Iterable[Deny]) -> None:
+        """Note the refusal and raise it, without its reason."""
+        self._note_refusal(denials)
+        raise forbidden()
+
+    def _note_refusal(self, denials: Iterable[Deny]) -> None:
+        reasons = tuple(dict.fromkeys(reason for deny in denials for reason in deny.reasons))
+        self.denied = reasons
+        for patient in self.subject.patients or (None,):
+            self.note(
+                patient=patient,
+                outcome="8",
+                refused=reasons or ("record.unknown",),
+                whats=(f"{self.route.type}/{self.route.id}",) if self.route.id else (),
+                about=(self.subject.facts,) if self.subject.facts else (),
+            )
+
+    def note(self, **deed: Any) -> None:
+        """Note a deed of this interaction."""
+        query = deed.pop("query", None)
+        self.entry.add(self.route.interaction, self.route.type, query=query, **deed)
+
+    def disclosed(self, versions: Iterable[Stored]) -> None:
+        """Note that these versions leave the house, one deed for each patient among them."""
+        by_patient: dict[str | None, list[Stored]] = {}
+        for version in versions:
+            owners = version.facts.get("patients") or [None]
+            for patient in owners:
+                by_patient.setdefault(patient, []).append(version)
+        for patient, group in by_patient.items():
+            self.note(
+                patient=patient,
+                whats=tuple(f"{each.id}/_history/{each.version}" for each in group),
+                disclosed=tuple(each.id for each in group),
+                granted=self.granted,
+                about=tuple({"id": each.id, **each.facts} for each in group),
+            )
+        self.announce(patient for patient in by_patient if patient)
+
+    def refuse_here(self, reason: str) -> None:
+        """Note that a write on what may be read was refused."""
+        if not any(deed.refused for deed in self.entry.deeds):
+            self._note_refusal([Deny((reason,))])
+
+    def unseen(self) -> Problem:
+        """The one answer to an address where nothing may be seen, noted."""
+        if not any(deed.refused for deed in self.entry.deeds):
+            self._note_refusal([Deny(("resource.not-visible",))])
+        return not_found()
+
+    def announce(self, patients: Iterable[str]) -> None:
+        """Tell the holders what they are to be told of an access (DMP-81, DMP-72)."""
+        for patient in patients:
+            self.entry.notices.extend(announce.of_access(self.house, self.principal, patient, self.obligations))
+
+
+Run = Callable[[Visit], FhirResponse]
+
+
+def answer(request: FhirRequest, principal: Principal, house: House) -> FhirResponse:
+    """Answer one authenticated HTTP request, its ledger entry durable before the answer leaves. Raises Problem."""
+    entry = Entry.of(request, principal, house)
+    try:
+        answered = handle(request, principal, house, entry)
+    except Problem as problem:
+        entry.refuse_all(problem)
+        entry.settle()
+        raise
+    entry.settle()
+    return answered
+
+
+def handle(
+    request: FhirRequest, principal: Principal, house: House, entry: Entry, unit: Unit | None = None
+) -> FhirResponse:
+    """Answer one FHIR interaction, or refuse it. Batch and transaction entries come back through here."""
+    from fhir_server.interactions.registry import RUN
+
+    route = match(request)
+    house.freshness.check()
+    visit = Visit(house, principal, request, route, entry, unit)
+    run = RUN[route.interaction]
+    if not route.row.writes or unit is not None or route.interaction == "bundle":
+        return run(visit)
+    return atomically(visit, run)
+
+
+def atomically(visit: Visit, run: Run) -> FhirResponse:
+    """Run a write and commit it together with its ledger entry and notices."""
+    mark = visit.entry.mark()
+    carried: list[dict[str, Any]] = []
+
+    def attempt(unit: Unit) -> FhirResponse:
+        visit.entry.rewind(mark)
+        made = run(replace(visit, unit=unit))
+        unit.flush()
+        carried[:] = visit.entry.carry(unit)
+        return made
+
+    try:
+        made = visit.house.changes.atomically(attempt)
+    except Problem:
+        visit.entry.rolled_back(mark)
+        raise
+    visit.entry.settle(carried)
+    return made
+
+
+def compile_criteria(type_: str, criteria: list[tuple[str, str]]) -> Predicate:
+    """The predicate of a granular scope's `?param=value`, by the search compiler itself."""
+    return search_criteria(type_, criteria)
+
+
+def _residual(subject: Subject, permits: list[Permit], denials: list[Deny]) -> Predicate:
+    if subject.joint:
+        return NOTHING if denials else both(*(permit.residual for permit in permits))
+    if not subject.patients:
+        return permits[0].residual if permits else NOTHING
+    # a resource of several owners is found by its address alone, where all of them must permit
+    return both(either(*(permit.residual for permit in permits)), Not(Has("joint", True))) if permits else NOTHING

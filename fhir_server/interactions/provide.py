@@ -1,0 +1,204 @@
+"""Provide Document Bundle [ITI-65], as the PDSm profile and the ANS draft TD2 have it (DMP-130, DMP-131).
+
+May live here: what holds of the submission as a whole, beyond what each entry must: the content against its hash and
+size, one patient, a qualified identity, and the same submission sent again.
+https://profiles.ihe.net/ITI/MHD/ITI-65.html
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from binascii import Error as NotBase64
+from typing import Any, Protocol
+
+from fhir_server.foundation.predicate import NOTHING
+from fhir_server.foundation.problem import Issue, conflict, forbidden, unprocessable
+from fhir_server.interactions import answers, bodies
+from fhir_server.interactions.pipeline import Change, Visit
+from fhir_server.interactions.request import FhirRequest, FhirResponse
+from fhir_server.interactions.subject import Subject, list_of, submitted_before
+from fhir_server.resources.document_reference import check_attachment
+from fhir_server.resources.facts import owners_of
+from fhir_server.resources.patient import identity_is_qualified
+from fhir_server.store.changes import unique_of
+from fhir_server.store.documents import Stored
+
+
+class Sent(Protocol):
+    """An entry of the bundle."""
+
+    @property
+    def index(self) -> int: ...  # noqa: D102
+    @property
+    def request(self) -> FhirRequest: ...  # noqa: D102
+    @property
+    def full_url(self) -> str: ...  # noqa: D102
+    @property
+    def assigned(self) -> str | None: ...  # noqa: D102
+
+
+def submission_of(items: list[Any]) -> list[Sent]:
+    """The DocumentReferences a bundle posts: none, and it is no submission."""
+    return [item for item in items if _creates(item, "DocumentReference")]
+
+
+def check(visit: Visit, items: list[Any]) -> None:
+    """Raise Problem 422 naming what is wrong with the submission; what is right passes in silence."""
+    binaries = {f"Binary/{item.assigned}": item for item in items if _creates(item, "Binary")}
+    issues: list[Issue] = []
+    patients: dict[str, None] = {}
+    for item in items:
+        resource = item.request.resource
+        if resource is None or resource.get("resourceType") not in ("DocumentReference", "List"):
+            continue
+        patients.update(dict.fromkeys(owners_of(resource)))
+        where = f"Bundle.entry[{item.index}].resource"
+        if resource["resourceType"] == "DocumentReference":
+            issues += _content_issues(resource, binaries, where)
+        issues += _identity_issues(resource, where)
+    if len(patients) > 1:
+        issues.append(
+            Issue("error", "business-rule", "two patients in one submission", "Bundle.entry.resource.subject")
+        )
+    elif patients and not _qualified(visit, next(iter(patients))):
+        issues.append(
+            Issue("error", "business-rule", "the patient's identity is not qualified", "Bundle.entry.resource.subject")
+        )
+    if issues:
+        raise unprocessable(tuple(issues))
+
+
+def again(visit: Visit, submission: list[Any], items: list[Any]) -> FhirResponse | None:
+    """The first answer's locations when the very same submission came before; None when none of it did.
+
+    Raises Problem 409, one fixed body, when a uniqueId is known and anything about it differs (mapping §6.1).
+    """
+    keys = {key: item for item in submission for key in unique_of(item.request.resource or {})}
+    found = submitted_before(visit.house, list(keys), visit.unit)
+    if not found:
+        return None
+    mine = list(bodies.submitter_of(visit.principal))
+    same = len(found) == len(submission) and all(
+        stored.facts.get("submitter") == mine
+        and _hashes(stored.resource()) == _hashes(keys[key].request.resource or {})
+        for key, stored in found.items()
+    )
+    patients = {patient for stored in found.values() for patient in stored.facts.get("patients", ())}
+    if not same or len(patients) != 1 or not _same_subject(visit, submission, patients):
+        raise conflict("an identifier of this resource is already in use")
+    _still_allowed(visit, next(iter(patients)))
+    documents = {keys[key].index: stored for key, stored in found.items()}
+    visit.note(
+        patient=next(iter(patients)),
+        whats=tuple(f"{each.id}/_history/1" for each in documents.values()),
+        about=tuple({"id": each.id, **each.facts} for each in documents.values()),
+    )
+    return _first_locations(visit, items, documents)
+
+
+def patient_of(items: list[Any]) -> str | None:
+    """The one patient of a checked submission."""
+    return next((owner for item in items if item.request.resource for owner in owners_of(item.request.resource)), None)
+
+
+def owners_of_binaries(items: list[Any]) -> dict[str, str]:
+    """The patient of each Binary posted here, by its new id: that of the document that points to it."""
+    found: dict[str, str] = {}
+    for item in items:
+        resource = item.request.resource
+        if resource is None or resource.get("resourceType") != "DocumentReference":
+            continue
+        owner = next(iter(owners_of(resource)), None)
+        for url in _urls(resource):
+            if owner and url.startswith("Binary/"):
+                found.setdefault(url.removeprefix("Binary/"), owner)
+    return found
+
+
+def _creates(item: Any, type_: str) -> bool:
+    resource = item.request.resource
+    return item.request.method == "POST" and resource is not None and resource.get("resourceType") == type_
+
+
+def _urls(document: dict[str, Any]) -> list[str]:
+    return [url for attachment in _attachments(document) if isinstance(url := attachment.get("url"), str)]
+
+
+def _attachments(document: dict[str, Any]) -> list[dict[str, Any]]:
+    contents = document.get("content", [])
+    found = (
+        [each.get("attachment") for each in contents if isinstance(each, dict)] if isinstance(contents, list) else []
+    )
+    return [each for each in found if isinstance(each, dict)]
+
+
+def _hashes(document: dict[str, Any]) -> list[Any]:
+    return [attachment.get("hash") for attachment in _attachments(document)]
+
+
+def _content_issues(document: dict[str, Any], binaries: dict[str, Any], where: str) -> list[Issue]:
+    issues: list[Issue] = []
+    for index, attachment in enumerate(_attachments(document)):
+        item = binaries.get(str(attachment.get("url", "")))
+        if item is None:
+            continue
+        try:
+            content = b64decode(item.request.resource.get("data", ""), validate=True)
+        except (NotBase64, TypeError, ValueError):
+            continue  # the Binary's own validation names it
+        issues += [
+            Issue(each.severity, each.code, each.text, f"{where}.content[{index}].attachment")
+            for each in check_attachment(attachment, content)
+        ]
+    return issues
+
+
+def _identity_issues(resource: dict[str, Any], where: str) -> list[Issue]:
+    contained = resource.get("contained", [])
+    return [
+        Issue("error", "business-rule", "an unqualified identity may not carry an INS", f"{where}.contained[{index}]")
+        for index, each in enumerate(contained if isinstance(contained, list) else [])
+        if isinstance(each, dict) and each.get("resourceType") == "Patient" and identity_is_qualified(each) is False
+    ]
+
+
+def _qualified(visit: Visit, patient: str) -> bool:
+    record = visit.house.records.record(patient)
+    return record is None or identity_is_qualified(record.patient) is not False
+
+
+def _same_subject(visit: Visit, submission: list[Any], patients: set[str]) -> bool:
+    resolved = [bodies.resolved(item.request.resource, visit.house, visit.unit) for item in submission]
+    return {owner for resource in resolved for owner in owners_of(resource)} == patients
+
+
+def _still_allowed(visit: Visit, patient: str) -> None:
+    visit.subject = Subject((patient,), named=True, joint=True)
+    allowed, _ = visit.rights_for("DocumentReference", visit.subject, Change(), "create")
+    if allowed == NOTHING:
+        raise forbidden()
+
+
+def _first_locations(visit: Visit, items: list[Any], documents: dict[int, Stored]) -> FhirResponse:
+    """Where each entry landed the first time: its document, the content that points to it, or its List."""
+    places: dict[str, str] = {}
+    for item in items:
+        if item.index in documents:
+            first = documents[item.index]
+            places[item.full_url] = first.id
+            places.update(zip(_urls(item.request.resource or {}), _urls(first.resource()), strict=False))
+    submission_set = list_of(visit.house, [each.id for each in documents.values()], visit.unit)
+    entries = [
+        _landed(visit, places.get(item.full_url) or (submission_set if _creates(item, "List") else None))
+        for item in items
+    ]
+    return FhirResponse(
+        200, answers.bundle("transaction-response", entries, id_=visit.house.ids(), now=visit.house.clock())
+    )
+
+
+def _landed(visit: Visit, place: str | None) -> dict[str, Any]:
+    response = {"status": "200 OK"}
+    if place:
+        response.update(location=f"{visit.request.base}/{place}/_history/1", etag=answers.etag(1))
+    return {"response": response}

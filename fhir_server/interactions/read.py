@@ -1,0 +1,60 @@
+"""read: https://hl7.org/fhir/R4/http.html#read, and a Binary as its own content (ITI-68)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from fhir_server.consent.obligations import apply
+from fhir_server.foundation.moment import micros
+from fhir_server.foundation.problem import Problem, problem
+from fhir_server.interactions import answers, binaries
+from fhir_server.interactions.pipeline import Visit
+from fhir_server.interactions.request import FhirRequest, FhirResponse
+from fhir_server.interactions.subject import of_instance
+from fhir_server.store.documents import Stored
+from fhir_server.store.visible import VisibleStore
+
+
+def run(visit: Visit) -> FhirResponse:
+    """The current version: 200, or 304; 404 for hidden and absent alike, 410 to who could see what was deleted."""
+    scope = visit.scoped("r")
+    door = visit.door(of_instance(visit.route, visit.house, visit.unit)).within(scope)
+    found = door.read(visit.route.type, visit.route.id)
+    if found is None:
+        raise missing(visit, door)
+    if unchanged(visit.request, found):
+        visit.disclosed([found])
+        return FhirResponse(304, headers=answers.versioned(found))
+    return shown(visit, door, found)
+
+
+def missing(visit: Visit, door: VisibleStore) -> Problem:
+    """410 to those who could see the last version, else the one 404."""
+    gone = door.gone(visit.route.type, visit.route.id)
+    if gone is None:
+        return visit.unseen()
+    visit.disclosed([gone])
+    return problem(410, "deleted", "this resource was deleted", ETag=answers.etag(gone.version))
+
+
+def shown(visit: Visit, door: VisibleStore, found: Stored) -> FhirResponse:
+    """A version as the decision's obligations leave it, noted as disclosed."""
+    visit.disclosed([found])
+    if found.type == "Binary":
+        return binaries.shown(visit.request, door, found)
+    return answers.one(apply(visit.obligations, found))
+
+
+def unchanged(request: FhirRequest, found: Stored) -> bool:
+    """Whether `If-None-Match` or else `If-Modified-Since` says the asker has this version already."""
+    if request.if_none_match is not None:
+        tags = {tag.strip().removeprefix("W/") for tag in request.if_none_match.split(",")}
+        return "*" in tags or f'"{found.version}"' in tags
+    if request.if_modified_since is None:
+        return False
+    try:
+        since: datetime = parsedate_to_datetime(request.if_modified_since)
+    except ValueError:
+        return False
+    return found.updated // 1_000_000 <= micros(since if since.tzinfo else since.replace(tzinfo=UTC)) // 1_000_000

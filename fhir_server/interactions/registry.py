@@ -1,0 +1,34 @@
+"""The registry: which function runs which interaction of `routes.ROUTES`. One line each; nothing else lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fhir_server.interactions import (
+    bundle,
+    capabilities,
+    create,
+    delete,
+    history,
+    operations,
+    patch,
+    read,
+    search,
+    update,
+    vread,
+)
+from fhir_server.interactions.pipeline import Run
+
+RUN: Mapping[str, Run] = {
+    "capabilities": capabilities.run,
+    "bundle": bundle.run,
+    "read": read.run,
+    "vread": vread.run,
+    "history-instance": history.run,
+    "search-type": search.run,
+    "create": create.run,
+    "update": update.run,
+    "patch": patch.run,
+    "delete": delete.run,
+    "operation": operations.run,
+}

@@ -1,0 +1,80 @@
+"""One FHIR request and one FHIR response, as values.
+
+May live here: their shapes. May not know: where they come from; `http/fhir.py` turns Flask's into these and back, and
+`interactions/bundle.py` makes one of each entry of a batch or transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+from urllib.parse import parse_qsl, urlencode
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FhirRequest:
+    """What was asked of the FHIR base.
+
+    `path` is relative to `base` (absolute URL without a trailing slash), `query` the decoded pairs of the URL and of a
+    `_search` form. `resource` is the parsed body, if it was JSON; `patch` the parsed JSON Patch. `native` is true when
+    a Binary is wanted as its own content rather than as a resource. `entry` marks an entry of a bundle; `assigned`
+    is the id its POST will get, `owner` the patient its bundle says it belongs to.
+    """
+
+    method: str
+    path: str
+    base: str
+    query: Pairs = ()
+    resource: dict[str, Any] | None = None
+    patch: list[dict[str, Any]] | None = None
+    content_type: str = ""
+    returning: Literal["minimal", "representation", "OperationOutcome"] = "representation"
+    lenient: bool = False
+    native: bool = False
+    if_match: str | None = None
+    if_none_match: str | None = None
+    if_modified_since: str | None = None
+    if_none_exist: str | None = None
+    request_id: str = ""
+    address: str = ""
+    entry: Literal["batch", "transaction"] | None = None
+    assigned: str | None = None
+    owner: str | None = None
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The path's segments."""
+        return tuple(step for step in self.path.split("/") if step)
+
+    def about(self, method: str, url: str, **changes: Any) -> FhirRequest:
+        """The same request asking something else of the same server: an entry of its bundle."""
+        path, _, query = url.partition("?")
+        return replace(self, method=method, path=path, query=pairs(query), patch=None, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class FhirResponse:
+    """What is answered; `body` is the exact bytes."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/fhir+json; charset=utf-8"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def location(self) -> str | None:
+        """The versioned address of what was written."""
+        return self.headers.get("Location") or self.headers.get("Content-Location")
+
+
+def pairs(query: str) -> Pairs:
+    """The decoded pairs of a query string; `a` without `=` is a pair with an empty value."""
+    return tuple(parse_qsl(query, keep_blank_values=True))
+
+
+def query_text(asked: Pairs) -> str:
+    """A query string that `pairs` reads back as the same pairs."""
+    return urlencode(asked, safe=":|/$,-._~")

@@ -1,0 +1,150 @@
+"""Routes: every method and template the FHIR base answers to, as a table; `/metadata` is made from it.
+
+May live here: the table, and finding the row of a request (https://hl7.org/fhir/R4/http.html#summary).
+May not know: what a row does; `interactions/pipeline.py` calls it by name.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal
+
+from fhir_server.definitions.library import load
+from fhir_server.foundation.problem import Problem, problem
+from fhir_server.interactions.request import FhirRequest
+
+Right = Literal["c", "r", "u", "d", "s", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table: the FHIR interaction it is, the scope letter it needs, and whether it writes."""
+
+    method: str
+    template: str
+    interaction: str
+    right: Right
+    writes: bool = False
+
+
+ROUTES: tuple[Row, ...] = (
+    Row("GET", "metadata", "capabilities", ""),
+    Row("POST", "", "bundle", "", writes=True),
+    Row("GET", "{type}", "search-type", "s"),
+    Row("POST", "{type}/_search", "search-type", "s"),
+    Row("POST", "{type}", "create", "c", writes=True),
+    Row("GET", "{type}/{id}", "read", "r"),
+    Row("GET", "{type}/{id}/_history/{version}", "vread", "r"),
+    Row("GET", "{type}/{id}/_history", "history-instance", "r"),
+    Row("PUT", "{type}/{id}", "update", "u", writes=True),
+    Row("PATCH", "{type}/{id}", "patch", "u", writes=True),
+    Row("DELETE", "{type}/{id}", "delete", "d", writes=True),
+    Row("POST", "{type}/{id}/${operation}", "operation", "", writes=True),
+)
+
+ONLY: dict[str, frozenset[str]] = {
+    "patch": frozenset({"DocumentReference"}),
+    "operation": frozenset({"Patient"}),
+}
+OPERATIONS: dict[tuple[str, str], str] = {("Patient", "open-record"): "u"}
+READ_ONLY = frozenset({"AuditEvent"})
+WRITING = frozenset({"create", "update", "patch", "delete"})
+
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_VERSION = re.compile(r"[1-9]\d{0,9}")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A row, filled in with the request's own type, id, version and operation."""
+
+    row: Row
+    type: str = ""
+    id: str = ""
+    version: int = 0
+    operation: str = ""
+
+    @property
+    def interaction(self) -> str:
+        """The FHIR interaction code."""
+        return self.row.interaction
+
+    @property
+    def right(self) -> str:
+        """The scope letter: an operation's own, else the row's."""
+        return OPERATIONS.get((self.type, self.operation), "") if self.operation else self.row.right
+
+
+def match(request: FhirRequest) -> Route:
+    """The route of a request. Raises Problem 404 for an unknown address, 405 with `Allow` for a known one."""
+    steps = request.steps
+    method = "GET" if request.method == "HEAD" else request.method
+    allowed: list[str] = []
+    for row in ROUTES:
+        route = _fits(row, steps)
+        if route is None or not offered(route):
+            continue
+        if row.method == method:
+            return route
+        allowed.append(row.method)
+    if allowed:
+        names = sorted({*allowed, *(("HEAD",) if "GET" in allowed else ())})
+        raise Problem(
+            405,
+            problem(405, "not-supported", f"`{request.method}` is not supported here").issues,
+            {"Allow": ", ".join(names)},
+        )
+    raise _unknown(steps)
+
+
+def offered(route: Route) -> bool:
+    """Whether this interaction exists for this type."""
+    if route.type and route.type not in load().endpoints:
+        return False
+    if route.interaction in ONLY and route.type not in ONLY[route.interaction]:
+        return False
+    if route.operation and (route.type, route.operation) not in OPERATIONS:
+        return False
+    return not (route.type in READ_ONLY and route.interaction in WRITING)
+
+
+def interactions_of(type_: str) -> list[str]:
+    """The interactions this server offers for a type, for `/metadata`."""
+    rows = [row for row in ROUTES if "{type}" in row.template and row.interaction != "operation"]
+    return list(dict.fromkeys(row.interaction for row in rows if offered(Route(row, type_))))
+
+
+def _fits(row: Row, steps: tuple[str, ...]) -> Route | None:
+    names = row.template.split("/") if row.template else []
+    if len(names) != len(steps):
+        return None
+    found: dict[str, str] = {}
+    for name, step in zip(names, steps, strict=True):
+        if name == "${operation}":
+            if not step.startswith("$"):
+                return None
+            found["operation"] = step[1:]
+        elif name.startswith("{"):
+            found[name[1:-1]] = step
+        elif name != step:
+            return None
+    if found.get("type", "").startswith(("_", "$")) or found.get("type") == "metadata":
+        return None
+    if "id" in found and not _ID.fullmatch(found["id"]):
+        return None
+    version = found.pop("version", None)
+    if version is not None and not _VERSION.fullmatch(version):
+        return None
+    return Route(row, version=int(version or 0), **found)
+
+
+def _unknown(steps: tuple[str, ...]) -> Problem:
+    if steps and steps[0] not in load().endpoints and not steps[0].startswith("$"):
+        near = get_close_matches(steps[0], load().endpoints, 1)
+        hint = f"; did you mean `{near[0]}`?" if near else ""
+        return problem(404, "not-supported", f"`{steps[0]}` is not a resource type{hint}")
+    if len(steps) > 1 and steps[-1].startswith("$"):
+        return problem(404, "not-supported", f"`{steps[-1]}` is not an operation of this server")
+    return problem(404, "not-found", "no such resource")

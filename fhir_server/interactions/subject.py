@@ -1,0 +1,113 @@
+"""Subject: which records is this request about?
+
+May live here: finding the owners (decisions 13) a decision must be made for. May not know: what the decision will be.
+The lookups are `store.unguarded`'s; what they find never reaches an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fhir_server.definitions.identifiers import is_ins_system
+from fhir_server.foundation.predicate import EVERYTHING
+from fhir_server.foundation.principal import Kind, Principal
+from fhir_server.foundation.problem import problem
+from fhir_server.interactions.house import House
+from fhir_server.interactions.routes import Route
+from fhir_server.resources.facts import owners_of
+from fhir_server.search.query import Query
+from fhir_server.store import unguarded
+from fhir_server.store.changes import Unit
+from fhir_server.store.documents import Stored
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The records (patient ids) asked about; `named` when the request itself names the patient (decisions 17).
+
+    `joint`: every record must permit, as for a resource of several owners. `absent`: nothing stands at the address.
+    `existence`: a search of Patient by INS and nothing else (DMP-101, TD02).
+    """
+
+    patients: tuple[str, ...] = ()
+    named: bool = False
+    joint: bool = False
+    absent: bool = False
+    existence: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+NO_RECORD = Subject()
+
+
+def of_instance(route: Route, house: House, unit: Unit | None) -> Subject:
+    """The owners of what stands at `Type/id`, current or deleted."""
+    facts = unguarded.facts_at(house.shelf, route.type, route.id, unit.session if unit else None)
+    if facts is None:
+        return Subject(absent=True)
+    return Subject(tuple(facts.get("patients", ())), joint=True, facts={"id": f"{route.type}/{route.id}", **facts})
+
+
+def of_resource(resource: dict[str, object], hint: str | None = None) -> Subject:
+    """The owners a resource names; those of an entry of a submission may be told by the bundle (`hint`)."""
+    owners = tuple(owners_of(resource)) or ((hint,) if hint else ())
+    return Subject(owners, named=True, joint=True)
+
+
+def of_search(query: Query, principal: Principal, house: House) -> Subject:
+    """The records a search spans: those it names, the one an INS finds, or those the asker has standing with."""
+    if query.type in house.matrix.shared_types:
+        return NO_RECORD
+    if query.patients:
+        return Subject(
+            query.patients[:1] if len(query.patients) == 1 else tuple(query.patients), named=query.type != "Patient"
+        )
+    ins = _ins_alone(query)
+    if ins is not None:
+        found = patients_of_identifier(house, ins)
+        return Subject(tuple(id_.partition("/")[2] for id_ in found), existence=True)
+    return Subject(_standing(query, principal, house))
+
+
+def _standing(query: Query, principal: Principal, house: House) -> tuple[str, ...]:
+    if principal.kind is Kind.OPERATOR:
+        return ()
+    if principal.kind in (Kind.HOLDER, Kind.REPRESENTATIVE):
+        return (principal.patient,) if principal.patient else ()
+    keys = sorted(principal.identities | principal.organizations)
+    narrowed = query.where if query.type else EVERYTHING
+    found = unguarded.standing_of(house.shelf, keys, narrowed, house.limits.records)
+    if principal.patient and principal.patient not in found:
+        found.append(principal.patient)
+    if len(found) > house.limits.records:
+        raise problem(400, "too-costly", "this search spans too many records; name a patient")
+    return tuple(found)
+
+
+def _ins_alone(query: Query) -> str | None:
+    """`system|value` when the search is `Patient?identifier=<INS>` and nothing that narrows it."""
+    if query.type != "Patient":
+        return None
+    asked = [(name, value) for name, value in query.asked if not name.startswith("_")]
+    if len(asked) != 1 or asked[0][0] != "identifier" or "," in asked[0][1]:
+        return None
+    system, bar, value = asked[0][1].partition("|")
+    return f"{system}|{value}" if bar and value and is_ins_system(system) else None
+
+
+def patients_of_identifier(house: House, identifier: str, unit: Unit | None = None) -> list[str]:
+    """`Patient/id` of those with this `system|value`: to know which record is to be decided upon, and nothing else."""
+    session = unit.session if unit else None
+    return [id_ for id_, _ in unguarded.by_token(house.shelf, f"Patient.identifier={identifier}", session=session)]
+
+
+def submitted_before(house: House, keys: list[str], unit: Unit | None) -> dict[str, Stored]:
+    """Which of these globally unique keys are taken, and by what."""
+    return unguarded.holders_of_unique(house.shelf, keys, unit.session if unit else None)
+
+
+def list_of(house: House, documents: list[str], unit: Unit | None) -> str | None:
+    """The submission set these documents came with."""
+    return unguarded.listed_in(house.shelf, documents, unit.session if unit else None)
