@@ -64,6 +64,8 @@ def landed(visit: Visit, write: Write, status: int) -> FhirResponse:
     )
     if version.type == "DocumentReference" and write.before is None:
         visit.entry.notices.extend(announce.of_deposit(visit.house, visit.principal, version))
+    elif write.before is not None and write.before.facts.get("label") != version.facts.get("label"):
+        visit.house.outbox.relabel(version.id, version.facts.get("label", ()), unit.session)
     return answers.written(visit.request, version, status)
 
 

@@ -63,5 +63,5 @@ class StoredDirectory:
 
 
 def _name(practitioner: dict[str, Any]) -> str:
-    name = next(iter(practitioner.get("name", [])), {})
+    name: dict[str, Any] = next(iter(practitioner.get("name", [])), {})
     return " ".join([*name.get("prefix", []), *name.get("given", []), name.get("family", "")]).strip()

@@ -6,6 +6,7 @@ May not know: what a deed looks like as an AuditEvent; that is `audit_event/even
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -19,6 +20,14 @@ from fhir_server.notices.occasion import Notice
 from fhir_server.store.changes import Unit
 
 Outcome = Literal["0", "4", "8", "12"]
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a transaction carries for the ledger, and under which key."""
+
+    key: str
+    envelopes: list[dict[str, Any]]
 
 
 @dataclass(slots=True)
@@ -98,30 +107,32 @@ class Entry:
         del self.deeds[mark[0] :]
         self.deeds.append(deed)
 
-    def carry(self, unit: Unit) -> list[dict[str, Any]]:
+    def carry(self, unit: Unit) -> Carried:
         """Put what is not yet settled, and the notices, into a transaction; the envelopes to settle after it."""
         envelopes = self._envelopes()
-        unit.carry(self.id, envelopes)
+        key = self.house.ids()
+        unit.carry(key, envelopes)
         if self.notices:
             self.house.outbox.add(self.notices, session=unit.session)
-            self.notices.clear()
-        return envelopes
+        return Carried(key, envelopes)
 
-    def settle(self, envelopes: list[dict[str, Any]] | None = None) -> None:
+    def settle(self) -> None:
         """Wait until all of it is durable. Raises Problem 503: then nothing may be disclosed."""
-        carried = envelopes is not None
-        waiting = envelopes if envelopes is not None else self._envelopes()
+        waiting = self._envelopes()
         if self.notices:
             self.house.outbox.add(self.notices)
             self.notices.clear()
-        if not waiting:
-            return
-        try:
-            self.house.ledger.settle(waiting, carried=self.id if carried else None)
-        except Problem:
-            if not carried:
-                raise
-            # the transaction carries the entry: the ledger will adopt it, and what was written stands
+        self.house.ledger.settle(waiting)
+
+    def landed(self, carried: Carried) -> None:
+        """After a commit: hand what the transaction carried to the ledger.
+
+        Should the ledger fail now, the answer may leave all the same: the entry is durable where it was carried, and
+        will be taken in from there.
+        """
+        self.notices.clear()
+        with contextlib.suppress(Problem):
+            self.house.ledger.settle(carried.envelopes, carried.key)
 
     def refuse_all(self, problem: Problem) -> None:
         """After a failure outside any decision: one deed that says so, if nothing says it yet."""

@@ -6,7 +6,7 @@ May live here: that one record. May not know: how its members are made.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from fhir_server.audit_event.ledger import Ledger
@@ -43,4 +43,5 @@ class House:
     ids: Callable[[], str]
     seal_key: bytes
     limits: Limits = Limits()
+    announced: set[tuple[str, str]] = field(default_factory=set)
     canonical: str = "https://dmp-on-fhir.example"

@@ -25,7 +25,7 @@ from fhir_server.foundation.predicate import (
 from fhir_server.foundation.principal import Principal
 from fhir_server.foundation.problem import Problem, forbidden, not_found
 from fhir_server.interactions import announce
-from fhir_server.interactions.entry import Entry
+from fhir_server.interactions.entry import Carried, Entry
 from fhir_server.interactions.house import House
 from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.interactions.routes import Route, match
@@ -49,12 +49,17 @@ VERBS: Mapping[str, Verb] = {
 }
 
 
+OWN_ALONE = frozenset({"author.own"})
+"""Having written something opens that, by its address; it gives no standing with the record it lies in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What a write would do: the envelope of what stands, the resource to be put there, as far as there are such."""
 
     current: Mapping[str, Any] | None = None
     proposed: Mapping[str, Any] | None = None
+    changes: frozenset[str] | None = None
 
 
 UNCHANGED = Change()
@@ -84,8 +89,8 @@ class Visit:
         self.subject = subject
         permits, denials = self.decisions(subject, verb or VERBS[self.route.interaction])
         residual = _residual(subject, permits, denials)
-        if residual == NOTHING and subject.named:
-            self.refuse(denials)
+        if subject.named and (residual == NOTHING or all(OWN_ALONE.issuperset(each.reasons) for each in permits)):
+            self.refuse(denials or [Deny(("grant.none",))])
         self.granted = tuple(dict.fromkeys(reason for permit in permits for reason in permit.reasons))
         self.obligations = tuple(dict.fromkeys(each for permit in permits for each in permit.obligations))
         if residual == NOTHING:
@@ -108,9 +113,7 @@ class Visit:
         """The rights for an interaction of another type than the route's: what a whole submission stands for."""
         return replace(self, route=replace(self.route, type=type_)).rights(subject, change, verb)
 
-    def decisions(
-        self, subject: Subject, verb: Verb, change: Change = UNCHANGED
-    ) -> tuple[list[Permit], list[Deny]]:
+    def decisions(self, subject: Subject, verb: Verb, change: Change = UNCHANGED) -> tuple[list[Permit], list[Deny]]:
         """One decision for each record asked about, or one for no record."""
         permits: list[Permit] = []
         denials: list[Deny] = []
@@ -128,7 +131,7 @@ class Visit:
             principal=self.principal,
             verb=verb,
             type=self.route.type,
-            operation=self.route.operation or None,
+            operation=self.route.operation if verb == "operation" else None,
             patient=patient,
             standing=record.standing if record else "none",
             birth=record.birth if record else None,
@@ -137,8 +140,10 @@ class Visit:
             existence_check=subject.existence,
             current=change.current,
             proposed=change.proposed,
+            changes=change.changes,
         )
-        if subject.absent or (patient and record is None):
+        unknown = patient is not None and record is None and not (verb == "create" and self.route.type == "Patient")
+        if subject.absent or unknown:
             return Deny(("record.unknown",))
         return decide(asked, record.directives if record else Directives(()), self.house.matrix)
 
@@ -236,13 +241,13 @@ def handle(
 def atomically(visit: Visit, run: Run) -> FhirResponse:
     """Run a write and commit it together with its ledger entry and notices."""
     mark = visit.entry.mark()
-    carried: list[dict[str, Any]] = []
+    carried: list[Carried] = []
 
     def attempt(unit: Unit) -> FhirResponse:
         visit.entry.rewind(mark)
         made = run(replace(visit, unit=unit))
         unit.flush()
-        carried[:] = visit.entry.carry(unit)
+        carried[:] = [visit.entry.carry(unit)]
         return made
 
     try:
@@ -250,7 +255,7 @@ def atomically(visit: Visit, run: Run) -> FhirResponse:
     except Problem:
         visit.entry.rolled_back(mark)
         raise
-    visit.entry.settle(carried)
+    visit.entry.landed(carried[0])
     return made
 
 

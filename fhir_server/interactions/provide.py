@@ -16,7 +16,7 @@ from fhir_server.foundation.problem import Issue, conflict, forbidden, unprocess
 from fhir_server.interactions import answers, bodies
 from fhir_server.interactions.pipeline import Change, Visit
 from fhir_server.interactions.request import FhirRequest, FhirResponse
-from fhir_server.interactions.subject import Subject, list_of, submitted_before
+from fhir_server.interactions.subject import Subject, list_of, persons_of, submitted_before
 from fhir_server.resources.document_reference import check_attachment
 from fhir_server.resources.facts import owners_of
 from fhir_server.resources.patient import identity_is_qualified
@@ -163,8 +163,8 @@ def _identity_issues(resource: dict[str, Any], where: str) -> list[Issue]:
 
 
 def _qualified(visit: Visit, patient: str) -> bool:
-    record = visit.house.records.record(patient)
-    return record is None or identity_is_qualified(record.patient) is not False
+    holder, _ = persons_of(visit.house, patient)
+    return holder is None or identity_is_qualified(holder) is not False
 
 
 def _same_subject(visit: Visit, submission: list[Any], patients: set[str]) -> bool:

@@ -111,3 +111,12 @@ def submitted_before(house: House, keys: list[str], unit: Unit | None) -> dict[s
 def list_of(house: House, documents: list[str], unit: Unit | None) -> str | None:
     """The submission set these documents came with."""
     return unguarded.listed_in(house.shelf, documents, unit.session if unit else None)
+
+
+def persons_of(house: House, patient: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    """The Patient and the legal representatives of a record: who is to be told of something, and where."""
+    found = unguarded.directives_of(house.shelf, patient)
+    record = house.records.record(patient)
+    standing_in = record.representatives if record else frozenset()
+    related = [each for each in found["related"] if f"RelatedPerson/{each.get('id')}" in standing_in]
+    return next(iter(found["patient"]), None), related

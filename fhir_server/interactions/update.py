@@ -45,13 +45,18 @@ def land(visit: Visit, before: Stored, resource: dict[str, Any]) -> FhirResponse
     old, new = of_instance(visit.route, visit.house, visit.unit), of_resource(resource)
     visit.subject = Subject(tuple(dict.fromkeys((*old.patients, *new.patients))), joint=True, facts=old.facts)
     standing = before.envelope()
-    allowed, after = visit.rights(visit.subject, Change(current=standing, proposed=resource))
+    allowed, after = visit.rights(visit.subject, Change(standing, resource, _changed(before.resource(), resource)))
     if allowed == NOTHING or not matches(both(scope, allowed), standing):
         visit.refuse_here("write.refused")
         raise forbidden()
     method = "PATCH" if visit.route.interaction == "patch" else "PUT"
     write = create.within(visit).replace(before, resource, method=method, after=both(scope, after))
     return create.landed(visit, write, 200)
+
+
+def _changed(before: dict[str, Any], after: dict[str, Any]) -> frozenset[str]:
+    """The top-level elements that differ."""
+    return frozenset(name for name in (*before, *after) if before.get(name) != after.get(name) and name != "meta")
 
 
 def _as_create(visit: Visit, resource: dict[str, Any]) -> FhirResponse:

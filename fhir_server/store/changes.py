@@ -35,6 +35,9 @@ from fhir_server.store.freshness import Freshness
 Answer = TypeVar("Answer")
 
 RECORD_TYPES = frozenset({"Patient", "Consent", "RelatedPerson"})
+MILLISECOND = 1_000
+"""`updated` is kept as `meta.lastUpdated` shows it, so that a search for the one finds the other."""
+KEPT = ("type", "version", "updated", "method", "facts", "own", "blob", "body")
 GROUP_TYPES = frozenset({"CareTeam", "Group", "PractitionerRole", "Organization"})
 
 
@@ -129,11 +132,11 @@ class Unit:
             write.id, write.id.partition("/")[0], write.version, self.now, facts, text, write.method, write.blob
         )
 
-    def carry(self, entry: str, envelopes: Sequence[Envelope]) -> None:
+    def carry(self, key: str, envelopes: Sequence[Envelope]) -> None:
         """Keep the ledger's entry beside what it tells of, until the ledger has it (decisions 20)."""
         if envelopes:
             self.shelf.carried.insert_one(
-                {"_id": entry, "at": from_micros(self.now), "envelopes": list(envelopes)}, session=self.session
+                {"_id": key, "at": from_micros(self.now), "envelopes": list(envelopes)}, session=self.session
             )
 
     def bump(self, kind: str, key: str) -> None:
@@ -232,11 +235,7 @@ class Unit:
         old = self.shelf.resources.find_one({"_id": write.id, "version": write.before.version}, session=self.session)
         if old is None:
             raise Problem(412, conflict("the resource has changed meanwhile").issues)
-        kept = {
-            name: old[name]
-            for name in ("type", "version", "updated", "method", "facts", "own", "blob", "body")
-            if name in old
-        }
+        kept: Envelope = {name: old[name] for name in KEPT if name in old}
         self.shelf.history.insert_one(
             {"_id": f"{write.id}/{old['version']}", "id": write.id, **kept}, session=self.session
         )
@@ -285,7 +284,7 @@ class Changes:
         last: list[Unit] = []
 
         def attempt(session: ClientSession) -> Answer:
-            unit = Unit(self._shelf, session, micros(self._clock()), self._freshness, self._ids)
+            unit = Unit(self._shelf, session, micros(self._clock()) // MILLISECOND * MILLISECOND, self._freshness, self._ids)
             last[:] = [unit]
             answer = work(unit)
             unit.flush()

@@ -73,7 +73,8 @@ class Stored:
 
     def envelope(self) -> dict[str, Any]:
         """What a predicate is asked of: the envelope without its index."""
-        return {"_id": self.id, "type": self.type, "version": self.version, "updated": self.updated, "facts": self.facts}
+        named = {"_id": self.id, "type": self.type, "version": self.version}
+        return {**named, "updated": self.updated, "facts": self.facts}
 
     def resource(self) -> dict[str, Any]:
         """The resource, parsed anew."""

@@ -86,7 +86,7 @@ class Freshness:
         counter = self._log.find_one_and_update(
             {"_id": "counter"}, {"$inc": {"value": 1}}, upsert=True, return_document=True, session=session
         )
-        number = int(counter["value"])
+        number = int(counter["value"]) if counter else 0
         self._log.insert_one({"_id": number, "n": number, "kind": kind, "key": key}, session=session)
         return number
 

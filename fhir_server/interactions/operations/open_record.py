@@ -10,12 +10,12 @@ from typing import Any
 
 from fhir_server.foundation.moment import instant
 from fhir_server.foundation.predicate import NOTHING, Has, both
-from fhir_server.foundation.problem import Issue, conflict, unprocessable
-from fhir_server.interactions import answers, bodies, create
+from fhir_server.foundation.problem import Issue, conflict, forbidden, unprocessable
+from fhir_server.interactions import announce, answers, bodies, create
 from fhir_server.interactions.operations import parameters
 from fhir_server.interactions.pipeline import Change, Visit
 from fhir_server.interactions.request import FhirResponse
-from fhir_server.interactions.subject import of_instance
+from fhir_server.interactions.subject import Subject, of_instance
 from fhir_server.resources import consent_patterns
 from fhir_server.store.changes import Write
 
@@ -44,9 +44,6 @@ def run(visit: Visit) -> FhirResponse:
     before = visit.door(subject, "read").read("Patient", visit.route.id)
     if before is None:
         raise visit.unseen()
-    allowed, _ = visit.rights(subject, Change(current=before.envelope()))
-    if allowed == NOTHING:
-        visit.refuse([])
     scope = visit.scoped("u")
     patient = before.resource()
     record = visit.house.records.record(visit.route.id)
@@ -55,10 +52,10 @@ def run(visit: Visit) -> FhirResponse:
     if not (answers_given.get("email") or answers_given.get("mobile") or patient.get("telecom")):
         raise unprocessable((Issue("error", "required", "give an e-mail address or a mobile number", "Parameters"),))
     unit = create.within(visit)
-    opened = unit.replace(
-        before, _opened(patient, answers_given), method="PUT", after=both(scope, Has("patients", visit.route.id))
-    )
-    writes = [opened, *(_consent(visit, each) for each in _consents(visit, answers_given))]
+    consents = [_consent(visit, subject, each) for each in _consents(visit, answers_given)]
+    whose = Has("patients", visit.route.id)
+    opened = unit.replace(before, _opened(patient, answers_given), method="PUT", after=both(scope, whose))
+    writes = [opened, *consents]
     unit.flush()
     versions = [unit.preview(write) for write in writes]
     visit.note(
@@ -67,6 +64,7 @@ def run(visit: Visit) -> FhirResponse:
         disclosed=tuple(each.id for each in versions),
         granted=visit.granted,
     )
+    visit.entry.notices.extend(announce.of_opening(visit.house, visit.principal, versions[0].resource()))
     return answers.one(versions[0])
 
 
@@ -98,8 +96,11 @@ def _consents(visit: Visit, given: dict[str, Any]) -> list[dict[str, Any]]:
     return made
 
 
-def _consent(visit: Visit, resource: dict[str, Any]) -> Write:
+def _consent(visit: Visit, subject: Subject, resource: dict[str, Any]) -> Write:
+    """Stage one, decided upon as if the asker had written it alone: an opening goes around no rule."""
     bodies.checked(resource)
-    return create.within(visit).create(
-        resource, submitter=bodies.submitter_of(visit.principal), after=Has("patients", visit.route.id)
-    )
+    allowed, after = visit.rights_for("Consent", subject, Change(proposed=resource), "create")
+    if allowed == NOTHING:
+        visit.refuse_here("opening.refused")
+        raise forbidden()
+    return create.within(visit).create(resource, submitter=bodies.submitter_of(visit.principal), after=after)

@@ -1,0 +1,73 @@
+"""Announcements: of what a holder is told when his record is deposited into or opened (DMP-72, DMP-81, K1).
+
+May live here: from a deed to the notices of it. May not know: their words (`notices/`), how they travel.
+A notice is written with what it tells of, never before it and never without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fhir_server.consent.obligations import Obligation, TellHolder
+from fhir_server.foundation.principal import Kind, Principal
+from fhir_server.interactions.house import House
+from fhir_server.interactions.subject import persons_of
+from fhir_server.notices.occasion import Happening, Notice, contacts_of, notices
+from fhir_server.store.documents import Stored
+
+REMEMBERED = 50_000
+
+
+def of_access(
+    house: House, principal: Principal, patient: str, obligations: Iterable[Obligation]
+) -> tuple[Notice, ...]:
+    """What is told of a professional's access: his first connection, and every access in an emergency."""
+    if principal.kind is not Kind.PROFESSIONAL:
+        return ()
+    who = principal.reference or principal.subject
+    first = Happening("first-connection", patient, who, house.clock(), by=principal)
+    house.outbox.first_connection(patient, who, lambda: _told(house, patient, first))
+    if any(isinstance(each, TellHolder) for each in obligations) and _newly(house, patient, principal.token):
+        return _told(house, patient, Happening("emergency", patient, principal.token, house.clock(), by=principal))
+    return ()
+
+
+def of_deposit(house: House, principal: Principal, document: Stored) -> tuple[Notice, ...]:
+    """What is told of a new document, to those it is not hidden from; a holder is not told of his own."""
+    happened = [
+        Happening(
+            "deposit",
+            patient,
+            document.id,
+            house.clock(),
+            by=principal,
+            about=document.id,
+            labels=frozenset(document.facts.get("label", ())),
+        )
+        for patient in document.facts.get("patients", ())
+        if principal.reference != f"Patient/{patient}"
+    ]
+    return tuple(each for happening in happened for each in _told(house, happening.patient, happening))
+
+
+def of_opening(house: House, principal: Principal, patient: Mapping[str, Any]) -> tuple[Notice, ...]:
+    """What is told when a record is opened, at the address just given (DMP-25, DMP-107)."""
+    opened = Happening("opened", patient["id"], house.ids(), house.clock(), by=principal)
+    return notices(opened, contacts_of(patient))
+
+
+def _told(house: House, patient: str, happening: Happening) -> tuple[Notice, ...]:
+    holder, representatives = persons_of(house, patient)
+    return notices(happening, contacts_of(holder, representatives)) if holder else ()
+
+
+def _newly(house: House, patient: str, key: str) -> bool:
+    """Whether this process has not thought of this yet: spares the database a question for every request."""
+    known = (patient, key)
+    if known in house.announced:
+        return False
+    if len(house.announced) >= REMEMBERED:
+        house.announced.clear()
+    house.announced.add(known)
+    return True

@@ -1,0 +1,174 @@
+"""The index: a resource as what clauses are asked of.
+
+May live here: from the values of a type's parameters to tokens, intervals, and the tokens that are there only because
+of a reference. May not know: the envelope that holds them, the store, how a clause is written.
+
+INVARIANT (one vocabulary): a token is `Type.code` and then `=value`, `^normalised`, `:identifier=value`, or `!` for a
+parameter that has any value; `search/{string,token,reference,uri}.py` ask for nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from fhir_server.definitions.elements import children
+from fhir_server.definitions.paths import Found
+from fhir_server.search import date, reference, string, token, uri
+from fhir_server.search.extract import extractor, finder
+from fhir_server.search.supported import supported
+
+# What the envelope answers by itself.
+OF_THE_ENVELOPE = frozenset({"_id", "_lastUpdated"})
+
+_INDEX: Mapping[str, Callable[[Any, str], list[str]]] = {
+    "string": string.index,
+    "token": token.index,
+    "uri": uri.index,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """What can be asked of a resource.
+
+    `tokens` are distinct; `dates` holds `{lo, hi}` in microseconds by parameter. `by_reference` gives for each local
+    reference (`Type/id`) the tokens that nothing but local references accounts for, presence tokens included: a
+    token that two references account for stands under both.
+    """
+
+    tokens: list[str]
+    dates: dict[str, list[dict[str, int]]] = field(default_factory=dict)
+    by_reference: dict[str, list[str]] = field(default_factory=dict)
+
+    def apart(self, mentioned: Collection[str]) -> tuple[list[str], dict[str, list[str]]]:
+        """The tokens the resource has by itself, and those it has only through each of the `mentioned` (`Type/id`).
+
+        A token goes to mentions only when nothing else accounts for it; then it stands under each of them, so that
+        it is found as long as one of them may be seen.
+        """
+        through = {each: self.by_reference[each] for each in mentioned if each in self.by_reference}
+        kept = {each for name, tokens in self.by_reference.items() if name not in through for each in tokens}
+        moved = {each for tokens in through.values() for each in tokens} - kept
+        own = [each for each in self.tokens if each not in moved]
+        return own, {name: [each for each in tokens if each in moved] for name, tokens in through.items()}
+
+
+def index_of(resource: dict[str, Any], base: str = "") -> Indexed:
+    """The index of a resource whose `resourceType` R4 knows; a reference that begins with `base` is a local one."""
+    type_ = resource["resourceType"]
+    plan = _plan(type_)
+    tokens: dict[str, None] = {}
+    dates: dict[str, list[dict[str, int]]] = {}
+    sources: dict[str, set[str]] = {}
+    for code, values in finder(type_)(resource).items():
+        row = plan.get(code)
+        if row is None:
+            continue
+        kind, name, presence = row
+        tokens[presence] = None
+        if kind == "date":
+            spans = [span for each in values for span in date.index(each[0], each[1])]
+            if spans:
+                dates[code] = spans
+        elif kind == "reference":
+            _references(name, presence, values, base, sources)
+        else:
+            index = _INDEX[kind]
+            for value, datatype, _ in values:
+                for form in index(value, datatype):
+                    tokens[name + form] = None
+    for falling in _falling(type_):
+        if falling.property in resource:
+            _fallen(falling, resource, base, sources)
+    if not sources:
+        return Indexed(list(tokens), dates)
+    tokens.update(dict.fromkeys(sources))
+    return Indexed(list(tokens), dates, _by_reference(sources))
+
+
+def may_come_by_reference(type_: str, code: str) -> bool:
+    """Whether `by_reference` can hold tokens of a parameter: it finds references, or what cannot stand without one."""
+    parameter = supported(type_).get(code)
+    if parameter is None:
+        return False
+    return parameter.type == "reference" or any(code in each.codes for each in _falling(type_))
+
+
+def _references(name: str, presence: str, values: list[Found], base: str, sources: dict[str, set[str]]) -> None:
+    """The tokens of a reference parameter, each with the local references it comes from and "" for any other."""
+    for value, kind, _ in values:
+        here, forms = reference.index(value, kind, base)
+        if kind != "Reference":  # a canonical or a resource in its place is no mention: nobody takes it away
+            here = ""
+        sources.setdefault(presence, set()).add(here)
+        for form in forms:
+            sources.setdefault(name + form, set()).add(here)
+
+
+def _by_reference(sources: Mapping[str, set[str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for each, references in sources.items():
+        if "" not in references:
+            for here in references:
+                found.setdefault(here, []).append(each)
+    return found
+
+
+def _fallen(falling: _Falling, resource: dict[str, Any], base: str, sources: dict[str, set[str]]) -> None:
+    """The tokens of values that stand in an item with a reference it cannot do without: they go where it goes."""
+    type_ = resource["resourceType"]
+    plan = _plan(type_)
+    items = resource[falling.property]
+    for item in items if isinstance(items, list) else [items]:
+        held = [item.get(name) for name in falling.references] if isinstance(item, dict) else []
+        here = next((found for each in held if (found := reference.local(reference.written(each) or "", base))), "")
+        alone = {"resourceType": type_, falling.property: [item]}
+        for code in falling.codes:
+            kind, name, _ = plan[code]
+            for value, datatype, _ in extractor(type_, code)(alone):
+                for form in ("!", *_INDEX[kind](value, datatype)):
+                    sources.setdefault(name + form, set()).add(here)
+
+
+@dataclass(frozen=True, slots=True)
+class _Falling:
+    """A repeated element that cannot stand without a reference in it, and the parameters that look inside it."""
+
+    property: str
+    references: tuple[str, ...]
+    codes: tuple[str, ...]
+
+
+@cache
+def _falling(type_: str) -> tuple[_Falling, ...]:
+    """Such elements of a type: `relatesTo` of a DocumentReference, whose `target` is required, for `relation`."""
+    found = []
+    for element in children(type_).values():
+        required = [
+            name
+            for each in children(element.path).values()
+            if each.min and any(ref.code == "Reference" for ref in each.types)
+            for name, ref in each.properties.items()
+            if ref.code == "Reference"
+        ]
+        codes = [
+            code
+            for code, each in supported(type_).items()
+            if each.type in _INDEX and each.expression.startswith(f"{element.path}.")
+        ]
+        if required and codes:
+            found.append(_Falling(element.name, tuple(required), tuple(codes)))
+    return tuple(found)
+
+
+@cache
+def _plan(type_: str) -> Mapping[str, tuple[str, str, str]]:
+    """Of each parameter that is indexed: its type, what its tokens begin with, and its presence token."""
+    return {
+        code: (each.type, f"{type_}.{code}", f"{type_}.{code}!")
+        for code, each in supported(type_).items()
+        if code not in OF_THE_ENVELOPE
+    }

@@ -1,0 +1,229 @@
+"""Query strings: names, modifiers, values; strict and lenient handling (https://hl7.org/fhir/R4/search.html).
+
+May live here: from the pairs of a query string to a Query. May not know: how a value is read (the file of its type
+does), who asks, what is stored. Strict by default: what is not understood is refused with the nearest known name,
+because a parameter that is ignored widens the answer (decisions 9). Lenient handling passes over unknown parameters,
+never over modifiers or values, nor over what is known and not supported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from fhir_server.definitions.compartments import owner_parameters
+from fhir_server.definitions.search_parameters import SearchParameter
+from fhir_server.foundation.predicate import Any_, Has, Not, Predicate, both, either
+from fhir_server.foundation.problem import Issue, bad_request
+from fhir_server.search import date, include, reference, special, string, token, uri
+from fhir_server.search.escapes import plain, split
+from fhir_server.search.nearest import meant, shown
+from fhir_server.search.query import Asked, Include, PatientIdentifier, Query
+from fhir_server.search.supported import known, supported
+
+Pairs = Sequence[tuple[str, str]]
+
+CLAUSES: Mapping[str, Callable[[Asked, str], Predicate]] = {
+    "string": string.clause,
+    "token": token.clause,
+    "reference": reference.clause,
+    "date": date.clause,
+    "uri": uri.clause,
+}
+# Beside these every parameter takes `:missing`, and a reference takes the types it may name.
+MODIFIERS: Mapping[str, frozenset[str]] = {
+    "string": string.MODIFIERS,
+    "token": token.MODIFIERS,
+    "reference": reference.MODIFIERS,
+    "date": date.MODIFIERS,
+    "uri": uri.MODIFIERS,
+}
+MAXIMUM_VALUES = 1000
+
+
+def parse(type_: str, pairs: Pairs, *, lenient: bool, base: str, maximum: int = special.MAXIMUM_COUNT) -> Query:
+    """The Query that decoded pairs ask of a type; Problem 400 for the first thing in them that cannot be answered.
+
+    `base` is the server's own URL: references that begin with it are local. A page holds `maximum` matches at most.
+    """
+    reader = _Reader(type_, base.rstrip("/"), lenient)
+    for name, text in pairs:
+        reader.take(name, text)
+    return reader.query(maximum)
+
+
+def criteria(type_: str, pairs: Pairs, base: str = "") -> Predicate:
+    """The predicate of criteria alone (those of a SMART scope): nothing unknown, nothing that shapes an answer."""
+    shaping = special.ONCE | special.PASSED_BY | include.NAMES
+    for name, _ in pairs:
+        if name.partition(":")[0] in shaping:
+            raise bad_request(f"`{name}` is no criterion of a search")
+    query = parse(type_, pairs, lenient=False, base=base)
+    if query.patient_identifier is not None:
+        named = f"{query.patient_identifier.parameter}.identifier"
+        raise bad_request(f"`{named}` is not supported here", code="not-supported")
+    return query.where
+
+
+@dataclass(slots=True)
+class _Reader:
+    """A query string half read."""
+
+    type: str
+    base: str
+    lenient: bool
+    clauses: list[Predicate] = field(default_factory=list)
+    once: dict[str, str] = field(default_factory=dict)
+    includes: list[Include] = field(default_factory=list)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    ignored: list[Issue] = field(default_factory=list)
+    patients: list[str] = field(default_factory=list)
+    identifier: PatientIdentifier | None = None
+    values: int = 0
+
+    def take(self, name: str, text: str) -> None:
+        """Read one pair."""
+        code, colon, rest = name.partition(":")
+        modifier = rest if colon else None
+        if code in special.PASSED_BY:
+            self.asked.append((name, text))
+            return
+        owner = self._owner_identifier(name)
+        if owner is None and self._is_passed_over(name, code):
+            return
+        if not text:
+            raise bad_request(f"`{shown(name)}` has no value")
+        if code != special.PAGE:
+            self.asked.append((name, text))
+        if code in special.ONCE:
+            self._take_once(name, code, text)
+        elif code in include.NAMES:
+            self.includes.append(include.read(code, modifier, text, self.type))
+        elif owner is not None:
+            self._take_identifier(owner, text)
+        else:
+            self._take_clause(code, modifier, text)
+
+    def query(self, maximum: int) -> Query:
+        """What was read, as a Query."""
+        count = special.count(self.once.get("_count"), maximum)
+        asked_summary = special.summary(self.once.get("_summary"))
+        # "If _count has the value 0, this shall be treated the same as _summary=count".
+        summary = "count" if count == 0 else asked_summary
+        return Query(
+            type=self.type,
+            where=both(*self.clauses),
+            order=special.order(self.type, self.once.get("_sort")),
+            count=0 if summary == "count" else count,
+            total=special.total(self.once.get("_total")),
+            includes=tuple(dict.fromkeys(self.includes)),
+            summary=summary,
+            asked=tuple((name, str(count) if name == "_count" else text) for name, text in self.asked),
+            ignored=tuple(self.ignored),
+            cursor=self.once.get(special.PAGE),
+            patients=tuple(dict.fromkeys(self.patients)),
+            patient_identifier=self.identifier,
+        )
+
+    def _owner_identifier(self, name: str) -> str | None:
+        """The owner parameter in `patient.identifier`, the one chain there is (IHE ITI-67)."""
+        owner, dot, rest = name.replace(":Patient.", ".").partition(".")
+        return owner if dot and rest == "identifier" and owner in owner_parameters(self.type) else None
+
+    def _is_passed_over(self, name: str, code: str) -> bool:
+        """Whether the name is unknown and the caller lenient; Problem 400 for what is unknown or not supported."""
+        if code in special.ONCE or code in include.NAMES or (code in supported(self.type) and "." not in name):
+            return False
+        published = known(self.type).get(code.partition(".")[0])
+        if code in special.NOT_HERE:
+            raise bad_request(f"`{code}` is not supported", code="not-supported")
+        if "." in name and published is not None:
+            text = f"`{shown(name)}` is not supported: references cannot be searched through"
+            raise bad_request(text, code="not-supported")
+        if published is not None:
+            raise bad_request(f"`{code}` is a {published.type} parameter that is not supported", code="not-supported")
+        near = meant(code, (*supported(self.type), *special.ONCE, *include.NAMES))
+        text = f"{self.type} has no search parameter `{shown(code)}`{near}"
+        if not self.lenient:
+            raise bad_request(text, code="not-supported")
+        self.ignored.append(Issue("warning", "not-supported", f"{text}; it was ignored"))
+        return True
+
+    def _take_once(self, name: str, code: str, text: str) -> None:
+        if name != code:
+            raise bad_request(f"`{code}` takes no modifier")
+        if code in self.once:
+            raise bad_request(f"`{code}` is said twice")
+        self.once[code] = text
+
+    def _take_identifier(self, owner: str, text: str) -> None:
+        pair = [plain(each) for each in split(text, "|")]
+        if len(split(text, ",")) != 1 or len(pair) != 2 or not all(pair):
+            raise bad_request(f"`{owner}.identifier` takes one `system|value`")
+        if self.identifier is not None:
+            raise bad_request("one search names one patient by identifier")
+        self.identifier = PatientIdentifier(owner, *pair)
+
+    def _take_clause(self, code: str, modifier: str | None, text: str) -> None:
+        parameter = supported(self.type)[code]
+        values = split(text, ",")
+        self._count(len(values))
+        if not all(values):
+            raise bad_request(f"`{code}` has an empty value among its values")
+        self._check_modifier(parameter, modifier)
+        asked = Asked(self.type, parameter, modifier, self.base)
+        self._name_patients(asked, values)
+        clause = self._clause(asked, values)
+        # an id alone stands for as many references as there are types it may be of
+        self._count(len(clause.of) - len(values) if isinstance(clause, Any_) else 0)
+        self.clauses.append(clause)
+
+    def _count(self, more: int) -> None:
+        self.values += max(more, 0)
+        if self.values > MAXIMUM_VALUES:
+            raise bad_request(f"a search asks for at most {MAXIMUM_VALUES} values", code="too-costly")
+
+    def _clause(self, asked: Asked, values: list[str]) -> Predicate:
+        code = asked.parameter.code
+        if asked.modifier == "missing":
+            return self._missing(asked, values)
+        if code == "_id":
+            return either(*(special.id_clause(self.type, each) for each in values))
+        if code == "_lastUpdated":
+            return either(*(special.updated_clause(each) for each in values))
+        clause = CLAUSES[asked.parameter.type]
+        found = either(*(clause(asked, each) for each in values)) if len(values) > 1 else clause(asked, values[0])
+        return Not(found) if asked.modifier == "not" else found
+
+    def _missing(self, asked: Asked, values: list[str]) -> Predicate:
+        if values not in (["true"], ["false"]):
+            raise bad_request(f"`{asked.parameter.code}:missing` is `true` or `false`")
+        if asked.parameter.code == "_lastUpdated":
+            return special.updated_missing(values == ["true"])
+        there = Has("token", f"{asked.name}!")
+        return Not(there) if values == ["true"] else there
+
+    def _check_modifier(self, parameter: SearchParameter, modifier: str | None) -> None:
+        if modifier is None:
+            return
+        offered = set() if parameter.code == "_id" else {"missing", *MODIFIERS[parameter.type]}
+        if parameter.type == "reference":
+            offered.update(parameter.targets)
+        if modifier not in offered:
+            near = meant(modifier, sorted(offered), ":")
+            text = f"`{parameter.code}` takes no modifier `:{shown(modifier)}`{near}"
+            raise bad_request(text, code="not-supported")
+
+    def _name_patients(self, asked: Asked, values: list[str]) -> None:
+        """Remember the records that a clause confines the query to: all its values must name one."""
+        code = asked.parameter.code
+        if self.type == "Patient" and code == "_id":
+            self.patients.extend(special.logical_id(each) for each in values)
+        if code not in owner_parameters(self.type) or asked.modifier not in (None, "Patient"):
+            return
+        named = [
+            [each.removeprefix("Patient/") for each in reference.named(asked, value) if each.startswith("Patient/")]
+            for value in values
+        ]
+        if all(named):
+            self.patients.extend(each for ids in named for each in ids)

@@ -1,0 +1,118 @@
+"""The parameters that begin with an underscore and are no element of a type (https://hl7.org/fhir/R4/search.html#table).
+
+May live here: `_id` and `_lastUpdated`, which the envelope answers itself, and what shapes the answer: `_count`,
+`_sort`, `_total`, `_summary`. `_profile`, `_security`, `_tag` and `_source` are parameters like any other;
+`_include` has a file of its own. May not know: how a name is found to be one of these (`parse.py`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Has, Predicate
+from fhir_server.foundation.problem import bad_request
+from fhir_server.search import date
+from fhir_server.search.escapes import plain
+from fhir_server.search.nearest import shown
+from fhir_server.search.query import NEWEST_FIRST, Order, Total
+from fhir_server.search.supported import supported
+
+# What shapes the answer and may be said once.
+ONCE = frozenset({"_count", "_sort", "_total", "_summary", "_page"})
+# What is no business of search: formats are negotiated by whoever answers.
+PASSED_BY = frozenset({"_format", "_pretty"})
+# What the specification has and we do not: refused whatever the caller's leniency.
+NOT_HERE = frozenset(
+    {"_contained", "_containedType", "_content", "_elements", "_filter", "_has", "_list", "_query", "_score", "_text"}
+    | {"_type"}
+)
+
+PAGE = "_page"
+DEFAULT_COUNT = 20
+MAXIMUM_COUNT = 200
+SORT_KEYS = 4
+
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_COUNT = re.compile(r"[0-9]{1,18}")
+
+
+def id_clause(type_: str, text: str) -> Predicate:
+    """`_id`: one logical id; Problem 400 for what cannot be one."""
+    return Has("id", f"{type_}/{logical_id(text)}")
+
+
+def logical_id(text: str) -> str:
+    """The id as it is; Problem 400 for what cannot be one."""
+    wanted = plain(text)
+    if not _ID.fullmatch(wanted):
+        raise bad_request("`_id` takes logical ids: letters, digits, `-` and `.`, at most 64 of them")
+    return wanted
+
+
+def updated_clause(text: str) -> Predicate:
+    """`_lastUpdated`: one date with a prefix, asked of the moment the version was written."""
+    return date.instant_clause("updated", "_lastUpdated", text)
+
+
+def updated_missing(missing: bool) -> Predicate:
+    """`_lastUpdated:missing`: every version has one."""
+    return NOTHING if missing else EVERYTHING
+
+
+def count(text: str | None, maximum: int) -> int:
+    """The page size: `DEFAULT_COUNT` when nothing is said, never above `maximum`; Problem 400 for what is no count."""
+    if text is None:
+        return min(DEFAULT_COUNT, maximum)
+    if not _COUNT.fullmatch(text):
+        raise bad_request(f"`_count` takes a whole number, zero or more; at most {maximum} matches are given at a time")
+    return min(int(text), maximum)
+
+
+def order(type_: str, text: str | None) -> tuple[Order, ...]:
+    """The keys of a sort, newest first when nothing is said; Problem 400 for a key that is no date, id or update."""
+    if text is None:
+        return NEWEST_FIRST
+    keys = text.split(",")
+    if len(keys) > SORT_KEYS:
+        raise bad_request(f"`_sort` takes at most {SORT_KEYS} keys", code="too-costly")
+    return tuple(_key(type_, each) for each in keys)
+
+
+def total(text: str | None) -> Total:
+    """How the matches are counted; an estimate is answered accurately. Problem 400 for any other word."""
+    match text:
+        case None | "accurate" | "estimate":
+            return "accurate"
+        case "none":
+            return "none"
+    raise bad_request(f"`_total` is `none`, `accurate` or `estimate`, not `{shown(text)}`")
+
+
+def summary(text: str | None) -> str | None:
+    """`count`, or None for whole resources; Problem 400 for the summaries that are not given."""
+    match text:
+        case None | "false":
+            return None
+        case "count":
+            return "count"
+        case "true" | "text" | "data":
+            raise bad_request(f"`_summary={text}` is not supported; `_summary=count` is", code="not-supported")
+    raise bad_request("`_summary` is `count` or `false`")
+
+
+def _key(type_: str, text: str) -> Order:
+    descending = text.startswith("-")
+    code = text.removeprefix("-")
+    match code:
+        case "_lastUpdated":
+            return Order("updated", descending)
+        case "_id":
+            return Order("id", descending)
+    parameter = supported(type_).get(code)
+    if parameter is None or parameter.type != "date":
+        dates = sorted(each for each, found in supported(type_).items() if found.type == "date" and each[0] != "_")
+        offered = ", ".join(f"`{each}`" for each in ("_lastUpdated", "_id", *dates))
+        raise bad_request(
+            f"`_sort` cannot go by `{shown(code)}`; on {type_} it goes by {offered}", code="not-supported"
+        )
+    return Order(f"date:{code}", descending)

@@ -1,0 +1,112 @@
+"""Token parameters: codes, identifiers, flags (https://hl7.org/fhir/R4/search.html#token).
+
+Both halves. A value leaves one token for each form it can be asked by: `code`, `system|code` (`|code` where it has no
+system) and `system|`. The match is exact; the implicit system of an element of type `code` is known from its binding
+when it is asked for, and not stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from fhir_server.definitions.code_lists import system_of
+from fhir_server.foundation.predicate import Has, Predicate
+from fhir_server.foundation.problem import bad_request
+from fhir_server.search.escapes import plain, split
+from fhir_server.search.query import Asked
+from fhir_server.search.supported import elements
+
+MODIFIERS = frozenset({"not"})
+
+# "The implicit system for boolean values is http://hl7.org/fhir/special-values".
+SPECIAL_VALUES = "http://hl7.org/fhir/special-values"
+
+
+def index(value: Any, kind: str) -> list[str]:
+    """The forms of a Coding, CodeableConcept, Identifier, ContactPoint, boolean or text; [] for what has no code."""
+    if isinstance(value, str):
+        return [f"={value}", f"=|{value}"]
+    if isinstance(value, bool):
+        return ["=true", "=|true"] if value else ["=false", "=|false"]
+    if not isinstance(value, dict):
+        return []
+    found = _FORMS.get(kind)
+    return found(value) if found else []
+
+
+def clause(asked: Asked, text: str) -> Predicate:
+    """One value in one of its four forms; Problem 400 for a flag that is neither true nor false, or for no value."""
+    bound = elements(asked.type, asked.parameter)
+    if bound and all(kind == "boolean" for kind, _ in bound):
+        code = plain(split(text, "|")[-1])
+        if code not in ("true", "false"):
+            raise bad_request(f"`{asked.parameter.code}` is `true` or `false`")
+    return pair(asked.name, asked.parameter.code, text, lambda system, code: _implied(asked, system, code))
+
+
+def pair(
+    name: str, code: str, text: str, implied: Callable[[str, str], bool] = lambda _system, _code: False
+) -> Predicate:
+    """The clause of `[system]|[code]` under an index name; `implied` tells that a code's system goes unwritten."""
+    match [plain(each) for each in split(text, "|")]:
+        case [value] if value:
+            return Has("token", f"{name}={value}")
+        case [system, value] if system and value and implied(system, value):
+            return Has("token", f"{name}={value}")
+        case [system, value] if system or value:
+            return Has("token", f"{name}={system}|{value}")
+    raise bad_request(f"`{code}` takes `code`, `system|code`, `|code` or `system|`")
+
+
+def _implied(asked: Asked, system: str, code: str) -> bool:
+    """Whether every element behind the parameter is a bare value, and one of them has this system for this code."""
+    bound = elements(asked.type, asked.parameter)
+    if any(kind not in ("code", "boolean") for kind, _ in bound):
+        return False
+    return any(_system_of(kind, value_set, code) == system for kind, value_set in bound)
+
+
+@lru_cache(maxsize=1024)
+def _system_of(kind: str, value_set: str | None, code: str) -> str | None:
+    if kind == "boolean":
+        return SPECIAL_VALUES
+    return system_of(value_set, code) if value_set else None
+
+
+def _coding(coding: dict[str, Any]) -> list[str]:
+    return _forms(coding.get("system"), coding.get("code"))
+
+
+def _concept(concept: dict[str, Any]) -> list[str]:
+    return [form for coding in concept.get("coding") or () if isinstance(coding, dict) for form in _coding(coding)]
+
+
+def _identifier(identifier: dict[str, Any]) -> list[str]:
+    return _forms(identifier.get("system"), identifier.get("value"))
+
+
+def _contact(contact: dict[str, Any]) -> list[str]:
+    """A telephone is asked for as it is, or by what it is (`phone|…`) or is for (`home|…`)."""
+    value = contact.get("value")
+    if not isinstance(value, str):
+        return []
+    spaces = [space for space in (contact.get("system"), contact.get("use")) if isinstance(space, str)]
+    return [f"={value}", *(f"={space}|{value}" for space in spaces or [""])]
+
+
+def _forms(system: Any, code: Any) -> list[str]:
+    if not isinstance(code, str):
+        return [f"={system}|"] if isinstance(system, str) else []
+    if isinstance(system, str):
+        return [f"={code}", f"={system}|{code}", f"={system}|"]
+    return [f"={code}", f"=|{code}"]
+
+
+_FORMS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
+    "Coding": _coding,
+    "CodeableConcept": _concept,
+    "Identifier": _identifier,
+    "ContactPoint": _contact,
+}

@@ -1,0 +1,274 @@
+"""A world: one house over a real database, asked through the pipeline as a verified bearer would."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from fhir_server.app import build_house, close_house, open_house
+from fhir_server.foundation.principal import Principal
+from fhir_server.foundation.problem import Problem
+from fhir_server.interactions import pipeline
+from fhir_server.interactions.answers import outcome
+from fhir_server.interactions.request import FhirRequest, pairs
+from fhir_server.settings import Settings
+from tests.kit import people
+
+BASE = "http://127.0.0.1:8080/fhir"
+FRENCH = "https://mos.esante.gouv.fr/NOS/TRE_A07-StatutVisibiliteDocument/FHIR/TRE-A07-StatutVisibiliteDocument"
+
+
+@dataclass
+class Answer:
+    status: int
+    json: Any
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def ids(self) -> list[str]:
+        return [
+            f"{each['resource']['resourceType']}/{each['resource']['id']}"
+            for each in self.json.get("entry", [])
+            if each.get("search", {}).get("mode") == "match"
+        ]
+
+
+class World:
+    """`clock` moves only when told to; ids are counted, so that two worlds told the same are the same."""
+
+    def __init__(self, database: Any) -> None:
+        self.now = datetime(2026, 11, 23, 10, tzinfo=UTC)
+        self._numbers = count(1)
+        self.house = build_house(
+            database,
+            Settings.read({}, base_url="http://127.0.0.1:8080"),
+            clock=lambda: self.now,
+            ids=lambda: f"00000000-0000-7000-8000-{next(self._numbers):012d}",
+        )
+        open_house(self.house)
+
+    def close(self) -> None:
+        close_house(self.house)
+
+    def pass_time(self, **much: int) -> None:
+        self.now += timedelta(**much)
+
+    def ask(
+        self,
+        who: Principal,
+        method: str,
+        url: str,
+        body: Any = None,
+        **more: Any,
+    ) -> Answer:
+        path, _, query = url.partition("?")
+        if isinstance(body, list):
+            more["patch"] = body
+        elif body is not None:
+            more["resource"] = json.loads(json.dumps(body))
+        request = FhirRequest(method, path, BASE, pairs(query), request_id="r1", address="127.0.0.1", **more)
+        try:
+            made = pipeline.answer(request, who, self.house)
+        except Problem as refused:
+            return Answer(refused.status, outcome(refused.issues), dict(refused.headers), b"")
+        parsed = None
+        if made.body and "json" in made.content_type:
+            parsed = json.loads(made.body)
+        return Answer(made.status, parsed, dict(made.headers), made.body)
+
+    def put(self, resource: dict[str, Any]) -> Answer:
+        answered = self.ask(people.operator(), "PUT", f"{resource['resourceType']}/{resource['id']}", resource)
+        assert answered.status in (200, 201), answered.json
+        return answered
+
+
+def patient(id_: str = "lea", **more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "Patient",
+        "id": id_,
+        "extension": [
+            {
+                "url": "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-identity-reliability",
+                "extension": [
+                    {
+                        "url": "identityStatus",
+                        "valueCoding": {
+                            "system": "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-identity-status",
+                            "code": "QUAL",
+                        },
+                    }
+                ],
+            }
+        ],
+        "identifier": [{"use": "official", "system": people.INS_SYSTEM, "value": people.INS}],
+        "active": False,
+        "name": [{"use": "official", "family": "Martin", "given": ["Léa"]}],
+        "gender": "female",
+        "birthDate": "1979-03-12",
+        **more,
+    }
+
+
+def practitioner(id_: str, rpps: str, family: str) -> dict[str, Any]:
+    return {
+        "resourceType": "Practitioner",
+        "id": id_,
+        "identifier": [{"system": "https://rpps.esante.gouv.fr", "value": rpps}],
+        "name": [{"family": family, "prefix": ["Dr"]}],
+    }
+
+
+def opening(**answers: Any) -> dict[str, Any]:
+    given = {"breakGlass": True, "emergencyDispatch": True, "feeding": True, "email": "lea@example.org", **answers}
+    rows: list[dict[str, Any]] = []
+    for name, value in given.items():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, bool):
+                rows.append({"name": name, "valueBoolean": each})
+            elif name in ("treatingPhysician", "authorized"):
+                rows.append({"name": name, "valueReference": {"reference": each}})
+            else:
+                rows.append({"name": name, "valueString": each})
+    return {"resourceType": "Parameters", "parameter": rows}
+
+
+def submission(
+    unique: str = "urn:oid:1.2.250.1.999.1",
+    content: bytes = b"%PDF-1.4 lettre",
+    ins: str = people.INS,
+    **changes: Any,
+) -> dict[str, Any]:
+    """An ITI-65 transaction of one letter of discharge; `changes` alter its DocumentReference."""
+    who = f"Patient?identifier={people.INS_SYSTEM}|{ins}"
+    source = [
+        {"resourceType": "Patient", "id": "p", "identifier": [{"system": people.INS_SYSTEM, "value": ins}]},
+        {
+            "resourceType": "Practitioner",
+            "id": "a",
+            "identifier": [{"system": "urn:oid:1.2.250.1.71.4.2.1", "value": "810000000009"}],
+        },
+    ]
+    document = {
+        "resourceType": "DocumentReference",
+        "meta": {
+            "profile": [
+                "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-comprehensive-document-reference"
+            ]
+        },
+        "contained": source,
+        "masterIdentifier": {"system": "urn:ietf:rfc:3986", "value": unique},
+        "status": "current",
+        "type": {"coding": [{"system": "http://loinc.org", "code": "11490-0"}]},
+        "category": [
+            {
+                "coding": [
+                    {
+                        "system": "https://mos.esante.gouv.fr/NOS/TRE_A03-ClasseDocument/FHIR/TRE-A03-ClasseDocument",
+                        "code": "11",
+                    }
+                ]
+            }
+        ],
+        "subject": {"reference": who},
+        "date": "2026-11-22T10:00:00+01:00",
+        "author": [{"reference": "#a"}],
+        "authenticator": {"reference": "#a"},
+        "custodian": {"reference": "Organization/chu"},
+        "securityLabel": [
+            {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "N"}]}
+        ],
+        "content": [
+            {
+                "attachment": {
+                    "contentType": "application/pdf",
+                    "language": "fr-FR",
+                    "url": "urn:uuid:00000000-0000-4000-8000-000000000003",
+                    "size": len(content),
+                    "hash": base64.b64encode(hashlib.sha1(content).digest()).decode(),
+                    "title": "Lettre de liaison",
+                    "creation": "2026-11-22T10:00:00+01:00",
+                },
+                "format": {
+                    "system": "http://ihe.net/fhir/ihe.formatcode.fhir/CodeSystem/formatcode",
+                    "code": "urn:ihe:iti:xds:2017:mimeTypeSufficient",
+                },
+            }
+        ],
+        "context": {
+            "period": {"start": "2026-11-20T08:00:00+01:00"},
+            "sourcePatientInfo": {"reference": "#p"},
+            "facilityType": {"coding": [{"system": "http://snomed.info/sct", "code": "22232009"}]},
+            "practiceSetting": {"coding": [{"system": "http://snomed.info/sct", "code": "394802001"}]},
+        },
+        **changes,
+    }
+    submission_set = {
+        "resourceType": "List",
+        "meta": {
+            "profile": [
+                "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-submissionset-comprehensive"
+            ]
+        },
+        "contained": source[1:],
+        "extension": [
+            {
+                "url": "https://profiles.ihe.net/ITI/MHD/StructureDefinition/ihe-designationType",
+                "valueCodeableConcept": {
+                    "coding": [
+                        {
+                            "system": "https://mos.esante.gouv.fr/NOS/TRE_A03-ClasseDocument/FHIR/TRE-A03-ClasseDocument",
+                            "code": "11",
+                        }
+                    ]
+                },
+            },
+            {
+                "url": "https://profiles.ihe.net/ITI/MHD/StructureDefinition/ihe-sourceId",
+                "valueIdentifier": {"system": "urn:ietf:rfc:3986", "value": "urn:oid:1.2.3.4"},
+            },
+        ],
+        "status": "current",
+        "mode": "working",
+        "code": {
+            "coding": [
+                {"system": "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes", "code": "submissionset"}
+            ]
+        },
+        "subject": {"reference": who},
+        "date": "2026-11-22T10:00:00+01:00",
+        "source": {"reference": "#a"},
+        "entry": [{"item": {"reference": "urn:uuid:00000000-0000-4000-8000-000000000002"}}],
+    }
+    binary = {
+        "resourceType": "Binary",
+        "contentType": "application/pdf",
+        "data": base64.b64encode(content).decode(),
+    }
+    return {
+        "resourceType": "Bundle",
+        "meta": {
+            "profile": [
+                "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/"
+                "pdsm-comprehensive-provide-document-bundle"
+            ]
+        },
+        "type": "transaction",
+        "entry": [
+            {
+                "fullUrl": f"urn:uuid:00000000-0000-4000-8000-00000000000{index}",
+                "resource": resource,
+                "request": {"method": "POST", "url": resource["resourceType"]},
+            }
+            for index, resource in ((1, submission_set), (2, document), (3, binary))
+        ],
+    }
+
+
+def label(code: str) -> dict[str, Any]:
+    return {"coding": [{"system": FRENCH, "code": code}]}
