@@ -13,7 +13,8 @@ from fhir_server.foundation.problem import Issue, Problem, bad_request, problem
 from fhir_server.interactions.house import House
 from fhir_server.interactions.request import FhirRequest
 from fhir_server.interactions.subject import patients_of_identifier
-from fhir_server.resources import kind_of, references, validation
+from fhir_server.resources import references, validation
+from fhir_server.resources.kind import kind_of
 from fhir_server.store.changes import Unit
 
 
@@ -34,6 +35,11 @@ def checked(resource: dict[str, Any]) -> tuple[Issue, ...]:
     if errors:
         raise Problem(422, errors)
     return tuple(issues)
+
+
+def kept(resource: dict[str, Any]) -> dict[str, Any]:
+    """The resource as it is to be kept: what the server computes is not taken from a body."""
+    return kind_of(resource["resourceType"]).derive(resource)
 
 
 def relative(resource: dict[str, Any], base: str) -> dict[str, Any]:

@@ -101,6 +101,7 @@ def _security(origin: str) -> dict[str, Any]:
 
 
 def _resource(type_: str, canonical: str) -> dict[str, Any]:
+    offered = routes.interactions_of(type_)
     optional = {
         "searchInclude": _includes(type_),
         "searchRevInclude": _reverse_includes().get(type_),
@@ -110,10 +111,10 @@ def _resource(type_: str, canonical: str) -> dict[str, Any]:
     return {
         "type": type_,
         "profile": f"http://hl7.org/fhir/StructureDefinition/{type_}",
-        "interaction": [{"code": code} for code in routes.interactions_of(type_)],
-        "versioning": "versioned-update" if type_ not in routes.READ_ONLY else "versioned",
+        "interaction": [{"code": code} for code in offered],
+        "versioning": "versioned-update" if "update" in offered else "versioned",
         "readHistory": True,
-        "updateCreate": type_ not in routes.READ_ONLY,
+        "updateCreate": "update" in offered,
         "conditionalCreate": False,
         "conditionalRead": "full-support",
         "conditionalUpdate": False,

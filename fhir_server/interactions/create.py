@@ -27,7 +27,7 @@ def run(visit: Visit) -> FhirResponse:
     resource = bodies.of_type(visit.request, visit.route.type)
     resource = bodies.resolved(bodies.relative(resource, visit.request.base), visit.house, unit)
     bodies.checked(resource)
-    return landed(visit, stage(visit, resource), 201)
+    return landed(visit, stage(visit, bodies.kept(resource)), 201)
 
 
 def stage(visit: Visit, resource: dict[str, Any], id_: str | None = None) -> Write:

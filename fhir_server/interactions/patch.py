@@ -16,9 +16,10 @@ from fhir_server.foundation.problem import Issue, Problem, bad_request, problem,
 from fhir_server.interactions import bodies, update
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse
-from fhir_server.resources.document_reference import patchable
+from fhir_server.resources.document_reference import only_patchable_changed, patchable
 
 Operation = dict[str, Any]
+DELETED = "entered-in-error"
 
 
 def run(visit: Visit) -> FhirResponse:
@@ -46,7 +47,10 @@ def patched(resource: dict[str, Any], operations: list[Operation]) -> dict[str, 
     for name in ("securityLabel", "extension"):
         if after.get(name) == []:
             del after[name]
-    bodies.checked(after)
+    # a deletion is the one status that no submission may carry (DMP-135, K6)
+    bodies.checked({**after, "status": "superseded"} if after.get("status") == DELETED else after)
+    if not only_patchable_changed(resource, after):
+        raise problem(405, "not-supported", "only status, securityLabel and the archive flag can be patched")
     return after
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 from fhir_server.definitions.library import load
 from fhir_server.foundation.problem import Problem, problem
 from fhir_server.interactions.request import FhirRequest
+from fhir_server.resources.kind import kind_of
 
 Right = Literal["c", "r", "u", "d", "s", ""]
 
@@ -49,8 +50,6 @@ ONLY: dict[str, frozenset[str]] = {
     "operation": frozenset({"Patient"}),
 }
 OPERATIONS: dict[tuple[str, str], str] = {("Patient", "open-record"): "u"}
-READ_ONLY = frozenset({"AuditEvent"})
-WRITING = frozenset({"create", "update", "patch", "delete"})
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _VERSION = re.compile(r"[1-9]\d{0,9}")
@@ -107,7 +106,7 @@ def offered(route: Route) -> bool:
         return False
     if route.operation and (route.type, route.operation) not in OPERATIONS:
         return False
-    return not (route.type in READ_ONLY and route.interaction in WRITING)
+    return not route.type or route.interaction == "operation" or route.interaction in kind_of(route.type).interactions
 
 
 def interactions_of(type_: str) -> list[str]:

@@ -24,6 +24,7 @@ def run(visit: Visit) -> FhirResponse:
         raise bad_request("the body's id is not the address's", "id")
     resource = bodies.resolved(bodies.relative(resource, visit.request.base), visit.house, visit.unit)
     bodies.checked(resource)
+    resource = bodies.kept(resource)
     before = current(visit)
     if before is None:
         return _as_create(visit, resource)

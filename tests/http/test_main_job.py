@@ -12,7 +12,14 @@ from tests.kit.world import World, label, opening, patient, practitioner, submis
 @pytest.fixture
 def world(database):
     made = World(database)
-    made.put({"resourceType": "Organization", "id": "chu", "name": "CHU", "identifier": [{"system": "https://finess.esante.gouv.fr", "value": "750712184"}]})
+    made.put(
+        {
+            "resourceType": "Organization",
+            "id": "chu",
+            "name": "CHU",
+            "identifier": [{"system": "https://finess.esante.gouv.fr", "value": "750712184"}],
+        }
+    )
     made.put(practitioner("bernard", "10000000001", "Bernard"))
     made.put(practitioner("diallo", "10000000002", "Diallo"))
     made.put(patient())
@@ -21,7 +28,12 @@ def world(database):
 
 
 def open_record(world, **answers):
-    answered = world.ask(people.holder(), "POST", "Patient/lea/$open-record", opening(treatingPhysician="Practitioner/bernard", **answers))
+    answered = world.ask(
+        people.holder(),
+        "POST",
+        "Patient/lea/$open-record",
+        opening(treatingPhysician="Practitioner/bernard", **answers),
+    )
     assert answered.status == 200, answered.json
     return answered
 
@@ -70,7 +82,9 @@ def test_a_radiologist_without_authorisation_learns_nothing(world):
     )
     hidden, absent = world.ask(people.radiologist(), "GET", document), world.ask(people.radiologist(), "GET", random)
     assert (404, hidden.json) == (absent.status, absent.json)
-    found = world.ask(people.radiologist(), "GET", "DocumentReference?identifier=urn:ietf:rfc:3986|urn:oid:1.2.250.1.999.1")
+    found = world.ask(
+        people.radiologist(), "GET", "DocumentReference?identifier=urn:ietf:rfc:3986|urn:oid:1.2.250.1.999.1"
+    )
     assert (200, 0, None) == (found.status, found.json["total"], found.json.get("entry"))
 
 
@@ -93,7 +107,9 @@ def test_masking_hides_from_her_and_not_from_the_treating_physician(world):
 def test_break_glass_needs_no_authorisation_and_the_holder_is_told(world):
     open_record(world)
     _, document, _ = deposit(world)
-    emergency = people.professional("urgent", "10000000003", purpose=Purpose.BREAK_GLASS, reason="inconscient", patient="lea")
+    emergency = people.professional(
+        "urgent", "10000000003", purpose=Purpose.BREAK_GLASS, reason="inconscient", patient="lea"
+    )
 
     assert 200 == world.ask(emergency, "GET", document).status
     subjects = [each["subject"] for each in world.house.outbox.recent("lea@example.org")]

@@ -236,9 +236,7 @@ def submission(
         "status": "current",
         "mode": "working",
         "code": {
-            "coding": [
-                {"system": "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes", "code": "submissionset"}
-            ]
+            "coding": [{"system": "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes", "code": "submissionset"}]
         },
         "subject": {"reference": who},
         "date": "2026-11-22T10:00:00+01:00",

@@ -1,0 +1,395 @@
+"""Facts: the closed list of what a decision may know of a resource, read from the resource alone.
+
+May live here: owner, class, labels, authors, state, period, and what a resource is about or mentions (decisions 12,
+13 and 16). May not know: the store, the asker, the rules. What needs other resources (labels inherited from what a
+resource is about, copies of the facts of what it mentions) is joined by the store.
+
+Identity and label keys are those of `definitions/identifiers.py`; classes, words and codes those of `profiles/dmp`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from fhir_server.definitions.compartments import owner_parameters, patient_parameters
+from fhir_server.definitions.elements import children
+from fhir_server.definitions.identifiers import key_of, label_key
+from fhir_server.definitions.library import load, profile_json
+from fhir_server.definitions.paths import extractor
+from fhir_server.foundation.moment import interval
+from fhir_server.foundation.predicate import BEGINNING, END
+from fhir_server.resources.references import local, local_references
+
+Resource = Mapping[str, Any]
+
+IS_ARCHIVED = "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-ext-is-archived"
+AUTHOR_ORGANIZATION = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/ihe-authorOrg"
+
+# Who wrote it, by type: those whom "the author always sees what he wrote" speaks of. Taking part, being asked, or
+# giving a consent is not writing.
+AUTHORS: Mapping[str, tuple[str, ...]] = {
+    "AdverseEvent": ("recorder",),
+    "AllergyIntolerance": ("recorder", "asserter"),
+    "AppointmentResponse": ("actor",),
+    "AuditEvent": ("agent.who",),
+    "Basic": ("author",),
+    "CarePlan": ("author", "contributor"),
+    "ChargeItem": ("enterer", "performer.actor"),
+    "Claim": ("enterer", "provider"),
+    "ClinicalImpression": ("assessor",),
+    "Communication": ("sender",),
+    "CommunicationRequest": ("requester", "sender"),
+    "Composition": ("author", "attester.party"),
+    "Condition": ("recorder", "asserter"),
+    "Contract": ("author",),
+    "CoverageEligibilityRequest": ("enterer", "provider"),
+    "DetectedIssue": ("author",),
+    "DeviceRequest": ("requester",),
+    "DeviceUseStatement": ("source",),
+    "DiagnosticReport": ("performer", "resultsInterpreter"),
+    "DocumentManifest": ("author",),
+    "DocumentReference": ("author", "authenticator"),
+    "Encounter": ("participant.individual",),
+    "EpisodeOfCare": ("careManager",),
+    "ExplanationOfBenefit": ("enterer", "provider"),
+    "Flag": ("author",),
+    "Goal": ("expressedBy",),
+    "GuidanceResponse": ("performer",),
+    "ImagingStudy": ("interpreter", "series.performer.actor"),
+    "Immunization": ("performer.actor",),
+    "Invoice": ("participant.actor",),
+    "Linkage": ("author",),
+    "List": ("source",),
+    "Media": ("operator",),
+    "MedicationAdministration": ("performer.actor",),
+    "MedicationDispense": ("performer.actor",),
+    "MedicationRequest": ("requester", "recorder"),
+    "MedicationStatement": ("informationSource",),
+    "MolecularSequence": ("performer",),
+    "NutritionOrder": ("orderer",),
+    "Observation": ("performer",),
+    "Procedure": ("recorder", "asserter", "performer.actor"),
+    "Provenance": ("agent.who",),
+    "QuestionnaireResponse": ("author",),
+    "RequestGroup": ("author",),
+    "RiskAssessment": ("performer",),
+    "ServiceRequest": ("requester",),
+    "Specimen": ("collection.collector",),
+    "SupplyDelivery": ("supplier",),
+    "SupplyRequest": ("requester",),
+    "Task": ("requester",),
+    "VisionPrescription": ("prescriber",),
+}
+# Organisations that answer for a resource, beside those among its authors and those of a contained PractitionerRole.
+ORGANIZATIONS = ("custodian", "serviceProvider", "managingOrganization", "organization", "authority")
+# When it happened: the first of these that is there.
+PERIODS = (
+    "context.period",
+    "effectivePeriod effectiveDateTime effectiveInstant effectiveTiming",
+    "performedPeriod performedDateTime",
+    "occurrencePeriod occurrenceDateTime occurredPeriod occurredDateTime",
+    "period executionPeriod servicedPeriod billablePeriod",
+    "whenHandedOver whenPrepared started",
+    "onsetPeriod onsetDateTime",
+    "collection.collectedPeriod collection.collectedDateTime",
+    "authoredOn authored dateTime date recorded recordedDate dateAsserted issued sent created",
+)
+# What a resource exists only because of, by type (decisions 16).
+ABOUT: Mapping[str, tuple[str, ...]] = {
+    "AuditEvent": ("entity.what",),
+    "Binary": ("securityContext",),
+    "Communication": ("about",),
+    "Provenance": ("target",),
+}
+# Words of the access matrix whose resources belong to no record.
+_COMMON = frozenset(("shared", "operator", "own", "identity"))
+_DOCUMENT = "document"
+
+
+def facts_of(resource: Resource, *, submitter: Collection[str]) -> dict[str, Any]:
+    """The facts of a resource, but for `about`, `mentions` and what it inherits; those that say nothing are absent.
+
+    `submitter` are the identity keys of who deposits it. The order of each list is the document's, and `submitter`
+    is sorted.
+    """
+    type_ = resource["resourceType"]
+    owners = owners_of(resource)
+    types = _type_codes(resource) if type_ == "DocumentReference" else []
+    authors, organizations = _authors(resource)
+    found: dict[str, Any] = {
+        "patient": owners[0] if owners else None,
+        "patients": owners,
+        "type": types,
+        "class": _classes(resource),
+        "label": _labels(resource),
+        "author": authors,
+        "organization": organizations,
+        "submitter": sorted(submitter),
+        "encounter": _encounters(resource),
+        "period": _periods(resource),
+        "state": _state(resource),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def owners_of(resource: Resource) -> list[str]:
+    """Ids of the Patients whose record it is part of: subject, patient, beneficiary, and nothing else (decisions 13).
+
+    A Patient owns itself. A reference that is not local names no owner here: whoever writes makes it local first, or
+    refuses.
+    """
+    type_ = resource["resourceType"]
+    if type_ == "Patient":
+        return [resource["id"]] if "id" in resource else []
+    found: dict[str, None] = {}
+    for parameter in owner_parameters(type_):
+        for each in extractor(type_, parameter)(dict(resource)):
+            name = local(each.value.get("reference")) if isinstance(each.value, dict) else None
+            if name and name.startswith("Patient/"):
+                found[name.removeprefix("Patient/")] = None
+    return list(found)
+
+
+def is_of_record(type_: str) -> bool:
+    """Whether resources of the type are part of somebody's record: they have an owner, or are about what has one."""
+    return type_ in _record_types()
+
+
+def about_of(resource: Resource) -> list[str]:
+    """`Type/id` of what it exists only because of: Provenance.target, Communication.about, AuditEvent.entity.what,
+    Binary.securityContext, and any reference that its type requires at the root (ImmunizationEvaluation, Slot…).
+    """  # noqa: D205 - the list is the summary
+    type_ = resource["resourceType"]
+    named = (local(each.get("reference")) for path in _about_paths(type_) for each in _references(resource, path))
+    return list(dict.fromkeys(name for name in named if name and _of_another(name, resource)))
+
+
+def mentions_of(resource: Resource) -> list[str]:
+    """`Type/id` of every other resource of a record that it names, contained resources and extensions included."""
+    about = set(about_of(resource))
+    return [name for name in local_references(resource) if name not in about and _of_another(name, resource)]
+
+
+def attachments_of(resource: Resource) -> list[str]:
+    """`Binary/id` of the local contents of a document."""
+    urls = (_dict(each.get("attachment")).get("url") for each in _nodes(resource, "content"))
+    return [name for name in map(local, urls) if name and name.startswith("Binary/")]
+
+
+# --- which types ---
+
+
+@cache
+def _record_types() -> frozenset[str]:
+    words = _words()
+    return frozenset(
+        type_
+        for type_ in load().types
+        if words.get(type_) not in _COMMON and (owner_parameters(type_) or type_ in ABOUT or _about_paths(type_))
+    )
+
+
+@cache
+def _words() -> Mapping[str, str]:
+    words: Mapping[str, str] = profile_json("dmp/access-matrix.json")["resourceTypes"]
+    return words
+
+
+@cache
+def _about_paths(type_: str) -> tuple[str, ...]:
+    if type_ in ABOUT:
+        return ABOUT[type_]
+    return tuple(
+        element.name
+        for element in children(type_).values()
+        if element.min
+        and not element.is_choice
+        and any(each.code == "Reference" for each in element.types)
+        and element.targets
+        and all(_words().get(target) not in _COMMON and patient_parameters(target) for target in element.targets)
+    )
+
+
+def _of_another(name: str, resource: Resource) -> bool:
+    type_ = name.partition("/")[0]
+    return type_ in _record_types() and name != f"{resource['resourceType']}/{resource.get('id')}"
+
+
+# --- single facts ---
+
+
+def _type_codes(resource: Resource) -> list[str]:
+    codes = [(coding.get("system"), coding["code"]) for coding in _codings(resource.get("type"))]
+    both = [key for system, code in codes for key in (f"{system}|{code}" if system else code, code)]
+    return list(dict.fromkeys(both))
+
+
+def _classes(resource: Resource) -> list[str]:
+    """The classes ASS_X16 derives from a document's type, never its category; other types have their matrix word."""
+    word = _words().get(resource["resourceType"])
+    if word != _DOCUMENT:
+        return [word] if word else []
+    return list(dict.fromkeys(found for coding in _codings(resource.get("type")) if (found := class_of(coding))))
+
+
+def class_of(coding: Mapping[str, Any]) -> str | None:
+    """The class (TRE_A03 code) of a document type's Coding by ASS_X16; None for a type the DMP does not know."""
+    known = profile_json("dmp/document-types.json")
+    row = known["types"].get(coding.get("code"))
+    if row is None or known["accepted"].get(coding.get("system"), coding.get("system")) not in (
+        row["system"],
+        known["systems"][row["system"]],
+    ):
+        return None
+    found: str = row["class"]
+    return found
+
+
+def _labels(resource: Resource) -> list[str]:
+    type_ = resource["resourceType"]
+    codings = list(_codings(_dict(resource.get("meta")).get("security")))
+    if type_ == "DocumentReference":
+        codings += _codings(resource.get("securityLabel"))
+    if type_ == "AuditEvent":
+        codings += [each for entity in _nodes(resource, "entity") for each in _codings(entity.get("securityLabel"))]
+    keys = [label_key(coding.get("system"), coding["code"]) for coding in codings]
+    if type_ == "Composition" and isinstance(resource.get("confidentiality"), str):
+        keys.append(resource["confidentiality"])
+    return list(dict.fromkeys(keys))
+
+
+def _authors(resource: Resource) -> tuple[list[str], list[str]]:
+    contained = {f"#{each.get('id')}": each for each in _nodes(resource, "contained")}
+    authors: dict[str, None] = {}
+    organizations: dict[str, None] = {}
+    for path in AUTHORS.get(resource["resourceType"], ()):
+        for reference in _references(resource, path):
+            _add_identity(reference, contained, authors, organizations, depth=2)
+    for path in ORGANIZATIONS:
+        for reference in _references(resource, path):
+            _add_identity(reference, contained, {}, organizations, depth=1)
+    return list(authors), list(organizations)
+
+
+def _add_identity(
+    reference: Mapping[str, Any],
+    contained: Mapping[str, Mapping[str, Any]],
+    authors: dict[str, None],
+    organizations: dict[str, None],
+    depth: int,
+) -> None:
+    """Note the keys of who is referred to; a contained PractitionerRole stands for its person and its organisation."""
+    text = reference.get("reference")
+    target = contained.get(text) if isinstance(text, str) else None
+    name = local(text)
+    keys = [name] if name else []
+    keys += _keys([reference["identifier"]] if "identifier" in reference else [])
+    if target is not None:
+        keys += _keys(target.get("identifier"))
+        if target.get("resourceType") == "PractitionerRole" and depth:
+            for each in _references(target, "practitioner"):
+                _add_identity(each, contained, authors, organizations, depth - 1)
+            for each in _references(target, "organization"):
+                _add_identity(each, contained, authors, organizations, depth - 1)
+    authors.update(dict.fromkeys(keys))
+    kind = target.get("resourceType") if target else (name or str(reference.get("type", ""))).partition("/")[0]
+    if kind == "Organization" or any(key.startswith("org:") for key in keys):
+        organizations.update(dict.fromkeys(keys))
+    for extension in _nodes(reference, "extension"):
+        if extension.get("url") == AUTHOR_ORGANIZATION and isinstance(extension.get("valueReference"), dict) and depth:
+            _add_identity(extension["valueReference"], contained, authors, organizations, depth - 1)
+
+
+def _keys(identifiers: Any) -> list[str]:
+    """A value without a system names nobody: it would be the same key for everybody who has it."""
+    nodes = identifiers if isinstance(identifiers, list) else [identifiers]
+    return [
+        key_of(each.get("system"), each["value"])
+        for each in nodes
+        if isinstance(each, dict) and isinstance(each.get("value"), str) and isinstance(each.get("system"), str)
+    ]
+
+
+def _encounters(resource: Resource) -> list[str]:
+    paths = ("encounter", "context", "context.encounter")
+    named = [local(each.get("reference")) for path in paths for each in _references(resource, path)]
+    if resource["resourceType"] == "Encounter" and "id" in resource:
+        named.append(f"Encounter/{resource['id']}")
+    return list(dict.fromkeys(name for name in named if name and name.startswith("Encounter/")))
+
+
+def _periods(resource: Resource) -> list[dict[str, int]]:
+    for row in PERIODS:
+        spans = [span for path in row.split() for value in _values(resource, path) for span in _spans(value)]
+        if spans:
+            return spans
+    return []
+
+
+def _spans(value: Any) -> Iterator[dict[str, int]]:
+    """What a date, dateTime, instant, Period or Timing covers, in microseconds; what cannot be read covers nothing."""
+    try:
+        if isinstance(value, str):
+            moment = interval(value)
+            yield {"lo": moment.lo, "hi": moment.hi}
+        elif isinstance(value, dict) and ("start" in value or "end" in value):
+            low = interval(value["start"]).lo if "start" in value else BEGINNING
+            yield {"lo": low, "hi": interval(value["end"]).hi if "end" in value else END}
+        elif isinstance(value, dict) and isinstance(value.get("event"), list):
+            yield from (span for each in value["event"] for span in _spans(each))
+    except (ValueError, TypeError, OverflowError):
+        return
+
+
+def _state(resource: Resource) -> list[str]:
+    found = [resource["status"]] if isinstance(resource.get("status"), str) else []
+    if any(coding["code"] == "entered-in-error" for coding in _codings(resource.get("verificationStatus"))):
+        found.append("entered-in-error")
+    if is_archived(resource):
+        found.append("archived")
+    return found
+
+
+def is_archived(resource: Resource) -> bool:
+    """Archivé: whether the PDSm extension says so."""
+    return any(
+        each.get("url") == IS_ARCHIVED and each.get("valueBoolean") is True for each in _nodes(resource, "extension")
+    )
+
+
+# --- walking JSON of which nothing is sure ---
+
+
+def _dict(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _values(node: Any, path: str) -> Iterator[Any]:
+    step, _, rest = path.partition(".")
+    found = node.get(step) if isinstance(node, dict) else None
+    for each in found if isinstance(found, list) else [found]:
+        if each is not None:
+            if rest:
+                yield from _values(each, rest)
+            else:
+                yield each
+
+
+def _nodes(node: Any, path: str) -> Iterator[Mapping[str, Any]]:
+    return (each for each in _values(node, path) if isinstance(each, dict))
+
+
+def _references(node: Any, path: str) -> Iterator[Mapping[str, Any]]:
+    return (each for each in _nodes(node, path) if "reference" in each or "identifier" in each)
+
+
+def _codings(value: Any) -> Iterator[Mapping[str, Any]]:
+    """The Codings with a code of a CodeableConcept, a Coding, or a list of either."""
+    for each in value if isinstance(value, list) else [value]:
+        node = _dict(each)
+        if isinstance(node.get("coding"), list):
+            yield from _codings(node["coding"])
+        elif isinstance(node.get("code"), str):
+            yield node

@@ -1,0 +1,265 @@
+"""References: where a resource names others, and how those names are changed or taken away.
+
+May live here: finding links in a resource, rewriting them when ids are assigned, and showing a resource without its
+mention of another. May not know: which resources exist or are hidden; that is told by the caller.
+
+A link is a literal reference (https://hl7.org/fhir/R4/references.html#literal), a value of type uri, url, oid, uuid or
+canonical, or an `href` or `src` in a narrative. Local means relative, `Type/id`, with or without a version.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from html import escape, unescape
+from typing import Any, NamedTuple
+
+from fhir_server.definitions.elements import Property, children, properties
+
+_LOCAL = re.compile(r"([A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?(?:#.*)?")
+_VERSION = re.compile(r"/_history/[A-Za-z0-9\-.]{1,64}$")
+_ATTRIBUTE = re.compile(r"(?P<before>\b(?:href|src)\s*=\s*)(?P<quote>[\"'])(?P<link>.*?)(?P=quote)", re.DOTALL)
+# What a transaction replaces; "Elements of type canonical are not replaced" (https://hl7.org/fhir/R4/http.html#trules).
+REPLACED = frozenset(("reference", "uri", "url", "oid", "uuid", "narrative"))
+_LINKS = frozenset(("uri", "url", "oid", "uuid", "canonical"))
+_UNTYPED: Mapping[str, Property] = {}
+
+
+class Link(NamedTuple):
+    """One link: FHIRPath of the element that holds it, its text, and `reference`, `narrative` or a primitive type."""
+
+    path: str
+    text: str
+    kind: str
+
+
+def local(text: object) -> str | None:
+    """`Type/id` of a relative literal reference, without version or fragment; None for any other text."""
+    found = _LOCAL.fullmatch(text) if isinstance(text, str) else None
+    return found[1] if found else None
+
+
+def find(resource: Mapping[str, Any]) -> Iterator[Link]:
+    """Every link of a resource, in document order, those of contained resources and extensions included."""
+    yield from _find(resource, resource["resourceType"], resource["resourceType"])
+
+
+def local_references(resource: Mapping[str, Any]) -> list[str]:
+    """`Type/id` of every local literal reference and narrative link, each once, in document order."""
+    found: dict[str, None] = {}
+    _collect(resource, found)
+    return list(found)
+
+
+def rewrite(resource: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """The resource with every link that is a key of `names` replaced; canonicals stay (transaction rules).
+
+    A link matches whole, or by what stands before its version or its `#`; the fragment is kept and the version is not,
+    because the resource under its new name has versions of its own.
+    """
+    made: dict[str, Any] = _changed(resource, resource["resourceType"], _renamer(names))
+    return made
+
+
+def relative_to(resource: dict[str, Any], base: str) -> dict[str, Any]:
+    """The resource with the absolute references to this server (`base` without a last slash) made relative."""
+    prefix = base + "/"
+
+    def shorten(text: str, kind: str) -> str:
+        if kind != "reference" or not text.startswith(prefix):
+            return text
+        short = text[len(prefix) :]
+        return short if _LOCAL.fullmatch(short) else text
+
+    made: dict[str, Any] = _changed(resource, resource["resourceType"], shorten)
+    return made
+
+
+def drop(resource: dict[str, Any], hidden: Collection[str]) -> dict[str, Any]:
+    """The resource without its mentions of the resources named in `hidden` (`Type/id`); decisions 16.
+
+    A reference to one goes, and so does whatever cannot stand without it: an element that it left empty, an item that
+    lacks a required element (an entry of a List, a `relatesTo`), an extension without its value. The narrative of what
+    lost something goes too: nobody can say which of its words spoke of the hidden one.
+    """
+    shown = _without(resource, resource["resourceType"], hidden, root=True)
+    return resource if shown is None else shown
+
+
+# --- walking ---
+
+
+def _place(node: Mapping[str, Any], property_: Property) -> str:
+    if property_.type.code == "Resource":
+        return str(node.get("resourceType", ""))
+    return property_.element.place(property_.type)
+
+
+def _properties(place: str) -> Mapping[str, Property]:
+    return properties(place) if place else _UNTYPED
+
+
+def _find(node: Mapping[str, Any], place: str, path: str) -> Iterator[Link]:
+    known = _properties(place)
+    for name, value in node.items():
+        property_ = known.get(name)
+        if property_ is None:
+            yield from _find_in_twin(name, value, path)
+            continue
+        step = f"{path}.{property_.element.name}"
+        code = property_.type.code
+        many = isinstance(value, list)
+        for at, each in enumerate(value if many else [value]):
+            here = f"{step}[{at}]" if many else step
+            if isinstance(each, dict):
+                yield from _find(each, _place(each, property_), here)
+            elif isinstance(each, str) and (kind := _kind(place, name, code)):
+                yield from (Link(here, text, kind) for text in (_links(each) if kind == "narrative" else (each,)))
+
+
+def _find_in_twin(name: str, value: Any, path: str) -> Iterator[Link]:
+    if name.startswith("_"):
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, dict):
+                yield from _find(each, "Element", f"{path}.{name[1:]}")
+
+
+def _kind(place: str, name: str, code: str) -> str | None:
+    if place == "Reference" and name == "reference":
+        return "reference"
+    if code == "xhtml":
+        return "narrative"
+    return code if code in _LINKS else None
+
+
+def _links(div: str) -> list[str]:
+    return [unescape(found["link"]) for found in _ATTRIBUTE.finditer(div)]
+
+
+def _collect(node: Any, found: dict[str, None]) -> None:
+    """By shape alone, which is quicker: the members of a Reference, and of what is written like one."""
+    if isinstance(node, list):
+        for each in node:
+            if isinstance(each, (dict, list)):
+                _collect(each, found)
+        return
+    for name, value in node.items():
+        if isinstance(value, (dict, list)):
+            _collect(value, found)
+        elif name == "reference":
+            text = local(value)
+            if text:
+                found[text] = None
+        elif name == "div" and isinstance(value, str):
+            found.update((text, None) for text in map(local, _links(value)) if text)
+
+
+# --- changing ---
+
+
+def _renamer(names: Mapping[str, str]) -> Callable[[str, str], str]:
+    def rename(text: str, kind: str) -> str:
+        if kind not in REPLACED:
+            return text
+        if text in names:
+            return names[text]
+        stem, hash_, fragment = text.partition("#")
+        new = names.get(stem) or names.get(_VERSION.sub("", stem))
+        return text if new is None else new + hash_ + fragment
+
+    return rename
+
+
+def _changed(node: Any, place: str, change: Callable[[str, str], str]) -> Any:
+    known = _properties(place)
+    made: dict[str, Any] = {}
+    for name, value in node.items():
+        property_ = known.get(name)
+        if property_ is None:
+            made[name] = _changed_twin(value, change) if name.startswith("_") else value
+        elif isinstance(value, list):
+            made[name] = [_changed_value(each, place, name, property_, change) for each in value]
+        else:
+            made[name] = _changed_value(value, place, name, property_, change)
+    return made
+
+
+def _changed_value(value: Any, place: str, name: str, property_: Property, change: Callable[[str, str], str]) -> Any:
+    if isinstance(value, dict):
+        return _changed(value, _place(value, property_), change)
+    kind = _kind(place, name, property_.type.code) if isinstance(value, str) else None
+    if kind is None:
+        return value
+    if kind != "narrative":
+        return change(value, kind)
+    return _ATTRIBUTE.sub(lambda found: _attribute(found, change), value)
+
+
+def _changed_twin(value: Any, change: Callable[[str, str], str]) -> Any:
+    if isinstance(value, list):
+        return [_changed_twin(each, change) for each in value]
+    return _changed(value, "Element", change) if isinstance(value, dict) else value
+
+
+def _attribute(found: re.Match[str], change: Callable[[str, str], str]) -> str:
+    before = unescape(found["link"])
+    after = change(before, "narrative")
+    if after == before:
+        return found[0]
+    return f"{found['before']}{found['quote']}{escape(after)}{found['quote']}"
+
+
+# --- taking away ---
+
+
+def _without(node: dict[str, Any], place: str, hidden: Collection[str], *, root: bool = False) -> dict[str, Any] | None:
+    """The node without mentions; the node itself when it has none; None when nothing of it can stand."""
+    if place == "Reference" and local(node.get("reference")) in hidden:
+        return None
+    known = _properties(place)
+    made: dict[str, Any] = {}
+    touched = False
+    for name, value in node.items():
+        kept = _kept(value, name, known, hidden)
+        touched = touched or kept is not value
+        if kept is not None:
+            made[name] = kept
+    if not touched:
+        return node
+    if not root and not _stands(made, node, place):
+        return None
+    narratives = [name for name in made if name in known and known[name].type.code == "Narrative"]
+    return {name: value for name, value in made.items() if name not in narratives}
+
+
+def _kept(value: Any, name: str, known: Mapping[str, Property], hidden: Collection[str]) -> Any:
+    if isinstance(value, list):
+        items = [_kept(each, name, known, hidden) for each in value]
+        if all(new is old for new, old in zip(items, value, strict=True)):
+            return value
+        left = [new for new, old in zip(items, value, strict=True) if new is not None or old is None]
+        return left if any(each is not None for each in left) else None
+    if isinstance(value, str):
+        property_ = known.get(name)
+        if property_ is not None and property_.type.code == "xhtml":
+            return None if any(local(text) in hidden for text in _links(value)) else value
+        return value
+    if not isinstance(value, dict):
+        return value
+    if name in known:
+        return _without(value, _place(value, known[name]), hidden)
+    return _without(value, "Element", hidden) if name.startswith("_") else value
+
+
+def _stands(made: Mapping[str, Any], before: Mapping[str, Any], place: str) -> bool:
+    """Whether what is left of an element is still one: not empty, and nothing required is missing that was there."""
+    if not any(name != "id" for name in made):
+        return False
+    if place == "Extension":
+        return any(name not in {"url", "id"} for name in made)
+    return not any(
+        element.min
+        and any(name in before for name in element.properties)
+        and not any(name in made for name in element.properties)
+        for element in children(place).values()
+    )
