@@ -284,7 +284,9 @@ class Changes:
         last: list[Unit] = []
 
         def attempt(session: ClientSession) -> Answer:
-            unit = Unit(self._shelf, session, micros(self._clock()) // MILLISECOND * MILLISECOND, self._freshness, self._ids)
+            unit = Unit(
+                self._shelf, session, micros(self._clock()) // MILLISECOND * MILLISECOND, self._freshness, self._ids
+            )
             last[:] = [unit]
             answer = work(unit)
             unit.flush()

@@ -43,7 +43,9 @@ class Freshness:
 
     def __init__(self, database: Database[dict[str, Any]], worker: str) -> None:
         majority = WriteConcern("majority", j=True)
-        self._log = database.get_collection("invalidations", read_concern=ReadConcern("majority"), write_concern=majority)
+        self._log = database.get_collection(
+            "invalidations", read_concern=ReadConcern("majority"), write_concern=majority
+        )
         self._leases = database.get_collection("leases", write_concern=WriteConcern("majority"))
         self._worker = worker
         self._callbacks: dict[str, list[Callback]] = {}

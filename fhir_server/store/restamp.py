@@ -13,6 +13,9 @@ from pymongo.client_session import ClientSession
 from fhir_server.store import unguarded
 from fhir_server.store.documents import MENTIONED, Shelf, inherit
 
+TRACED = ("label",)
+"""Of a mention in the ledger only labels change: a trace outlives the state of what it traces."""
+
 
 def spread(
     shelf: Shelf, id_: str, before: Mapping[str, Any], after: Mapping[str, Any], session: ClientSession | None
@@ -35,8 +38,8 @@ def spread(
 
 
 def _spread_mentions(shelf: Shelf, id_: str, facts: Mapping[str, Any], session: ClientSession | None) -> None:
-    kept = {f"facts.mentions.$[mention].{name}": facts[name] for name in MENTIONED if name in facts}
-    gone = {f"facts.mentions.$[mention].{name}": "" for name in MENTIONED if name not in facts}
-    update = {operator: fields for operator, fields in (("$set", kept), ("$unset", gone)) if fields}
-    for collection in (shelf.resources, shelf.history, shelf.ledger):
+    for collection, names in ((shelf.resources, MENTIONED), (shelf.history, MENTIONED), (shelf.ledger, TRACED)):
+        kept = {f"facts.mentions.$[mention].{name}": facts[name] for name in names if name in facts}
+        gone = {f"facts.mentions.$[mention].{name}": "" for name in names if name not in facts}
+        update = {operator: fields for operator, fields in (("$set", kept), ("$unset", gone)) if fields}
         collection.update_many({"facts.mentions.id": id_}, update, array_filters=[{"mention.id": id_}], session=session)

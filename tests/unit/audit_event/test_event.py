@@ -265,19 +265,25 @@ def test_an_event_that_names_a_document_carries_its_labels_and_type_and_what_it_
     assert ["Binary/b1", "DocumentReference/d1"] == made["about"]
 
 
-def test_an_event_that_names_no_document_hides_only_when_all_it_concerned_do():
-    one = {"id": "DocumentReference/d1", "label": ["INVISIBLE_PATIENT", "R"]}
-    two = {"id": "DocumentReference/d2", "label": ["R"]}
+def test_an_event_that_names_no_document_mentions_all_it_concerned():
+    one = {"id": "DocumentReference/d1", "label": ["INVISIBLE_PATIENT", "R"], "patients": ["p1"], "author": ["ps:1"]}
     mixed = envelope(a_deed("search-type", about=(one, {"id": "DocumentReference/d3"})), "a1", BASE)
-    same = envelope(a_deed("search-type", about=(one, two)), "a1", BASE)
     assert "label" not in mixed["facts"] and "about" not in mixed["facts"]
-    assert (["R"], ["DocumentReference/d1", "DocumentReference/d2"]) == (same["facts"]["label"], same["facts"]["about"])
+    first = {
+        "id": "DocumentReference/d1",
+        "resource": "DocumentReference",
+        "label": ["INVISIBLE_PATIENT", "R"],
+        "patients": ["p1"],
+    }
+    second = {"id": "DocumentReference/d3", "resource": "DocumentReference"}
+    assert [first, second] == mixed["facts"]["mentions"]
     assert ["INVISIBLE_PATIENT", "R"] == mixed["entry"]["labels"]
 
 
-def test_a_submission_hides_when_every_document_of_it_does():
+def test_a_submission_mentions_its_documents_and_not_its_list():
     about = ({"id": "List/s1"}, {"id": "DocumentReference/d1", "label": ["INVISIBLE_PATIENT"]})
-    assert ["INVISIBLE_PATIENT"] == envelope(replace(A_SUBMISSION, about=about), "a1", BASE)["facts"]["label"]
+    made = envelope(replace(A_SUBMISSION, about=about), "a1", BASE)["facts"]["mentions"]
+    assert ["DocumentReference/d1"] == [each["id"] for each in made]
 
 
 def test_a_secret_session_hides_its_trace_from_the_representatives():

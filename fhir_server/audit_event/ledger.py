@@ -1,0 +1,366 @@
+"""Ledger (traces d'accès): what was done, on record before anyone hears the answer (decisions 20 and 21).
+
+May live here: writing records in shared batches, one chain per process; taking in what transactions carried; seals.
+May not know: what a record says beyond its envelope. If a record cannot be written, the asker gets 503.
+
+INVARIANT (durable): `settle` returns only when a majority has journaled the records; a kill -9 loses none of those.
+INVARIANT (one chain): only the committer thread links records, and it links in the order it inserts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from _thread import LockType
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import pymongo
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError, CollectionInvalid, DuplicateKeyError, PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from fhir_server.audit_event.chain import NOTHING_BEFORE, Head, digest, linked, seal_hash
+from fhir_server.audit_event.verify import Finding, findings
+from fhir_server.foundation.moment import instant
+from fhir_server.foundation.problem import Problem, problem
+
+Record = dict[str, Any]
+
+INDEXES = (
+    IndexModel([("facts.patients", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
+    IndexModel([("facts.patients", ASCENDING), ("last.date", DESCENDING), ("_id", DESCENDING)]),
+    IndexModel([("facts.author", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)], sparse=True),
+    IndexModel([("updated", DESCENDING), ("_id", DESCENDING)]),
+    IndexModel([("facts.about", ASCENDING)], sparse=True),
+    IndexModel([("facts.mentions.id", ASCENDING)], sparse=True),
+    IndexModel([("chain.writer", ASCENDING), ("chain.seq", ASCENDING)], unique=True),
+)
+"""No index on the search tokens: a record has some seventy, and is only ever sought within a record or an author."""
+
+BATCH = 1_000
+WAITING = 10_000
+PATIENCE = 8.0
+ATTEMPT = 3.0
+HOUSEKEEPING = 0.5
+ADOPT_EVERY = 5.0
+SEAL_EVERY = 60.0
+
+
+log = logging.getLogger(__name__)
+
+
+class _Unwritten(Exception):
+    """The time of a batch ran out before a majority had it."""
+
+
+@dataclass(slots=True, eq=False)
+class _Ticket:
+    """What one request waits for: records with their digests; `done` is held until they are written or refused."""
+
+    records: list[tuple[Record, str]]
+    carried: str | None
+    until: float
+    written: bool = False
+    done: LockType = field(default_factory=threading.Lock)
+
+
+class Ledger:
+    """One per process. `start` takes in what transactions carried, then serves; `stop` drains and seals."""
+
+    def __init__(
+        self, database: Database[Record], clock: Callable[[], datetime] | None = None, writer: str = ""
+    ) -> None:
+        """`clock` is the protocol clock (decisions 11), for the moments of seals; `writer` begins the chain's name."""
+        majority = WriteConcern("majority", j=True)
+        seen = ReadConcern("majority")
+        self._database = database
+        self._ledger = database.get_collection("ledger", read_concern=seen, write_concern=majority)
+        self._carried = database.get_collection("carried", read_concern=seen, write_concern=WriteConcern(1))
+        self._seals = database.get_collection("seals", read_concern=seen, write_concern=majority)
+        self._clock = clock or (lambda: datetime.now(UTC))
+        self.writer = f"{writer or socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex}"
+        self._genesis = self._head = Head(0, NOTHING_BEFORE, 0)
+        self._queue: SimpleQueue[_Ticket | None] = SimpleQueue()
+        self._taken_in: SimpleQueue[str] = SimpleQueue()
+        self._sealed: dict[str, int] | None = None
+        self._open = False
+        self._stopped = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def prepare(self) -> None:
+        """The collections and indexes, before the first request."""
+        names = set(self._database.list_collection_names())
+        for name in ("ledger", "carried", "seals"):
+            if name not in names:
+                with contextlib.suppress(CollectionInvalid):
+                    self._database.create_collection(name)
+        self._ledger.create_indexes(list(INDEXES))
+
+    def start(self) -> None:
+        """Begin a chain from the latest seal, and take in what was carried. Raises Problem 503 when it cannot."""
+        latest = self._latest_seal()
+        if latest is not None:
+            self._genesis = self._head = Head(0, latest["hash"], latest["_id"])
+        self._open = True
+        self._run(self._commit_forever, "ledger")
+        self.adopt()
+        self._run(self._keep_house, "ledger-house")
+
+    def stop(self) -> None:
+        """Write what is queued, seal, and end; nothing is settled afterwards."""
+        self._open = False
+        self._stopped.set()
+        self._queue.put(None)
+        for thread in self._threads:
+            thread.join(timeout=PATIENCE + ATTEMPT)
+        self._threads.clear()
+        with contextlib.suppress(PyMongoError):
+            self._let_go()
+            self.seal()
+
+    def settle(self, records: Sequence[Record], carried: str | None = None, *, wait: bool = True) -> None:
+        """Return when a majority has journaled these envelopes. Raises Problem 503 when that cannot be had.
+
+        `carried` names the entry of collection `carried` that holds the same records: it is deleted once they are
+        written, and without `wait` they are only queued, since that entry is durable already.
+        """
+        if not records:
+            return
+        if not self._open or self._queue.qsize() >= WAITING:
+            raise _refusal()
+        ticket = _Ticket([(each, digest(each)) for each in records], carried, time.monotonic() + PATIENCE)
+        ticket.done.acquire()
+        self._queue.put(ticket)
+        if (wait or carried is None) and not (ticket.done.acquire(timeout=PATIENCE) and ticket.written):
+            ticket.until = 0.0
+            raise _refusal()
+
+    def adopt(self, only: Collection[str] | None = None) -> int:
+        """Take in the entries that committed transactions carried, all or `only` some; how many there were.
+
+        Idempotent, and safe beside the process that carried them: a record has one id, whoever brings it first.
+        Raises Problem 503 when they cannot be written.
+        """
+        where = {} if only is None else {"_id": {"$in": list(only)}}
+        adopted = 0
+        for entry in self._carried.find(where, batch_size=100):
+            self.settle(entry["envelopes"], entry["_id"])
+            adopted += 1
+        self._let_go()
+        return adopted
+
+    def seal(self) -> int | None:
+        """Seal the heads of all chains that moved; the seal's number, None if none moved or another process sealed."""
+        if self._sealed is None:
+            self._sealed = self._last_sealed()
+        moved = [head for head in self._heads() if self._sealed.get(head["writer"], 0) < head["seq"]]
+        if not moved:
+            return None
+        latest = self._latest_seal()
+        seal: Record = {
+            "_id": latest["_id"] + 1 if latest else 1,
+            "at": instant(self._clock()),
+            "prev": latest["hash"] if latest else NOTHING_BEFORE,
+            "heads": moved,
+        }
+        seal["hash"] = seal_hash(seal)
+        try:
+            self._seals.insert_one(seal)
+        except DuplicateKeyError:
+            self._sealed = None
+            return None
+        self._sealed.update({head["writer"]: head["seq"] for head in moved})
+        return int(seal["_id"])
+
+    def _commit_forever(self) -> None:
+        while True:
+            tickets = self._gather()
+            if not tickets:
+                return
+            try:
+                self._commit(tickets)
+            except Exception:
+                log.exception("a batch of the ledger could not be written")
+            finally:
+                for ticket in tickets:
+                    ticket.done.release()
+
+    def _gather(self) -> list[_Ticket]:
+        """Whatever is queued, up to a batch, as soon as there is something; [] after `stop`."""
+        tickets: list[_Ticket] = []
+        count = 0
+        while count < BATCH:
+            try:
+                ticket = self._queue.get(block=not tickets)
+            except Empty:
+                break
+            if ticket is None:
+                self._queue.put(None)  # the end stays in the queue, behind whatever came after it
+                if self._queue.qsize() > 1:
+                    continue
+                break
+            tickets.append(ticket)
+            count += len(ticket.records)
+        return tickets
+
+    def _commit(self, tickets: list[_Ticket]) -> None:
+        waiting = [ticket for ticket in tickets if ticket.until > time.monotonic()]
+        if not waiting:
+            return
+        try:
+            self._write([record for ticket in waiting for record in ticket.records], max(t.until for t in waiting))
+        except _Unwritten:
+            log.warning("no majority took a batch of the ledger in time")
+            return
+        except Exception:
+            if len(waiting) == 1:
+                raise
+            for ticket in waiting:  # one that cannot be written at all must not take the others with it
+                with contextlib.suppress(Exception):
+                    self._commit([ticket])
+            return
+        for ticket in waiting:
+            ticket.written = True
+            if ticket.carried is not None:
+                self._taken_in.put(ticket.carried)
+
+    def _write(self, records: list[tuple[Record, str]], until: float) -> None:
+        """Link and insert, in order, until a majority has every one. Raises _Unwritten when time is up."""
+        pending = records
+        pause = 0.02
+        while pending:
+            head = self._head
+            for record, content in pending:
+                head = linked(record, content, self.writer, head)
+            left = until - time.monotonic()
+            if left <= 0:
+                raise _Unwritten
+            try:
+                with pymongo.timeout(min(ATTEMPT, left)):
+                    self._ledger.insert_many([record for record, _ in pending])
+            except PyMongoError as cause:
+                pending = self._still_missing(pending, cause, until)
+                if pending and not _taken(cause):
+                    time.sleep(pause)
+                    pause = min(pause * 2, 0.5)
+            else:
+                self._head = head
+                return
+
+    def _still_missing(
+        self, records: list[tuple[Record, str]], cause: PyMongoError, until: float
+    ) -> list[tuple[Record, str]]:
+        """After a failure, the database says how far the chain got and which records it has, ours or adopted."""
+        try:
+            with pymongo.timeout(max(0.05, min(ATTEMPT, until - time.monotonic()))):
+                newest = self._ledger.find_one(
+                    {"chain.writer": self.writer}, {"chain": 1}, sort=[("chain.seq", DESCENDING)]
+                )
+                found = self._ledger.find({"_id": {"$in": [record["_id"] for record, _ in records]}}, {"_id": 1})
+                there = {each["_id"] for each in found}
+        except PyMongoError:
+            log.warning("the ledger cannot be reached: %s", type(cause).__name__)
+            return records
+        chain = newest["chain"] if newest else None
+        self._head = Head(chain["seq"], chain["hash"], chain["seal"]) if chain else self._genesis
+        return [each for each in records if each[0]["_id"] not in there]
+
+    def _keep_house(self) -> None:
+        """Delete what is settled, adopt what stays carried (seen twice, so no clock is asked), seal."""
+        seen: set[str] = set()
+        adopt_at = time.monotonic() + ADOPT_EVERY
+        seal_at = time.monotonic() + SEAL_EVERY
+        while not self._stopped.wait(HOUSEKEEPING):
+            try:
+                self._let_go()
+                now = time.monotonic()
+                if now >= adopt_at:
+                    adopt_at = now + ADOPT_EVERY
+                    there = {each["_id"] for each in self._carried.find({}, {"_id": 1}).limit(WAITING)}
+                    if there & seen:
+                        self.adopt(there & seen)
+                    seen = there
+                if now >= seal_at:
+                    seal_at = now + SEAL_EVERY
+                    self.seal()
+            except (PyMongoError, Problem) as cause:
+                log.warning("the ledger's house was not kept: %s", type(cause).__name__)
+
+    def _let_go(self) -> None:
+        """Delete the carried entries whose records the ledger has."""
+        settled: list[str] = []
+        with contextlib.suppress(Empty):
+            while True:
+                settled.append(self._taken_in.get_nowait())
+        if settled:
+            self._carried.delete_many({"_id": {"$in": settled}})
+
+    def _latest_seal(self) -> Record | None:
+        return self._seals.find_one(sort=[("_id", DESCENDING)])
+
+    def _heads(self) -> Iterator[Record]:
+        """The last record of every chain; one seek per chain."""
+        found = self._ledger.aggregate(
+            [
+                {"$sort": {"chain.writer": -1, "chain.seq": -1}},
+                {
+                    "$group": {
+                        "_id": "$chain.writer",
+                        "seq": {"$first": "$chain.seq"},
+                        "hash": {"$first": "$chain.hash"},
+                    }
+                },
+            ]
+        )
+        for each in sorted(found, key=lambda head: str(head["_id"])):
+            if each["_id"] is not None:
+                yield {"writer": each["_id"], "seq": each["seq"], "hash": each["hash"]}
+
+    def _last_sealed(self) -> dict[str, int]:
+        """The number up to which each chain is sealed, by the latest seals; what older seals hold is sealed again."""
+        sealed: dict[str, int] = {}
+        for seal in self._seals.find(sort=[("_id", DESCENDING)]).limit(1_000):
+            for head in seal["heads"]:
+                sealed.setdefault(head["writer"], head["seq"])
+        return sealed
+
+    def _run(self, target: Callable[[], None], name: str) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+
+def verify(database: Database[Record]) -> list[Finding]:
+    """Every record changed, dropped or reordered, and every seal that does not hold; [] for a sound ledger."""
+    majority = ReadConcern("majority")
+    seals = database.get_collection("seals", read_concern=majority)
+    ledger = database.get_collection("ledger", read_concern=majority)
+
+    def hash_of_seal(number: int) -> str | None:
+        found = seals.find_one({"_id": number})
+        return found["hash"] if found else None
+
+    records = ledger.find().sort([("chain.writer", ASCENDING), ("chain.seq", ASCENDING)]).allow_disk_use(True)
+    return list(findings(seals.find().sort("_id", ASCENDING), records, hash_of_seal))
+
+
+def _taken(cause: PyMongoError) -> bool:
+    """Whether a record was refused because it is there already, which waiting would not change."""
+    return isinstance(cause, BulkWriteError) and any(
+        each.get("code") == 11000 and "_id_" in each.get("errmsg", "") for each in cause.details.get("writeErrors", [])
+    )
+
+
+def _refusal() -> Problem:
+    return problem(503, "transient", "the access could not be put on record, so nothing is disclosed", Retry_After="1")

@@ -1,0 +1,272 @@
+"""Parts: the agents and entities of an AuditEvent, each with the index tokens that exist through it.
+
+May live here: who took part and what it was about, as elements and, side by side, as the tokens that `search.index`
+would find in them (a test compares). May not know: why it was allowed beyond the reason codes, where it is kept.
+https://hl7.org/fhir/R4/auditevent-definitions.html#AuditEvent.agent
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from fhir_server.audit_event.deed import Deed
+from fhir_server.audit_event.shapes import ENTITIES, JTI, PROVIDER, RULES, Coding, Entity, Shape
+from fhir_server.definitions.library import profile_json
+from fhir_server.foundation.principal import Kind, Principal, Purpose
+from fhir_server.search.string import normal
+
+ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+
+_PURPOSES = {
+    Purpose.TREATMENT: "treatment",
+    Purpose.BREAK_GLASS: "break the glass",
+    Purpose.EMERGENCY_DISPATCH: "Emergency Treatment",
+    Purpose.PATIENT_REQUEST: "patient requested",
+    Purpose.OPERATIONS: "healthcare operations",
+    Purpose.ADMINISTRATION: "health system administration",
+}
+_PEOPLE = (Kind.HOLDER, Kind.REPRESENTATIVE, Kind.PROFESSIONAL)
+_TOLD_OF_A_TOKEN = frozenset({"grant_type", "response_type", "scope", "client_id", "aud", "resource", "purpose_of_use"})
+"""What is kept of a token request; codes, secrets, assertions and the emergency's reason are not among it."""
+
+
+def agents(deed: Deed, shape: Shape, base: str, tokens: list[str]) -> list[dict[str, Any]]:
+    """The client, the server, the person and the organisation; their tokens are added to `tokens`.
+
+    The same for every deed under one token, so they are kept, and shared: not to be changed.
+    """
+    policies = _policies(deed, deed.principal) if deed.principal is not None else ()
+    taking_part, theirs = _agents(deed.principal, shape, policies, deed.address, base)
+    tokens += theirs
+    return [*taking_part]
+
+
+@lru_cache(1024)
+def _agents(
+    principal: Principal | None, shape: Shape, policies: tuple[str, ...], address: str, base: str
+) -> tuple[tuple[dict[str, Any], ...], tuple[str, ...]]:
+    tokens: list[str] = []
+    person = principal is not None and is_person(principal)
+    client: dict[str, Any] = {"type": _concept(shape.client), "requestor": not person}
+    if principal is not None and principal.client:
+        client["who"] = named(principal.client)
+        tokens += identifier_tokens("agent", None, principal.client)
+    if address:
+        client["network"] = {"address": address, "type": "2"}
+        tokens += _string_tokens("address", address)
+    server: dict[str, Any] = {"type": _concept(shape.server), "who": named(base), "requestor": False}
+    tokens += identifier_tokens("agent", None, base)
+    if "consent" not in shape.entities:
+        server["network"] = {"address": base, "type": "5"}
+        tokens += _string_tokens("address", base)
+    taking_part = [client, server]
+    if principal is None:
+        return tuple(taking_part), tuple(tokens)
+    if person:
+        taking_part.append(_user(principal, shape, policies, tokens))
+    elif policies:
+        client["policy"] = list(policies)
+    if policies:
+        tokens += (*(f"AuditEvent.policy={policy}" for policy in policies), "AuditEvent.policy!")
+    if shape.organization and principal.organization:
+        who = _who((principal.organization,), principal.organization, principal.organization_name, tokens)
+        taking_part.append({"type": _concept(PROVIDER), "who": who, "requestor": False})
+    return tuple(taking_part), tuple(dict.fromkeys(tokens))
+
+
+def _user(principal: Principal, shape: Shape, policies: tuple[str, ...], tokens: list[str]) -> dict[str, Any]:
+    user: dict[str, Any] = {"type": _concept(shape.user)}
+    roles = _roles(principal.profession, principal.specialties)
+    if roles:
+        user["role"] = [_concept(role) for role in roles]
+        tokens += coding_tokens("agent-role", roles)
+    user["who"] = _who(principal.identities, principal.reference, principal.name, tokens)
+    if not user["who"]:
+        user["who"] = named(principal.subject)
+        tokens += identifier_tokens("agent", None, principal.subject)
+    if shape.alt_id and principal.subject:
+        user["altId"] = principal.subject
+        tokens += _code_tokens("altid", principal.subject)
+    if principal.name:
+        user["name"] = principal.name
+        tokens += _string_tokens("agent-name", principal.name)
+    user["requestor"] = True
+    if policies:
+        user["policy"] = list(policies)
+    user["purposeOfUse"] = [purpose(principal)]
+    return user
+
+
+def is_person(principal: Principal) -> bool:
+    """Whether somebody, and not a system, is behind the token."""
+    return principal.kind in _PEOPLE or principal.subject != principal.client
+
+
+def _policies(deed: Deed, principal: Principal) -> tuple[str, ...]:
+    """What authorised it: the token, and the reasons of the grant; a reason that names a label stays outside."""
+    token = (JTI + principal.token,) if principal.token else ()
+    if deed.outcome != "0":
+        return token
+    return (*token, *(RULES + reason for reason in deed.granted if not reason.startswith("label.")))
+
+
+def purpose(principal: Principal) -> dict[str, Any]:
+    """Why it was asked: the purpose of use, and the access mode of a professional (TRE_R248)."""
+    return {"coding": [each.json() for each in _purpose_codings(principal.purpose, principal.kind)]}
+
+
+@cache
+def _purpose_codings(purpose: Purpose, kind: Kind) -> tuple[Coding, ...]:
+    codings = [Coding(ACT_REASON, purpose.value, _PURPOSES[purpose])]
+    modes = profile_json("dmp/audit.json")["modes"]
+    mode = modes["of"].get(purpose.value)
+    if mode and kind == Kind.PROFESSIONAL:
+        codings.append(Coding(modes["system"], mode["code"], mode["display"]))
+    return tuple(codings)
+
+
+@lru_cache(1024)
+def _roles(profession: str | None, specialties: frozenset[str]) -> tuple[Coding, ...]:
+    french = profile_json("dmp/audit.json")
+    roles = []
+    if profession:
+        of = next((each for each in french["professions"] if profession in each["codes"]), french["professions"][0])
+        roles.append(Coding(of["system"], profession, of["codes"].get(profession, "")))
+    known = french["specialties"]
+    roles += [Coding(known["system"], code, known["codes"].get(code, "")) for code in sorted(specialties)]
+    return tuple(roles)
+
+
+@cache
+def hidden_from_representatives() -> Coding:
+    """The label of a trace that a minor hides from the legal representatives (JDV_J64)."""
+    return Coding(**profile_json("dmp/audit.json")["hidden_from_representatives"])
+
+
+@cache
+def _national(prefix: str) -> str | None:
+    system = profile_json("dmp/audit.json")["identifiers"].get(prefix)
+    return str(system) if system else None
+
+
+def _who(identities: Iterable[str], reference: str | None, name: str, tokens: list[str]) -> dict[str, Any]:
+    """A Reference by what is known: the local reference, the national identifier, the name."""
+    who: dict[str, Any] = {}
+    if reference and "/" in reference and ":" not in reference:
+        who["reference"] = reference
+        tokens += (f"AuditEvent.agent={reference}", "AuditEvent.agent!")
+        if reference.startswith("Patient/"):
+            tokens += (f"AuditEvent.patient={reference}", "AuditEvent.patient!")
+    for key in sorted(identities):
+        prefix, _, value = key.partition(":")
+        system = _national(prefix)
+        if system and value:
+            who["identifier"] = {"system": system, "value": value}
+            tokens += identifier_tokens("agent", system, value)
+            break
+    if who and name:
+        who["display"] = name
+    return who
+
+
+def entity(kind: Entity, deed: Deed, tokens: list[str]) -> list[dict[str, Any]]:
+    """The elements of one kind of entity; their tokens are added to `tokens`."""
+    type_, role = ENTITIES[kind]
+    entity: dict[str, Any] = {"type": type_.json()}
+    if role is not None:
+        entity["role"] = role.json()
+    match kind:
+        case "data":
+            whole = deed.whats[0] if len(deed.whats) == 1 else deed.whats[0].partition("/_history/")[0]
+            whats = [whole]
+        case "patient":
+            whats = [f"Patient/{deed.patient}"]
+        case "set":
+            whats = [next(what for what in deed.whats if what.startswith("List/"))]
+        case "consent":
+            whats = consents(deed)
+        case "query":
+            return [{**entity, "query": b64encode(_request(deed).encode()).decode()}]
+        case "request":
+            tokens += identifier_tokens("entity", None, deed.request_id)
+            return [{"what": named(deed.request_id), **entity}]
+        case "token":
+            jti = JTI + (deed.principal.token if deed.principal is not None else "")
+            tokens += identifier_tokens("entity", None, jti)
+            return [{"what": named(jti), **entity}]
+    for what in whats:
+        bare = what.partition("/_history/")[0]
+        tokens += (f"AuditEvent.entity={bare}", "AuditEvent.entity!")
+        if bare.startswith("Patient/"):
+            tokens += (f"AuditEvent.patient={bare}", "AuditEvent.patient!")
+    return [{"what": {"reference": what}, **entity} for what in whats]
+
+
+def consents(deed: Deed) -> list[str]:
+    """The Consents among what a deed names."""
+    return [what for what in deed.whats if what.startswith("Consent/")]
+
+
+def _request(deed: Deed) -> str:
+    """The request as it was asked; of a token request only what is no secret."""
+    if deed.interaction == "token":
+        pairs = parse_qsl(deed.query or "", keep_blank_values=True)
+        return "token?" + urlencode([pair for pair in pairs if pair[0] in _TOLD_OF_A_TOKEN])
+    return f"{deed.type}?{deed.query or ''}"
+
+
+def named(value: str) -> dict[str, Any]:
+    """A Reference by identifier alone."""
+    return {"identifier": {"value": value}}
+
+
+def _concept(coding: Coding) -> dict[str, Any]:
+    return {"coding": [coding.json()]}
+
+
+@lru_cache(512)
+def fixed_tokens(shape: Shape, kinds: tuple[Entity, ...], outcome: str) -> tuple[str, ...]:
+    """The tokens that follow from the shape alone."""
+    types = tuple(ENTITIES[kind][0] for kind in kinds)
+    roles = tuple(role for kind in kinds if (role := ENTITIES[kind][1]) is not None)
+    return (
+        *coding_tokens("type", (shape.type,)),
+        *coding_tokens("subtype", (shape.subtype,)),
+        *_code_tokens("action", shape.action),
+        *_code_tokens("outcome", outcome),
+        *coding_tokens("entity-type", types),
+        *coding_tokens("entity-role", roles),
+        "AuditEvent.date!",
+    )
+
+
+def _code_tokens(parameter: str, code: str) -> tuple[str, ...]:
+    return f"AuditEvent.{parameter}={code}", f"AuditEvent.{parameter}=|{code}", f"AuditEvent.{parameter}!"
+
+
+def coding_tokens(parameter: str, codings: Iterable[Coding]) -> tuple[str, ...]:
+    """The tokens of codings under one parameter, and its presence; () when there is none."""
+    name = f"AuditEvent.{parameter}"
+    tokens = [
+        token
+        for each in codings
+        for token in (f"{name}={each.code}", f"{name}={each.system}|{each.code}", f"{name}={each.system}|")
+    ]
+    return (*tokens, f"{name}!") if tokens else ()
+
+
+def identifier_tokens(parameter: str, system: str | None, value: str) -> tuple[str, ...]:
+    """The tokens of a reference by identifier."""
+    name = f"AuditEvent.{parameter}:identifier"
+    every = (f"{name}={value}", f"{name}={system or ''}|{value}", f"AuditEvent.{parameter}!")
+    return (*every, f"{name}={system}|") if system else every
+
+
+@lru_cache(4096)
+def _string_tokens(parameter: str, text: str) -> tuple[str, ...]:
+    name = f"AuditEvent.{parameter}"
+    return f"{name}^{normal(text)}", f"{name}={text}", f"{name}!"

@@ -1,0 +1,116 @@
+"""Commands against a real database, with and without a server beside them."""
+
+import getpass
+import json
+
+import pytest
+from click.testing import CliRunner
+from joserfc.jwk import ECKey
+
+from fhir_server.commands import main
+from fhir_server.store.connection import connect
+from fhir_server.store.engine import Engine, address_of
+
+HOSPITAL = ["--acts-as", "establishment", "--organization", "Organization/x", "--scope", "system/Patient.s"]
+
+
+@pytest.fixture
+def run(mongo_uri, database, monkeypatch):
+    monkeypatch.setenv("FHIR_SERVER_MONGO_URI", mongo_uri)
+
+    def run(*arguments):
+        return CliRunner().invoke(main, [*arguments, "--database", database.name])
+
+    return run
+
+
+@pytest.fixture
+def keys(tmp_path):
+    key = ECKey.generate_key("P-384", {"use": "sig", "alg": "ES384"}, auto_kid=True)
+    path = tmp_path / "public.jwks.json"
+    path.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
+    return path
+
+
+def test_a_system_is_registered_listed_and_shut_out(run, keys, database):
+    added = run("client", "add", "backend", "--id", "my-hospital", "--keys", str(keys), *HOSPITAL)
+    assert added.exit_code == 0, added.output
+    assert "my-hospital" in added.output
+    assert "my-hospital" in run("client", "list").output
+    assert run("client", "disable", "my-hospital").exit_code == 0
+    assert database["smart_clients"].find_one({"_id": "my-hospital"})["disabled"] is True
+    assert run("client", "disable", "--undo", "my-hospital").exit_code == 0
+    assert database["smart_clients"].find_one({"_id": "my-hospital"})["disabled"] is False
+    assert database["leases"].count_documents({}) == 0  # no server waits for a command that ended
+
+
+def test_a_secret_is_shown_once_kept_as_a_hash_and_renewed(run, database):
+    added = run(
+        "client", "add", "symmetric", "--id", "app", "--redirect-uri", "https://a.example/cb", "--scope", "openid"
+    )
+    secret = added.output.split("client_secret")[1].split()[0]
+    assert secret not in str(database["smart_clients"].find_one({"_id": "app"}))
+    renewed = run("client", "rotate", "app").output.split("client_secret")[1].split()[0]
+    assert renewed != secret
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["add", "public", "--scope", "openid"], "redirect URI"),
+        (["add", "backend", "--scope", "system/Patient.s"], "acts as one of"),
+        (["add", "public", "--scope", "nonsense", "--redirect-uri", "https://a.example/"], "is no scope"),
+        (["rotate", "nobody"], "see `fhir-server client list`"),
+        (["disable", "nobody"], "see `fhir-server client list`"),
+    ],
+)
+def test_what_cannot_be_registered_says_why(run, arguments, words):
+    answer = run("client", *arguments)
+    assert answer.exit_code == 1
+    assert words in answer.output
+
+
+def test_a_private_key_is_refused(run, tmp_path):
+    path = tmp_path / "private.json"
+    path.write_text(json.dumps({"keys": [ECKey.generate_key("P-384").as_dict(private=True)]}))
+    answer = run("client", "add", "backend", "--keys", str(path), *HOSPITAL)
+    assert "private key" in answer.output
+
+
+def test_an_empty_ledger_has_nothing_amiss_and_looking_is_put_on_record(run, database):
+    assert "0 records, nothing amiss" in run("audit", "verify").output
+    looked = run("audit", "trail", "--patient", "p1")
+    assert looked.exit_code == 0, looked.output
+    kept = database["ledger"].find_one({"facts.patients": "p1"})
+    assert getpass.getuser() in kept["body"]
+    assert "1 records, nothing amiss" in run("audit", "verify").output
+
+
+def test_a_changed_record_is_found(run, database):
+    run("audit", "trail", "--patient", "p1")
+    kept = database["ledger"].find_one({})
+    database["ledger"].update_one(
+        {"_id": kept["_id"]}, {"$set": {"body": kept["body"].replace("AuditEvent", "Nothing")}}
+    )
+    answer = run("audit", "verify")
+    assert answer.exit_code == 1
+    assert "changed" in answer.output
+
+
+def test_without_a_server_the_embedded_engine_is_started_for_the_time_of_the_command(tmp_path):
+    engine = Engine.start(tmp_path)
+    with connect(engine.uri) as client:
+        client.fhir.resources.insert_one({"_id": "x"})
+    beside = CliRunner().invoke(main, ["audit", "verify", "--data", str(tmp_path)])
+    assert beside.exit_code == 0, beside.output
+    assert engine.alive()
+    engine.stop()
+    alone = CliRunner().invoke(main, ["audit", "verify", "--data", str(tmp_path)])
+    assert alone.exit_code == 0, alone.output
+    assert address_of(tmp_path) is None
+
+
+def test_a_directory_without_a_database_is_a_mistake(tmp_path):
+    answer = CliRunner().invoke(main, ["client", "list", "--data", str(tmp_path)])
+    assert answer.exit_code == 1
+    assert "there is no database under" in answer.output
