@@ -10,26 +10,35 @@ import os
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from pymongo.database import Database
 
 from fhir_server.audit_event.ledger import Ledger
+from fhir_server.consent.decision import refuses
 from fhir_server.consent.directives import Records
 from fhir_server.consent.matrix import Matrix
 from fhir_server.foundation.uuid7 import uuid7
 from fhir_server.http import errors, fhir, health
+from fhir_server.interactions import tokens
+from fhir_server.interactions.directory import StoredDirectory
 from fhir_server.interactions.house import House, Limits
+from fhir_server.interactions.pipeline import compile_criteria
 from fhir_server.notices.mail import Mail
 from fhir_server.notices.outbox import Outbox, Way
 from fhir_server.notices.text import Text
 from fhir_server.settings import Settings
+from fhir_server.smart.psc import Provider
+from fhir_server.smart.server import Config, Smart, build
 from fhir_server.store.changes import Changes
 from fhir_server.store.connection import connect
 from fhir_server.store.documents import Shelf
 from fhir_server.store.freshness import Freshness
 from fhir_server.store.secret_keys import secret_key
+
+if TYPE_CHECKING:
+    from fhir_server.sandbox.build import Sandbox
 
 Clock = Callable[[], datetime]
 
@@ -95,29 +104,66 @@ def close_house(house: House) -> None:
     house.freshness.stop()
 
 
-def create_app(settings: Settings | None = None, database: Database[dict[str, Any]] | None = None) -> Flask:
-    """The WSGI application of one process; without arguments, everything comes from the environment."""
+def build_smart(
+    house: House, settings: Settings, database: Database[dict[str, Any]], provider: Provider | None
+) -> Smart:
+    """The OAuth room over the same database, asking this house who people are and who may have no token."""
+    return build(
+        Config(
+            issuer=settings.issuer,
+            fhir_base=settings.fhir_base,
+            mongo_uri=settings.mongo_uri,
+            database=database.name,
+            provider=provider,
+            alias=f"smart-{database.name}",
+        ),
+        directory=StoredDirectory(house.shelf),
+        refuses=refuses,
+        freshness=house.freshness,
+        issued=tokens.told(house, settings.fhir_base),
+        send_code=tokens.code_sender(house),
+        compile_=compile_criteria,
+    )
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The WSGI application of one process; without settings, everything comes from the environment."""
     chosen = settings or Settings.read()
-    base = database if database is not None else connect(chosen.mongo_uri)[chosen.database]
+    database = connect(chosen.mongo_uri)[chosen.database]
     app = Flask("fhir_server", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = chosen.max_body
     errors.register(app)
-    freshness = Freshness(base, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
-    clock: Clock = now
-    if chosen.sandbox:
-        from fhir_server.sandbox import build as sandbox
-
-        clock = sandbox.clock(base, freshness)
-    house = build_house(base, chosen, clock=clock, freshness=freshness)
-    smart = sign_on.build(house, chosen, base)
+    freshness = Freshness(database, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    sandbox = _sandbox(chosen, database, freshness)
+    house = build_house(database, chosen, clock=sandbox.clock if sandbox else now, freshness=freshness)
+    smart = build_smart(house, chosen, database, sandbox.provider if sandbox else _provider(chosen))
+    smart.prepare()
+    open_house(house)
     authenticate = smart.bearer.principal
-    if chosen.sandbox:
-        authenticate = sandbox.register(app, house, smart, chosen, base)
+    if sandbox:
+        authenticate = sandbox.register(app, house, smart, chosen)
     app.register_blueprint(fhir.blueprint(house, authenticate, chosen.fhir_base))
     app.register_blueprint(health.blueprint(house))
-    sign_on.register(app, smart, chosen)
-    open_house(house)
+    from fhir_server.http import oauth
+
+    oauth.register(app, smart, secure=chosen.base_url.startswith("https://"))
     atexit.register(close_house, house)
     app.extensions["house"] = house
     app.extensions["smart"] = smart
     return app
+
+
+def _provider(settings: Settings) -> Provider | None:
+    """Pro Santé Connect, if it is configured."""
+    if not settings.psc_issuer:
+        return None
+    return Provider(settings.psc_issuer, settings.psc_client_id, settings.psc_client_secret)
+
+
+def _sandbox(settings: Settings, database: Database[dict[str, Any]], freshness: Freshness) -> Sandbox | None:
+    """The sandbox, of which nothing is imported without the flag (decisions 4)."""
+    if not settings.sandbox:
+        return None
+    from fhir_server.sandbox.build import Sandbox
+
+    return Sandbox(settings, database, freshness)
