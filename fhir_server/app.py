@@ -20,7 +20,8 @@ from fhir_server.consent.decision import refuses
 from fhir_server.consent.directives import Records
 from fhir_server.consent.matrix import Matrix
 from fhir_server.foundation.uuid7 import uuid7
-from fhir_server.http import errors, fhir, health
+from fhir_server.http import errors, fhir, health, oauth, sign_in
+from fhir_server.http.browser import Browser
 from fhir_server.interactions import tokens
 from fhir_server.interactions.directory import StoredDirectory
 from fhir_server.interactions.house import House, Limits
@@ -144,9 +145,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         authenticate = sandbox.register(app, house, smart, chosen)
     app.register_blueprint(fhir.blueprint(house, authenticate, chosen.fhir_base))
     app.register_blueprint(health.blueprint(house))
-    from fhir_server.http import oauth
-
-    oauth.register(app, smart, secure=chosen.base_url.startswith("https://"))
+    browser = Browser(smart, banner=chosen.sandbox)
+    app.register_blueprint(oauth.blueprint(smart, browser))
+    app.register_blueprint(sign_in.blueprint(smart, browser))
     atexit.register(close_house, house)
     app.extensions["house"] = house
     app.extensions["smart"] = smart

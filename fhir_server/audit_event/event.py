@@ -98,7 +98,7 @@ def _facts(deed: Deed, kinds: tuple[Entity, ...], own: list[str]) -> dict[str, A
 
 
 def _mention(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What an event keeps of a resource it concerned: enough to tell who may know of it, nothing that ends with time."""
+    """What an event keeps of a resource it concerned: who may know of it, and nothing that ends with time."""
     kept = {name: facts[name] for name in ("patient", "patients", "class", "type", "label") if name in facts}
     return {"id": facts["id"], "resource": str(facts["id"]).partition("/")[0], **kept}
 

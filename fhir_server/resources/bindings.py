@@ -54,11 +54,14 @@ def _check(url: str, type_: str) -> Check | None:
         return None
 
     def known(coding: Any) -> bool:
-        """A Coding or Quantity; one without a code names nothing that could be outside."""
-        code = coding.get("code") if isinstance(coding, dict) else None
+        if not isinstance(coding, dict):
+            return False
+        system, code = coding.get("system"), coding.get("code")
+        if not isinstance(code, str):
+            return False
         if pairs is not None:
-            return (coding.get("system"), code) in pairs if isinstance(coding, dict) else False
-        return form is not None and isinstance(code, str) and form.fullmatch(code) is not None
+            return isinstance(system, str) and (system, code) in pairs
+        return form is not None and form.fullmatch(code) is not None
 
     match type_:
         case "Coding":

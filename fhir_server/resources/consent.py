@@ -94,7 +94,7 @@ def _meanings(resource: Resource) -> Iterator[Issue]:
             text_ = "data is named as `instance`, `related` or `authoredby`"
             yield Issue("error", "code-invalid", text_, f"Consent.{path}.meaning")
     for at, nested in enumerate(nodes(resource, "provision.provision")):
-        said = values(nested, "data.meaning")
+        said = [each for each in values(nested, "data.meaning") if isinstance(each, str)]
         if len(said) != len(set(said)):
             place = f"Consent.provision.provision[{at}].data"
             yield Issue("error", "structure", "a nested provision names each kind of data once", place)

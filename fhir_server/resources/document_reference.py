@@ -135,7 +135,7 @@ def patchable(resource: Resource, path: str) -> bool:
         return found["index"] is None
     if found["name"] == "securityLabel":
         return True
-    present = resource.get("extension", [])
+    present = nodes(resource, "extension")
     if found["index"] is None:
         return not present
     if found["index"] == "-":
@@ -171,7 +171,7 @@ def _labels(resource: Resource) -> Iterator[Issue]:
     labels = codings(resource, "securityLabel")
     for at, concept in enumerate(nodes(resource, "securityLabel")):
         place = f"DocumentReference.securityLabel[{at}]"
-        for coding in nodes(concept, "coding"):
+        for coding in codings({"label": concept}, "label"):
             key = label_key(coding.get("system"), str(coding.get("code")))
             if key in known["dmp"]:
                 continue

@@ -391,5 +391,5 @@ def _codings(value: Any) -> Iterator[Mapping[str, Any]]:
         node = _dict(each)
         if isinstance(node.get("coding"), list):
             yield from _codings(node["coding"])
-        elif isinstance(node.get("code"), str):
+        elif isinstance(node.get("code"), str) and isinstance(node.get("system", ""), str):
             yield node

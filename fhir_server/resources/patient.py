@@ -45,7 +45,7 @@ def ins_of(resource: Resource) -> list[Mapping[str, Any]]:
     return [
         each
         for each in nodes(resource, "identifier")
-        if is_ins_system(each.get("system")) and _BILLING not in {one.get("code") for one in codings(each, "type")}
+        if is_ins_system(text(each, "system")) and _BILLING not in {one.get("code") for one in codings(each, "type")}
     ]
 
 
@@ -57,7 +57,7 @@ def check_patient(resource: Resource) -> list[Issue]:
 def without_computed(resource: dict[str, Any]) -> dict[str, Any]:
     """The Patient without what the Consent of the médecin traitant DMP says alone (DMP-54): ignored on input."""
     present = resource.get("extension", [])
-    rest = [each for each in present if each.get("url") != TREATING_PHYSICIAN]
+    rest = [each for each in present if each not in extensions(resource, TREATING_PHYSICIAN)]
     if rest == present and "generalPractitioner" not in resource:
         return resource
     kept = {name: value for name, value in resource.items() if name not in ("generalPractitioner", "extension")}

@@ -226,10 +226,8 @@ def _without(node: dict[str, Any], place: str, hidden: Collection[str], *, root:
             made[name] = kept
     if not touched:
         return node
-    if not root and not _stands(made, node, place):
-        return None
-    narratives = [name for name in made if name in known and known[name].type.code == "Narrative"]
-    return {name: value for name, value in made.items() if name not in narratives}
+    left = {name: value for name, value in made.items() if name not in known or known[name].type.code != "Narrative"}
+    return left if root or _stands(left, node, place) else None
 
 
 def _kept(value: Any, name: str, known: Mapping[str, Property], hidden: Collection[str]) -> Any:

@@ -43,8 +43,13 @@ def text(node: Any, path: str) -> str | None:
 
 
 def codings(node: Any, path: str) -> list[Mapping[str, Any]]:
-    """The Codings of the CodeableConcepts at a dotted path."""
-    return nodes(node, f"{path}.coding")
+    """The Codings of the CodeableConcepts at a dotted path; those that are no Codings at all are left out."""
+    return [each for each in nodes(node, f"{path}.coding") if is_coding(each)]
+
+
+def is_coding(node: Mapping[str, Any]) -> bool:
+    """Whether system and code, where they are there, are texts."""
+    return isinstance(node.get("code", ""), str) and isinstance(node.get("system", ""), str)
 
 
 def extensions(node: Any, url: str) -> list[Mapping[str, Any]]:

@@ -392,6 +392,9 @@ def _check_twin(name: str, twin: Any, node: Mapping[str, Any], property_: Proper
 
 
 def _check_half(half: Any, has_value: bool, context: Context) -> Findings:
+    if has_value and half.__class__ is dict and half.keys() == {"id"}:
+        wrong = CHECKS["string"](half["id"])
+        return [Finding(".id", "value", wrong)] if wrong else None
     found = _place("Element").check(half, context)
     if not found and not has_value and "extension" not in half:
         return [Finding("", "structure", "without a value, an extension is needed (ele-1)")]

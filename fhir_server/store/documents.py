@@ -16,12 +16,14 @@ and the index tokens that exist through it alone, so that a hidden one can be ta
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.database import Database
+from pymongo.errors import CollectionInvalid, OperationFailure
 from pymongo.write_concern import WriteConcern
 
 from fhir_server.resources import facts as access
@@ -112,7 +114,8 @@ class Shelf:
         names = set(self.database.list_collection_names())
         for name in ("resources", "history", "ledger", "carried", "outbox", "blobs", "invalidations", "leases"):
             if name not in names:
-                self.database.create_collection(name, check_exists=False)
+                with contextlib.suppress(CollectionInvalid, OperationFailure):  # another process made it just now
+                    self.database.create_collection(name)
         self.resources.create_indexes(list(RESOURCE_INDEXES))
         self.history.create_indexes(list(HISTORY_INDEXES))
 

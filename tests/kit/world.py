@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -29,6 +30,7 @@ class Answer:
     json: Any
     headers: dict[str, str]
     body: bytes
+    content_type: str = ""
 
     @property
     def ids(self) -> list[str]:
@@ -42,14 +44,14 @@ class Answer:
 class World:
     """`clock` moves only when told to; ids are counted, so that two worlds told the same are the same."""
 
-    def __init__(self, database: Any) -> None:
+    def __init__(self, database: Any, ids: Callable[[], str] | None = None) -> None:
         self.now = datetime(2026, 11, 23, 10, tzinfo=UTC)
         self._numbers = count(1)
         self.house = build_house(
             database,
             Settings.read({}, base_url="http://127.0.0.1:8080"),
             clock=lambda: self.now,
-            ids=lambda: f"00000000-0000-7000-8000-{next(self._numbers):012d}",
+            ids=ids or (lambda: f"00000000-0000-7000-8000-{next(self._numbers):012d}"),
         )
         open_house(self.house)
 
@@ -80,7 +82,7 @@ class World:
         parsed = None
         if made.body and "json" in made.content_type:
             parsed = json.loads(made.body)
-        return Answer(made.status, parsed, dict(made.headers), made.body)
+        return Answer(made.status, parsed, dict(made.headers), made.body, made.content_type if made.body else "")
 
     def put(self, resource: dict[str, Any]) -> Answer:
         answered = self.ask(people.operator(), "PUT", f"{resource['resourceType']}/{resource['id']}", resource)

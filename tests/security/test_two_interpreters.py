@@ -116,7 +116,9 @@ def test_two_intervals_together_do_not_satisfy_one_clause(database):
     assert database["law"].count_documents(to_mongo(clause)) == 0
 
 
-@pytest.mark.parametrize(("predicate", "expected"), [(NOTHING, 0), (EVERYTHING, 1), (Not(NOTHING), 1), (Not(EVERYTHING), 0)])
+@pytest.mark.parametrize(
+    ("predicate", "expected"), [(NOTHING, 0), (EVERYTHING, 1), (Not(NOTHING), 1), (Not(EVERYTHING), 0)]
+)
 def test_emptiness_means_nothing_in_both(database, predicate, expected):
     document = {"_id": 1, "facts": {}}
     database["law"].insert_one(document)

@@ -61,3 +61,11 @@ def test_help_imports_neither_the_definitions_nor_the_web():
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "[]" == said.strip()
+
+
+def test_the_kinds_of_clients_on_the_command_line_are_those_of_the_register():
+    from fhir_server.commands import client
+    from fhir_server.smart import clients
+
+    assert client.KINDS == tuple(clients.KINDS)
+    assert client.SYSTEMS == tuple(each.value for each in clients.SYSTEMS)

@@ -10,7 +10,9 @@ from fhir_server.sandbox.guard import guard
 def client():
     app = Flask(__name__)
     guard(app)
-    app.add_url_rule("/page", endpoint="page", view_func=lambda: "<!doctype html><html><body class='x'><h1>Été</h1></body></html>")
+    app.add_url_rule(
+        "/page", endpoint="page", view_func=lambda: "<!doctype html><html><body class='x'><h1>Été</h1></body></html>"
+    )
     app.add_url_rule("/bare", endpoint="bare", view_func=lambda: "<p>no body element</p>")
     app.add_url_rule(
         "/json", endpoint="json", view_func=lambda: Response('{"a": "<body>"}', mimetype="application/json")
@@ -44,3 +46,11 @@ def test_every_page_says_that_it_is_a_sandbox(client):
 
 def test_what_is_no_page_stays_as_it_is(client):
     assert client.get("/json").data == b'{"a": "<body>"}'
+
+
+def test_a_page_of_the_web_cannot_move_anything_in_the_sandbox(client):
+    client.application.add_url_rule("/sandbox/reset", endpoint="reset", view_func=lambda: "{}", methods=["POST"])
+    assert client.post("/sandbox/reset", headers={"Origin": "https://evil.example"}).status_code == 403
+    assert client.post("/sandbox/reset", headers={"Origin": "null"}).status_code == 403
+    assert client.post("/sandbox/reset", headers={"Origin": "http://localhost:3000"}).status_code == 200
+    assert client.post("/sandbox/reset").status_code == 200

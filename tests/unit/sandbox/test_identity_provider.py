@@ -71,7 +71,7 @@ def code(client, login="dr-roux", **changes):
 def exchange(client, own, code_, **changes):
     body = {
         "grant_type": "authorization_code", "code": code_, "redirect_uri": BACK, "code_verifier": "v" * 50,
-        "client_id": own.client_id, "client_secret": own.client_secret, **changes,
+        "client_id": own.client_id, "client_secret": own.secret, **changes,
     }  # fmt: skip
     return client.post("/sandbox/psc/token", data=body)
 

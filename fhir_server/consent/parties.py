@@ -1,0 +1,205 @@
+"""Parties: who may come near a record at all, and as what.
+
+May live here: rules about the party, the state of the record, blocks, the existence check and emergencies.
+May not know: the store, the clock, HTTP. The law of the table is in `rules.py`.
+"""
+
+from __future__ import annotations
+
+from fhir_server.consent.case import Case
+from fhir_server.consent.directive import CONSULTING, UNREADABLE, Directive
+from fhir_server.consent.obligations import MinimalView, TellHolder
+from fhir_server.consent.verdict import Forbid, Grant, Oblige, Verdict, Withhold
+from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Has, one_of
+from fhir_server.foundation.principal import Kind, Purpose
+
+_BLOCKING = CONSULTING | {"representant-legal"}
+
+
+def forbidden_party(case: Case) -> Verdict | None:
+    """Tiers interdits: employer, insurer, bank, occupational medicine, desk and administrative staff.
+
+    DMP-46, DMP-47, DMP-121.
+    """
+    reason = case.matrix.forbidden(case.request.principal)
+    return Forbid(reason) if reason else None
+
+
+def ledger_is_append_only(case: Case) -> Verdict | None:
+    """Traces: nobody writes an AuditEvent, not even the operator.
+
+    DMP-80, DMP-153.
+    """
+    return Forbid("trace.append-only") if case.request.writes and case.request.type == "AuditEvent" else None
+
+
+def record_closed(case: Case) -> Verdict | None:
+    """DMP fermé ou jamais ouvert: nothing, save TD02, an opening, the holder's copy and own traces.
+
+    DMP-101, DMP-104, DMP-105.
+    """
+    request = case.request
+    if request.standing == "open" or request.patient is None or request.principal.kind is Kind.OPERATOR:
+        return None
+    if request.existence_check or _opens(case) or _keeps(case):
+        return None
+    return Forbid("record.closed" if request.standing == "closed" else "record.none")
+
+
+def _opens(case: Case) -> bool:
+    """Whether this is a step of an opening: of a new record by who may open one, of a closed one by its holder."""
+    request = case.request
+    if request.verb != "create" or request.principal.kind.value not in case.settings.opening:
+        return False
+    if request.standing == "none":
+        return request.type in ("Patient", "RelatedPerson", "Consent", "Provenance")
+    return request.by_holder and request.type == "Consent"
+
+
+def _keeps(case: Case) -> bool:
+    """What a holder keeps of a closed record: a copy of it, and who had access."""
+    request, settings = case.request, case.settings
+    if not request.by_holder or request.writes:
+        return False
+    return (
+        request.operation in settings.closed_operations if request.operation else request.type in settings.closed_reads
+    )
+
+
+def unreadable_directive(case: Case) -> Verdict | None:
+    """Directive illisible: a Consent that cannot be read refuses all but the holder, who can mend it, and the operator.
+
+    DMP-40.
+    """
+    if case.request.principal.kind in (Kind.HOLDER, Kind.OPERATOR) or case.request.existence_check:
+        return None
+    return Forbid("directive.unreadable") if case.directives.of_kind(UNREADABLE) else None
+
+
+def operator(case: Case) -> Verdict | None:
+    """Opérateur: the host's own tasks, in any record, open or closed.
+
+    DMP-105.
+    """
+    return Grant(EVERYTHING, "party.operator") if case.request.principal.kind is Kind.OPERATOR else None
+
+
+def holder(case: Case) -> Verdict | None:
+    """Titulaire: the whole of the own record.
+
+    DMP-05, DMP-31, DMP-80.
+    """
+    return Grant(EVERYTHING, "party.holder") if case.request.by_holder else None
+
+
+def hidden_from_holder(case: Case) -> Verdict | None:
+    """Non visible par le patient: withheld from the holder until it is announced.
+
+    DMP-133, DMP-134.
+    """
+    return (
+        Withhold(Has("label", case.settings.hidden_from_holder), "label.hidden-from-holder")
+        if case.request.by_holder
+        else None
+    )
+
+
+def legal_representative(case: Case) -> Verdict | None:
+    """Représentant légal: the minor's record, until eighteen or as a protection measure says.
+
+    DMP-91, DMP-142.
+    """
+    return Grant(EVERYTHING, "party.representative") if case.represents else None
+
+
+def hidden_from_representatives(case: Case) -> Verdict | None:
+    """Non visible par les représentants légaux, ni par le patient: withheld from who represents.
+
+    DMP-92, DMP-133, DMP-141.
+    """
+    if not case.represents:
+        return None
+    labels = (case.settings.hidden_from_holder, case.settings.hidden_from_representatives)
+    return Withhold(one_of("label", labels), "label.hidden-from-representatives")
+
+
+def blocked(case: Case) -> Verdict | None:
+    """PS bloqué: a deny that names the asker, the place or a team of theirs refuses in every mode.
+
+    DMP-43, DMP-53, DMP-112, K10.
+    """
+    if case.request.principal.kind in (Kind.HOLDER, Kind.OPERATOR):
+        return None
+    for each in case.named:
+        if (
+            each.kind in _BLOCKING
+            and each.root
+            and not each.root.permit
+            and each.in_force(case.request.at)
+            and not each.root.limited
+        ):
+            return Forbid("party.blocked")
+    return None
+
+
+def existence_check(case: Case) -> Verdict | None:
+    """Test d'existence (TD02): the one Patient found by INS, whatever the consent and even if closed.
+
+    DMP-101, DMP-102.
+    """
+    request = case.request
+    if not request.existence_check or not (
+        request.by_professional or request.by_system or request.principal.kind is Kind.RECEPTION
+    ):
+        return None
+    found = Has("id", f"Patient/{request.patient}") if request.patient else NOTHING
+    return Grant(found, "existence.check")
+
+
+def existence_answer(case: Case) -> Verdict | None:
+    """Réponse au test d'existence: the status and the caller's own standing, not the record.
+
+    DMP-101.
+    """
+    if existence_check(case) is None:
+        return None
+    authorised = any(each.kind in CONSULTING for each in case.permits)
+    return Oblige(MinimalView(case.treating, "active" if authorised else "none"), "existence.minimal")
+
+
+def emergency(case: Case) -> Verdict | None:
+    """Bris de glace et centre 15: allowed unless the holder opposed it; the authorisation is not asked for.
+
+    DMP-70, DMP-71, DMP-114, DMP-115.
+    """
+    mode = case.settings.emergencies.get(case.purpose)
+    principal = case.request.principal
+    if mode is None or not case.professional:
+        return None
+    if case.matrix.occupational(principal):
+        return Forbid("emergency.no-right")
+    if mode.regulation and not (principal.regulation and principal.profession in mode.professions):
+        return Forbid("emergency.no-right")
+    if mode.reason and not (principal.reason or "").strip():
+        return Forbid("emergency.no-reason")
+    if any(_opposes(each, case) for each in case.directives.of_kind(mode.consent)):
+        return Forbid("emergency.opposed")
+    granted = principal.purpose is Purpose.BREAK_GLASS
+    return Grant(EVERYTHING, "emergency.break-glass" if granted else "emergency.dispatch")
+
+
+def _opposes(each: Directive, case: Case) -> bool:
+    """A deny of the holder's, of all or of this asker, that is in force."""
+    root = each.root
+    if root is None or root.permit or not each.in_force(case.request.at):
+        return False
+    return root.actors is None or root.names(case.keys, case.request.at)
+
+
+def emergency_is_told(case: Case) -> Verdict | None:
+    """Accès en urgence: the holder is told of it.
+
+    DMP-72, K1.
+    """
+    told = case.professional and case.request.principal.purpose.emergency
+    return Oblige(TellHolder("emergency"), "emergency.told") if told else None

@@ -1,0 +1,359 @@
+"""Server: Authlib's authorization server, fed from our rooms, and the one object by which others use this one.
+
+May live here: the wiring of this room, and the answers of the token, introspection and revocation addresses as values.
+May not know: Flask. https://docs.authlib.org/en/latest/oauth2/authorization-server/
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import requests
+from authlib.oauth2.rfc6749 import (
+    AuthorizationServer,
+    InvalidClientError,
+    InvalidRequestError,
+    OAuth2Error,
+    UnsupportedResponseTypeError,
+)
+
+from fhir_server.foundation.principal import Kind, Principal
+from fhir_server.smart.accounts import Accounts, SendCode
+from fhir_server.smart.approval import Approver, Issued, Refuses
+from fhir_server.smart.attempts import Attempts, SecurityLog
+from fhir_server.smart.bearer import Bearer
+from fhir_server.smart.client_authentication import METHODS, ClientAuthentication
+from fhir_server.smart.clients import Clients, OAuthClient
+from fhir_server.smart.directory import Directory
+from fhir_server.smart.discovery import ADDRESSES, CALLBACK, STYLE, Discovery
+from fhir_server.smart.exchange import NO_STORE, Answer, Asked, OAuthRequest
+from fhir_server.smart.freshness import Freshness
+from fhir_server.smart.grants.authorization_code import AuthorizationCode, ProofKey
+from fhir_server.smart.grants.client_credentials import ClientCredentials
+from fhir_server.smart.grants.refresh_token import RefreshToken
+from fhir_server.smart.introspection import Introspection
+from fhir_server.smart.issue import Issuer
+from fhir_server.smart.journey import Journey
+from fhir_server.smart.key_sets import KeySets
+from fhir_server.smart.key_shelf import KeyRecords
+from fhir_server.smart.keys import Keys
+from fhir_server.smart.launch import Launches
+from fhir_server.smart.psc import Provider, RelyingParty
+from fhir_server.smart.records import ALIAS, Records
+from fhir_server.smart.revocation import Revocation
+from fhir_server.smart.scope import Compile
+from fhir_server.smart.sessions import Sessions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Where this room is and what it is called. `issuer` is the origin, without a final slash.
+
+    `provider` signs professionals in (None: they cannot); `alias` is mongoengine's name for the connection, to be
+    changed where two houses live in one process.
+    """
+
+    issuer: str
+    fhir_base: str
+    mongo_uri: str
+    database: str
+    provider: Provider | None = None
+    alias: str = ALIAS
+
+
+class Server(AuthorizationServer):  # type: ignore[misc] # authlib is untyped
+    """Authlib's server on our records; the grants read its public members."""
+
+    def __init__(
+        self,
+        *,
+        records: Records,
+        clients: Clients,
+        authentication: ClientAuthentication,
+        approver: Approver,
+        issuer: Issuer,
+        revocation: Revocation,
+        directory: Directory,
+        fhir_base: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        super().__init__()
+        self.records, self.clients, self.approver, self.issuer = records, clients, approver, issuer
+        self.revocation, self.directory, self.fhir_base, self.clock = revocation, directory, fhir_base, clock
+        self._authentication = authentication
+        self.register_grant(AuthorizationCode, [ProofKey(required=True)])
+        self.register_grant(ClientCredentials)
+        self.register_grant(RefreshToken)
+
+    def query_client(self, client_id: str) -> OAuthClient | None:
+        """The client with this id, unless it is disabled."""
+        return self.clients.find(client_id)
+
+    def authenticate_client(
+        self,
+        request: OAuthRequest,
+        methods: list[str],
+        endpoint: str = "token",  # noqa: ARG002 - Authlib's signature
+    ) -> OAuthClient:
+        """The client that sent the request, by one of these methods."""
+        client, method = self._authentication.client(request)
+        request.client, request.auth_method = client, method
+        if method not in methods:
+            if client.kind.grants.isdisjoint({request.payload.grant_type}):
+                return client  # the grant answers `unauthorized_client`
+            raise InvalidClientError(description="the client could not prove who it is", status_code=401)
+        return client
+
+    def generate_token(self, *_: Any, user: Any = None, **__: Any) -> dict[str, Any]:
+        """The token response of a grant, which Authlib knows as the user."""
+        return self.issuer.tokens(user)
+
+    def save_token(self, token: Any, request: Any) -> None:
+        """Nothing: what was granted is kept, and tokens are named after it."""
+
+    def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
+        """Nothing: nobody listens."""
+
+    def create_oauth2_request(self, request: Asked | OAuthRequest) -> OAuthRequest:
+        """The request as Authlib reads it."""
+        return request if isinstance(request, OAuthRequest) else OAuthRequest(request)
+
+    def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> Answer:
+        """The answer as a value."""
+        return Answer(status, body if isinstance(body, Mapping) else None, tuple(headers))
+
+
+class Smart:
+    """This room, wired. What http, sandbox and commands use of it are its members and methods."""
+
+    def __init__(self, server: Server, issued: Issued, *, config: Config, **rooms: Any) -> None:
+        self._server, self._issued = server, issued
+        self.config = config
+        self.discovery = Discovery(config.issuer)
+        self.records: Records = server.records
+        self.clients: Clients = server.clients
+        self.revocation: Revocation = server.revocation
+        self.approver: Approver = server.approver
+        self.issuer: Issuer = server.issuer
+        self.directory: Directory = server.directory
+        self.keys: Keys = rooms["keys"]
+        self.bearer: Bearer = rooms["bearer"]
+        self.accounts: Accounts = rooms["accounts"]
+        self.attempts: Attempts = rooms["attempts"]
+        self.security: SecurityLog = rooms["security"]
+        self.sessions: Sessions = rooms["sessions"]
+        self.launches: Launches = rooms["launches"]
+        self.journey: Journey = rooms["journey"]
+        self.introspection: Introspection = rooms["introspection"]
+        self.provider: RelyingParty | None = rooms["provider"]
+
+    def prepare(self) -> None:
+        """Make indexes and first keys; once, before the first request."""
+        self.records.prepare()
+        self.keys.published()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self.records.close()
+
+    def authorization(self, asked: Asked) -> tuple[OAuthClient, dict[str, str]]:
+        """The client and the parameters of an authorization request that may be put to somebody.
+
+        Raises OAuth2Error: with a `redirect_uri` to tell the client, without one to tell nobody but the person.
+        """
+        request = OAuthRequest(asked)
+        data: dict[str, str] = request.payload.data
+        lists = request.payload.datalist
+        client = self.clients.find(data.get("client_id"))
+        redirect_uri = data.get("redirect_uri", "")
+        if client is None or len(lists["client_id"]) > 1:
+            raise InvalidRequestError("this app is not registered here")
+        if len(lists["redirect_uri"]) != 1 or not client.check_redirect_uri(redirect_uri):
+            raise InvalidRequestError("this app may not be answered at the address it gives")
+        try:
+            if request.repeated():
+                raise InvalidRequestError("a parameter was sent twice")
+            if not data.get("response_type"):
+                raise InvalidRequestError("response_type is missing")
+            if data["response_type"] != "code":
+                raise UnsupportedResponseTypeError("")
+            if {"request", "request_uri"} & set(data):
+                raise InvalidRequestError("request objects are not supported")
+            self._server.get_consent_grant(request)
+        except OAuth2Error as error:
+            error.redirect_uri = redirect_uri
+            error.state = data.get("state")
+            raise
+        return client, data
+
+    def token(self, asked: Asked) -> Answer:
+        """The answer of the token address to a form (RFC 6749 section 5)."""
+        request = OAuthRequest(asked)
+        try:
+            if request.repeated():
+                raise InvalidRequestError("a parameter was sent twice")
+            if not request.payload.grant_type:
+                raise InvalidRequestError("grant_type is missing")
+        except OAuth2Error as error:
+            return self._refused(error, request)
+        answer: Answer = self._server.create_token_response(request)
+        if answer.status != 200 and request.client is not None and answer.body is not None:
+            self._tell_refusal(request, str(answer.body.get("error")))
+        if answer.status == 401:
+            self.security.failed("client refused", asked.address)
+        if answer.body is not None and answer.body.get("error") == "access_denied":
+            # RFC 6749 section 5.2 has no access_denied: what was granted may not be redeemed any more
+            return Answer(400, {**answer.body, "error": "invalid_grant"}, answer.headers)
+        return answer
+
+    def introspect(self, asked: Asked) -> Answer:
+        """The answer of the introspection address (RFC 7662)."""
+        return self._for_client(asked, list(METHODS), self.introspection.introspect)
+
+    def revoke(self, asked: Asked) -> Answer:
+        """The answer of the revocation address (RFC 7009)."""
+
+        def end(token: str, client: OAuthClient) -> dict[str, Any]:
+            self.introspection.revoke(token, client)
+            return {}
+
+        return self._for_client(asked, ["none", *METHODS], end)
+
+    def issue_for(
+        self,
+        person: Principal,
+        client_id: str,
+        scope: str,
+        *,
+        patient: str | None = None,
+        purpose: str | None = None,
+        reason: str | None = None,
+    ) -> Answer:
+        """The token response that this person would have got for this client through a browser, or the same error."""
+        client = self.clients.find(client_id)
+        try:
+            if client is None:
+                raise InvalidClientError(description="the client is not known", status_code=401)
+            approval = self.approver.approve(person, client, scope, patient=patient, purpose=purpose, reason=reason)
+            body = self.issuer.tokens(self.issuer.grant(approval))
+        except OAuth2Error as error:
+            refused: Answer = self._server.handle_error_response(None, error)
+            return refused
+        return Answer(200, body, NO_STORE)
+
+    def _for_client(
+        self, asked: Asked, methods: list[str], answer: Callable[[str, OAuthClient], dict[str, Any]]
+    ) -> Answer:
+        request = OAuthRequest(asked)
+        try:
+            client = self._server.authenticate_client(request, methods)
+            if request.auth_method not in methods:
+                raise InvalidClientError(description="the client could not prove who it is", status_code=401)
+            if request.repeated():
+                raise InvalidRequestError("a parameter was sent twice")
+            token = request.form.get("token")
+            if not token:
+                raise InvalidRequestError("token is missing")
+            return Answer(200, answer(token, client))
+        except OAuth2Error as error:
+            return self._refused(error, request)
+
+    def _refused(self, error: OAuth2Error, request: OAuthRequest) -> Answer:
+        if error.status_code == 401:
+            self.security.failed("client refused", request.asked.address)
+        refused: Answer = self._server.handle_error_response(request, error)
+        return refused
+
+    def _tell_refusal(self, request: OAuthRequest, error: str) -> None:
+        """A token refused to a client that proved who it is goes to the ledger; to others, to the security log."""
+        if error in ("access_denied", "unauthorized_client"):
+            return  # the approver told it, with its reason
+        nobody = Principal(kind=Kind.UNKNOWN, subject=request.client.id, client=request.client.id)
+        self._issued(nobody, "4", error)
+
+
+def build(
+    config: Config,
+    *,
+    directory: Directory,
+    refuses: Refuses,
+    freshness: Freshness,
+    issued: Issued,
+    send_code: SendCode,
+    compile_: Compile,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    session: Callable[[], requests.Session] = requests.Session,
+) -> Smart:
+    """Wire this room. `clock` is the protocol clock; `session` makes the HTTP sessions that fetch keys and claims.
+
+    `refuses(principal)` gives the reason why a principal may have no token, or None. `issued(principal, outcome,
+    reason)` is told of every token before it leaves (outcome `0`) and of every one refused (`4`, `8`); what it raises
+    stops the answer.
+    """
+
+    def seconds() -> float:
+        return clock().timestamp()
+
+    issuer_url = config.issuer.rstrip("/")
+    records = Records.open(config.mongo_uri, config.database, config.alias)
+    revocation = Revocation(records, freshness, clock)
+    keys = Keys(KeyRecords(records, clock), freshness, clock)
+    bearer = Bearer(keys, revocation, freshness, issuer=issuer_url, fhir_base=config.fhir_base, clock=seconds)
+    clients = Clients(records, revocation, clock)
+    approver = Approver(directory, refuses, issued, compile_, issuer_url)
+    issuer = Issuer(
+        records,
+        keys,
+        approver,
+        issued,
+        fhir_base=config.fhir_base,
+        style_url=f"{issuer_url}{STYLE}",
+        clock=clock,
+    )
+    authentication = ClientAuthentication(
+        clients, records, KeySets(session, time.monotonic), f"{issuer_url}{ADDRESSES['token_endpoint']}", clock
+    )
+    server = Server(
+        records=records,
+        clients=clients,
+        authentication=authentication,
+        approver=approver,
+        issuer=issuer,
+        revocation=revocation,
+        directory=directory,
+        fhir_base=config.fhir_base,
+        clock=clock,
+    )
+    attempts, security = Attempts(records, clock), SecurityLog()
+    sessions = Sessions(records, revocation, clock)
+    launches = Launches(records, clock)
+    return Smart(
+        server,
+        issued,
+        config=config,
+        keys=keys,
+        bearer=bearer,
+        accounts=Accounts(records, attempts, security, send_code, clock),
+        attempts=attempts,
+        security=security,
+        sessions=sessions,
+        launches=launches,
+        journey=Journey(
+            kept=records,
+            clients=clients,
+            sessions=sessions,
+            launches=launches,
+            approver=approver,
+            issuer=issuer,
+            directory=directory,
+            clock=clock,
+        ),
+        introspection=Introspection(records, bearer, revocation, clock),
+        provider=RelyingParty(config.provider, f"{issuer_url}{CALLBACK}", session=session, clock=seconds)
+        if config.provider
+        else None,
+    )

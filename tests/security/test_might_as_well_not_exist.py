@@ -1,0 +1,210 @@
+"""The twin-store law (decisions 16): a server answers as one into which the hidden was never written.
+
+Every request of the battery is answered byte for byte alike by a world that holds something hidden from the asker and
+by one that was told the same log without it; `Date`, request ids and a Bundle's own id apart.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+
+import pytest
+
+from fhir_server.foundation.principal import Kind, Principal, Purpose
+from tests.kit import people
+from tests.kit.battery import battery
+from tests.kit.twin import Letter, Log, differences
+from tests.kit.world import label, opening, patient, practitioner
+
+DIETICIAN = people.professional("noel", "10000000004", "95")
+UNAUTHORISED = people.professional("inconnu", "10000000005")
+LOINC = "http://loinc.org"
+
+
+@pytest.fixture
+def databases(mongo_client):
+    names: list[str] = []
+
+    def make():
+        names.append(f"w{uuid.uuid4().hex[:12]}")
+        return mongo_client[names[-1]]
+
+    yield make
+    for name in names:
+        mongo_client.drop_database(name)
+
+
+def begun(**answers) -> Log:
+    """A record that is open: its médecin traitant, a radiologist and a dietician who may consult."""
+    log = Log()
+    log.put(
+        {
+            "resourceType": "Organization",
+            "id": "chu",
+            "name": "CHU",
+            "identifier": [{"system": "https://finess.esante.gouv.fr", "value": "750712184"}],
+        }
+    )
+    for id_, rpps in (("bernard", "10000000001"), ("diallo", "10000000002"), ("noel", "10000000004")):
+        log.put(practitioner(id_, rpps, id_.capitalize()))
+    log.put(patient())
+    given = {"treatingPhysician": "Practitioner/bernard", **answers}
+    given.setdefault("authorized", ["Practitioner/diallo", "Practitioner/noel"])
+    log.ask(people.holder(), "POST", "Patient/lea/$open-record", opening(**given))
+    return log
+
+
+def masked(log: Log, name: str, code: str = "MASQUE_PS", who: Principal | None = None) -> None:
+    patch = [{"op": "add", "path": "/securityLabel/-", "value": label(code)}]
+    log.ask(who or people.holder(), "PATCH", log.names[name], patch, because=[name])
+
+
+def without_items(names: dict[str, str], *wanted: str):
+    """A folder of documents, without those that are left out."""
+
+    def made(without):
+        return {
+            "resourceType": "List",
+            "id": "classeur",
+            "status": "current",
+            "mode": "working",
+            "subject": {"reference": "Patient/lea"},
+            "title": "classeur",
+            "entry": [{"item": {"reference": names[each]}} for each in wanted if each not in without],
+        }
+
+    return made
+
+
+def observed(names: dict[str, str], wanted: str):
+    def made(without):
+        resource = {
+            "resourceType": "Observation",
+            "id": "mesure",
+            "status": "final",
+            "code": {"coding": [{"system": LOINC, "code": "8867-4"}]},
+            "subject": {"reference": "Patient/lea"},
+            "effectiveDateTime": "2026-11-20",
+        }
+        if wanted not in without:
+            resource["derivedFrom"] = [{"reference": names[wanted]}]
+        return resource
+
+    return made
+
+
+def provenance(id_: str, target: str):
+    return {
+        "resourceType": "Provenance",
+        "id": id_,
+        "target": [{"reference": target}],
+        "recorded": "2026-11-22T10:00:00Z",
+        "agent": [{"who": {"reference": "Practitioner/bernard"}}],
+    }
+
+
+def told_about(id_: str, target: str):
+    return {
+        "resourceType": "Communication",
+        "id": id_,
+        "status": "completed",
+        "subject": {"reference": "Patient/lea"},
+        "about": [{"reference": target}],
+    }
+
+
+def family_life() -> Log:
+    """d1 plain; d2 masked after she read it; d3 alone in its submission, masked; d4 appends d2 and speaks of d3;
+    d5 hidden from the holder; d6 of class 60; d7 masked and deleted; d8 deleted in sight of all.
+    """  # noqa: D205 - the cast is the summary
+    log = begun()
+    log.deposit(Letter("d1"), Letter("d2"))
+    log.deposit(Letter("d3", ("MASQUE_PS",)))
+    names = log.names
+    log.put(provenance("w1", names["d1"]))
+    log.put(provenance("w2", names["d2"]), because=["d2"])
+    log.put(told_about("c2", names["d2"]), because=["d2"])
+    for who in (people.doctor(), people.radiologist(), people.holder()):
+        log.ask(who, "GET", names["d2"], because=["d2"])
+        log.ask(who, "GET", names["d2.content"], because=["d2"], native=True)
+        log.ask(who, "GET", names["d1"])
+        log.ask(who, "GET", "DocumentReference?patient=lea")
+    log.ask(people.doctor(), "GET", "DocumentReference?description:exact=lettre d2")
+    masked(log, "d2")
+    log.ask(people.doctor(), "GET", names["d2"], because=["d2"])
+
+    def d4(without):
+        more = {}
+        if "d2" not in without:
+            more["relatesTo"] = [{"code": "appends", "target": {"reference": names["d2"]}}]
+        if "d3" not in without:
+            more["context"] = {
+                "period": {"start": "2026-11-20T08:00:00+01:00"},
+                "sourcePatientInfo": {"reference": "#p"},
+                "facilityType": {"coding": [{"system": "http://snomed.info/sct", "code": "22232009"}]},
+                "practiceSetting": {"coding": [{"system": "http://snomed.info/sct", "code": "394802001"}]},
+                "related": [{"reference": names["d3"]}],
+            }
+        return more
+
+    log.deposit(Letter("d4", more=d4))
+    log.deposit(Letter("d5", ("INVISIBLE_PATIENT",)))
+    log.ask(people.doctor(), "GET", names["d5"], because=["d5"])
+    log.deposit(Letter("d6", more=lambda _: {"type": {"coding": [_remb()]}}))
+    log.ask(people.doctor(), "GET", names["d6"], because=["d6"])
+    log.put(without_items(names, "d1", "d2", "d5", "d6"))
+    log.put(observed(names, "d2"))
+    log.put({**without_items(names, "d2")(frozenset()), "id": "seul"}, because=["d2"])
+    log.deposit(Letter("d7", ("MASQUE_PS",)))
+    log.ask(people.hospital(), "DELETE", names["d7"], because=["d7"])
+    log.deposit(Letter("d8"))
+    log.ask(people.hospital(), "DELETE", names["d8"])
+    return log
+
+
+def _remb():
+    return {
+        "system": "https://mos.esante.gouv.fr/NOS/TRE_A05-TypeDocComplementaire/FHIR/TRE-A05-TypeDocComplementaire",
+        "code": "REMB",
+    }
+
+
+def addresses(log: Log, hidden: set[str]) -> tuple[list[str], list[str]]:
+    """What may be seen, and what may not, of all that the log wrote."""
+    seen, unseen = ["List/classeur", "Observation/mesure", "Provenance/w1"], []
+    for name, reference in log.names.items():
+        documents = set(name.partition(".")[0].split("+"))
+        (unseen if documents <= hidden else seen).append(reference)
+    (unseen if "d2" in hidden else seen).extend(("List/seul", "Provenance/w2", "Communication/c2"))
+    return seen, unseen
+
+
+def emergency() -> Principal:
+    return people.professional(
+        "urgent", "10000000003", purpose=Purpose.BREAK_GLASS, reason="inconscient", patient="lea"
+    )
+
+
+ASKERS = [
+    pytest.param(people.radiologist(), {"d2", "d3", "d7"}, id="authorised, before what is masked"),
+    pytest.param(people.radiologist(patient="lea"), {"d2", "d3", "d7"}, id="authorised, in a launch"),
+    pytest.param(DIETICIAN, {"d2", "d3", "d6", "d7"}, id="dietician, before class 60"),
+    pytest.param(people.holder(), {"d5"}, id="holder, before what is not yet told"),
+    pytest.param(emergency(), {"d2", "d3", "d7"}, id="bris de glace"),
+    pytest.param(UNAUTHORISED, {f"d{each}" for each in range(1, 9)}, id="nobody of the record"),
+    pytest.param(
+        people.radiologist(scopes=("user/DocumentReference.rs", "user/List.rs", "user/Binary.r")),
+        {"d2", "d3", "d7"},
+        id="authorised, by a small token",
+    ),
+]
+
+
+@pytest.mark.parametrize(("who", "hidden"), ASKERS)
+def test_a_server_answers_as_if_the_hidden_had_never_been_written(databases, who, hidden):
+    log = family_life()
+
+    found = differences(databases, log.steps, frozenset(hidden), battery(who, *addresses(log, hidden)))
+
+    assert [] == found, "\n\n".join(found)
