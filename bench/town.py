@@ -100,7 +100,7 @@ def record(number: int, rng: random.Random, now: datetime) -> Iterator[dict[str,
     decided.append(("medecin-traitant", f"Practitioner/{practitioner_id(number)}"))
     decided += [("ps-autorisation", f"Practitioner/{practitioner_id(number + step)}") for step in (1, 2)]
     for place, (kind, actor) in enumerate(decided):
-        yield {**consent_patterns.consent(kind, who, told, actor=actor), "id": f"c{number:07d}-{place}"}
+        yield {**consent_patterns.consent(kind, who, told, permit=True, actor=actor), "id": f"c{number:07d}-{place}"}
     for which in range(DOCUMENTS):
         yield document(number, which, rng, now)
 

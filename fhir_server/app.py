@@ -6,19 +6,21 @@ May live here: construction and the order of starting and stopping. May not live
 from __future__ import annotations
 
 import atexit
+import multiprocessing
 import os
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from multiprocessing.util import Finalize
+from typing import TYPE_CHECKING
 
 from flask import Flask
-from pymongo.database import Database
 
 from fhir_server.audit_event.ledger import Ledger
 from fhir_server.consent.decision import refuses
 from fhir_server.consent.directives import Records
 from fhir_server.consent.matrix import Matrix
+from fhir_server.foundation.principal import Principal
 from fhir_server.foundation.uuid7 import uuid7
 from fhir_server.http import errors, fhir, health, oauth, sign_in
 from fhir_server.http.browser import Browser
@@ -26,6 +28,7 @@ from fhir_server.interactions import tokens
 from fhir_server.interactions.directory import StoredDirectory
 from fhir_server.interactions.house import House, Limits
 from fhir_server.interactions.pipeline import compile_criteria
+from fhir_server.interactions.registry import RUN
 from fhir_server.notices.mail import Mail
 from fhir_server.notices.outbox import Outbox, Way
 from fhir_server.notices.text import Text
@@ -33,7 +36,7 @@ from fhir_server.settings import Settings
 from fhir_server.smart.psc import Provider
 from fhir_server.smart.server import Config, Smart, build
 from fhir_server.store.changes import Changes
-from fhir_server.store.connection import connect
+from fhir_server.store.connection import Database, connect
 from fhir_server.store.documents import Shelf
 from fhir_server.store.freshness import Freshness
 from fhir_server.store.secret_keys import secret_key
@@ -50,7 +53,7 @@ def now() -> datetime:
 
 
 def build_house(
-    database: Database[dict[str, Any]],
+    database: Database,
     settings: Settings,
     *,
     clock: Clock = now,
@@ -77,6 +80,7 @@ def build_house(
         clock=clock,
         ids=ids,
         seal_key=secret_key(database, "cursor"),
+        run=RUN,
         limits=Limits(entries=settings.max_entries, page=settings.max_count),
     )
 
@@ -105,9 +109,7 @@ def close_house(house: House) -> None:
     house.freshness.stop()
 
 
-def build_smart(
-    house: House, settings: Settings, database: Database[dict[str, Any]], provider: Provider | None
-) -> Smart:
+def build_smart(house: House, settings: Settings, database: Database, provider: Provider | None) -> Smart:
     """The OAuth room over the same database, asking this house who people are and who may have no token."""
     return build(
         Config(
@@ -140,7 +142,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     smart = build_smart(house, chosen, database, sandbox.provider if sandbox else _provider(chosen))
     smart.prepare()
     open_house(house)
-    authenticate = smart.bearer.principal
+    authenticate: Callable[[str | None], Principal] = smart.bearer.principal
     if sandbox:
         authenticate = sandbox.register(app, house, smart, chosen)
     app.register_blueprint(fhir.blueprint(house, authenticate, chosen.fhir_base))
@@ -148,10 +150,18 @@ def create_app(settings: Settings | None = None) -> Flask:
     browser = Browser(smart, banner=chosen.sandbox)
     app.register_blueprint(oauth.blueprint(smart, browser))
     app.register_blueprint(sign_in.blueprint(smart, browser))
-    atexit.register(close_house, house)
+    _at_exit(house)
     app.extensions["house"] = house
     app.extensions["smart"] = smart
     return app
+
+
+def _at_exit(house: House) -> None:
+    """Have the house closed when this process ends: a worker's end is not `atexit`'s."""
+    if multiprocessing.parent_process() is None:
+        atexit.register(close_house, house)
+    else:
+        Finalize(None, close_house, args=(house,), exitpriority=100)
 
 
 def _provider(settings: Settings) -> Provider | None:
@@ -161,7 +171,7 @@ def _provider(settings: Settings) -> Provider | None:
     return Provider(settings.psc_issuer, settings.psc_client_id, settings.psc_client_secret)
 
 
-def _sandbox(settings: Settings, database: Database[dict[str, Any]], freshness: Freshness) -> Sandbox | None:
+def _sandbox(settings: Settings, database: Database, freshness: Freshness) -> Sandbox | None:
     """The sandbox, of which nothing is imported without the flag (decisions 4)."""
     if not settings.sandbox:
         return None

@@ -1,4 +1,4 @@
-"""Deed: one thing done, or refused, as a value."""
+"""Deed: one thing done, or refused, as a value. May live here: its shape. May not know: what is made of it."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from typing import Any
 import pymongo
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.database import Database
-from pymongo.errors import BulkWriteError, CollectionInvalid, DuplicateKeyError, PyMongoError
+from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -34,6 +34,7 @@ from fhir_server.audit_event.chain import NOTHING_BEFORE, Head, digest, linked, 
 from fhir_server.audit_event.verify import Finding, findings
 from fhir_server.foundation.moment import instant
 from fhir_server.foundation.problem import Problem, problem
+from fhir_server.store.collections import make_collections
 
 Record = dict[str, Any]
 
@@ -100,11 +101,7 @@ class Ledger:
 
     def prepare(self) -> None:
         """The collections and indexes, before the first request."""
-        names = set(self._database.list_collection_names())
-        for name in ("ledger", "carried", "seals"):
-            if name not in names:
-                with contextlib.suppress(CollectionInvalid):
-                    self._database.create_collection(name)
+        make_collections(self._database, ("ledger", "carried", "seals"))
         self._ledger.create_indexes(list(INDEXES))
 
     def start(self) -> None:

@@ -25,6 +25,7 @@ from fhir_server.foundation.predicate import (
     NOTHING,
     All,
     Any_,
+    Exists,
     Has,
     Not,
     Predicate,
@@ -32,7 +33,7 @@ from fhir_server.foundation.predicate import (
     either,
     matches,
 )
-from fhir_server.foundation.principal import Principal
+from fhir_server.foundation.principal import Kind, Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,9 @@ class Deny:
 
     reasons: tuple[str, ...]
 
+
+# where one of these withholds, no other grant shows more of the Patient than its existence
+_SHUT = frozenset({"record.closed", "record.none", "directive.unreadable"})
 
 Decision: TypeAlias = "Permit | Deny"
 
@@ -123,7 +127,7 @@ def _readable(request: AccessRequest, heard: _Heard) -> Decision:
     withheld = tuple(each.reason for each in heard.withholds)
     if not heard.grants:
         return Deny(("grant.none",))
-    if residual == NOTHING and not request.existence_check:
+    if residual == NOTHING and not request.checks_existence:
         return Deny(tuple(each.reason for each in heard.withholds if each.rest == NOTHING) or ("grant.none",))
     obligations = tuple(_unless_whole(each.obligation, heard) for each in heard.obliges)
     return Permit(_confined(request, residual), obligations, reasons, withheld=withheld)
@@ -132,6 +136,8 @@ def _readable(request: AccessRequest, heard: _Heard) -> Decision:
 def _unless_whole(obligation: Obligation, heard: _Heard) -> Obligation:
     """The minimal view, save where something besides the existence check lets the Patient be seen."""
     if not isinstance(obligation, MinimalView):
+        return obligation
+    if any(each.reason in _SHUT for each in heard.withholds):
         return obligation
     others = _Heard([each for each in heard.grants if each.reason != "existence.check"], heard.withholds)
     return replace(obligation, unless=visible(others))
@@ -167,10 +173,18 @@ def _as_it_was(flag: Predicate, request: AccessRequest) -> Predicate:
     return flag if request.current is not None and matches(flag, request.current) else Not(flag)
 
 
+def _opening(request: AccessRequest) -> Predicate:
+    """Where no record is named: nothing that belongs to one, save the identity somebody is about to make."""
+    nobodys = Not(Exists("patient"))
+    return either(nobodys, Has("resource", "Patient")) if request.verb == "create" else nobodys
+
+
 def _confined(request: AccessRequest, predicate: Predicate) -> Predicate:
     """INVARIANT (one record): nothing of another record, whatever a rule said."""
-    if request.patient is None:
+    if request.patient is None and request.principal.kind is Kind.OPERATOR:
         return predicate
+    if request.patient is None:
+        return NOTHING if predicate == NOTHING else both(predicate, _opening(request))
     record = Has("patients", request.patient)
     if predicate == EVERYTHING:
         return record

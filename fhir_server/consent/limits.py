@@ -169,7 +169,8 @@ def author(case: Case) -> Verdict | None:
 
     DMP-123.
     """
-    return Grant(wrote(case.request), "author.own") if case.professional and case.normal else None
+    normally = case.professional and case.normal and case.request.patient is not None
+    return Grant(wrote(case.request), "author.own") if normally else None
 
 
 def own_deposits(case: Case) -> Verdict | None:
@@ -177,7 +178,8 @@ def own_deposits(case: Case) -> Verdict | None:
 
     DMP-113, DMP-152.
     """
-    return Grant(wrote(case.request), "deposit.own") if case.request.by_system else None
+    system = case.request.by_system and case.request.patient is not None
+    return Grant(wrote(case.request), "deposit.own") if system else None
 
 
 def shared_types(case: Case) -> Verdict | None:

@@ -10,7 +10,7 @@ from fhir_server.consent.case import Case
 from fhir_server.consent.directive import CONSULTING, UNREADABLE, Directive
 from fhir_server.consent.obligations import MinimalView, TellHolder
 from fhir_server.consent.verdict import Forbid, Grant, Oblige, Verdict, Withhold
-from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Has, one_of
+from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Has, Not, Predicate, one_of
 from fhir_server.foundation.principal import Kind, Purpose
 
 _BLOCKING = CONSULTING | {"representant-legal"}
@@ -41,9 +41,14 @@ def record_closed(case: Case) -> Verdict | None:
     request = case.request
     if request.standing == "open" or request.patient is None or request.principal.kind is Kind.OPERATOR:
         return None
-    if request.existence_check or _opens(case) or _keeps(case):
+    reason = "record.closed" if request.standing == "closed" else "record.none"
+    if request.checks_existence:
+        return Withhold(_all_but_identity(case), reason)
+    if _opens(case) or _copies(case):
         return None
-    return Forbid("record.closed" if request.standing == "closed" else "record.none")
+    if request.by_holder and not request.writes and request.type in case.settings.closed_reads:
+        return Withhold(Not(one_of("resource", sorted(case.settings.closed_reads))), reason)
+    return Forbid(reason)
 
 
 def _opens(case: Case) -> bool:
@@ -56,14 +61,15 @@ def _opens(case: Case) -> bool:
     return request.by_holder and request.type == "Consent"
 
 
-def _keeps(case: Case) -> bool:
-    """What a holder keeps of a closed record: a copy of it, and who had access."""
-    request, settings = case.request, case.settings
-    if not request.by_holder or request.writes:
-        return False
-    return (
-        request.operation in settings.closed_operations if request.operation else request.type in settings.closed_reads
-    )
+def _copies(case: Case) -> bool:
+    """Whether the holder asks for a copy of a closed record."""
+    request = case.request
+    return request.by_holder and request.verb == "operation" and request.operation in case.settings.closed_operations
+
+
+def _all_but_identity(case: Case) -> Predicate:
+    """What an existence check never shows where nothing else may be seen."""
+    return Not(Has("id", f"Patient/{case.request.patient}"))
 
 
 def unreadable_directive(case: Case) -> Verdict | None:
@@ -71,9 +77,12 @@ def unreadable_directive(case: Case) -> Verdict | None:
 
     DMP-40.
     """
-    if case.request.principal.kind in (Kind.HOLDER, Kind.OPERATOR) or case.request.existence_check:
+    request = case.request
+    if request.principal.kind in (Kind.HOLDER, Kind.OPERATOR) or not case.directives.of_kind(UNREADABLE):
         return None
-    return Forbid("directive.unreadable") if case.directives.of_kind(UNREADABLE) else None
+    if request.checks_existence:
+        return Withhold(_all_but_identity(case), "directive.unreadable")
+    return Forbid("directive.unreadable")
 
 
 def operator(case: Case) -> Verdict | None:
@@ -148,7 +157,7 @@ def existence_check(case: Case) -> Verdict | None:
     DMP-101, DMP-102.
     """
     request = case.request
-    if not request.existence_check or not (
+    if not request.checks_existence or not (
         request.by_professional or request.by_system or request.principal.kind is Kind.RECEPTION
     ):
         return None
@@ -174,7 +183,7 @@ def emergency(case: Case) -> Verdict | None:
     """
     mode = case.settings.emergencies.get(case.purpose)
     principal = case.request.principal
-    if mode is None or not case.professional:
+    if mode is None or not case.professional or case.request.patient is None:
         return None
     if case.matrix.occupational(principal):
         return Forbid("emergency.no-right")

@@ -63,6 +63,11 @@ class AccessRequest:
         return self.verb in WRITES
 
     @property
+    def checks_existence(self) -> bool:
+        """Test d'existence (TD02): a search of Patient by INS and nothing else (DMP-101)."""
+        return self.existence_check and self.verb == "search" and self.type == "Patient"
+
+    @property
     def by_professional(self) -> bool:
         """Professionnel de santé, in any mode."""
         return self.principal.kind is Kind.PROFESSIONAL

@@ -16,7 +16,7 @@ from fhir_server.consent.directive import UNREADABLE, Directive, parse
 from fhir_server.consent.request import wrote
 from fhir_server.consent.verdict import Forbid, Verdict, Way
 from fhir_server.definitions.library import profile_json
-from fhir_server.foundation.predicate import EVERYTHING, Has, Not, Predicate, both, either, one_of
+from fhir_server.foundation.predicate import EVERYTHING, Has, Not, Predicate, both, either, matches, one_of
 from fhir_server.foundation.principal import Kind
 
 DELETED = Has("state", "entered-in-error")
@@ -263,8 +263,12 @@ def professional_relabels(case: Case) -> Verdict | None:
         or not request.normal
     ):
         return None
+    secret = Has("label", case.settings.hidden_from_representatives)
+    added = request.current is not None and not matches(
+        secret, request.current
+    )  # who did not write it may add, not lift
     locked = (Has("label", case.settings.hidden_from_holder), *LEVELS, DELETED, SUPERSEDED, ARCHIVED)
-    return Way("write.label", unchanged=locked)
+    return Way("write.label", unchanged=locked if added else (*locked, secret))
 
 
 def author_changes(case: Case) -> Verdict | None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 
 from flask import Flask, Response, g, request
-from pymongo.errors import ExecutionTimeout, PyMongoError
 from werkzeug.exceptions import HTTPException
 
 from fhir_server.foundation.problem import Issue, Problem, problem
 from fhir_server.interactions.answers import JSON, outcome_bytes
+from fhir_server.store.connection import DatabaseFault, TooSlow
 
 LOG = logging.getLogger("fhir_server")
 
@@ -49,12 +49,12 @@ def register(app: Flask) -> None:
                 answered.headers[name] = value
         return answered
 
-    @app.errorhandler(ExecutionTimeout)
-    def _costly(_: ExecutionTimeout) -> Response:
+    @app.errorhandler(TooSlow)
+    def _costly(_: TooSlow) -> Response:
         return outcome(Problem(400, (Issue("error", "too-costly", "this search takes too long; narrow it"),)))
 
-    @app.errorhandler(PyMongoError)
-    def _database(failed: PyMongoError) -> Response:
+    @app.errorhandler(DatabaseFault)
+    def _database(failed: DatabaseFault) -> Response:
         LOG.error("the database did not answer: %s (request %s)", type(failed).__name__, g.get("request_id", "-"))
         return outcome(problem(503, "transient", "the record cannot be reached now; try again", Retry_After="2"))
 

@@ -1,11 +1,14 @@
-"""Health: `/health/live` says the process runs, `/health/ready` that its database answers and its lease holds."""
+"""Health: `/health/live` says the process runs, `/health/ready` that its database answers and its lease holds.
+
+May live here: those two. May not tell: anything of what is stored.
+"""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
-from pymongo.errors import PyMongoError
 
 from fhir_server.interactions.house import House
+from fhir_server.store.connection import DatabaseFault
 
 
 def blueprint(house: House) -> Blueprint:
@@ -21,7 +24,7 @@ def blueprint(house: House) -> Blueprint:
         try:
             house.freshness.check()
             house.shelf.database.command("ping")
-        except PyMongoError:
+        except DatabaseFault:
             return jsonify(status="unready", why="the database does not answer"), 503
         return jsonify(status="ready"), 200
 

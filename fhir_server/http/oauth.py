@@ -12,13 +12,13 @@ from typing import Any
 from authlib.common.urls import add_params_to_uri
 from authlib.oauth2.rfc6749 import OAuth2Error
 from flask import Blueprint, Response, jsonify, redirect, request, url_for
-from pymongo.errors import PyMongoError
 
 from fhir_server.foundation.problem import Problem
 from fhir_server.http.browser import HEADERS, Browser, language, words
 from fhir_server.smart.discovery import SMART_STYLE, STYLE
 from fhir_server.smart.exchange import NO_STORE, Answer, Asked
 from fhir_server.smart.server import Smart
+from fhir_server.store.connection import DatabaseFault
 
 FORM = "application/x-www-form-urlencoded"
 CORS = {
@@ -88,7 +88,7 @@ def blueprint(smart: Smart, browser: Browser) -> Blueprint:
             response.headers.update(CORS)
         return response
 
-    @made.errorhandler(PyMongoError)
+    @made.errorhandler(DatabaseFault)
     @made.errorhandler(Problem)
     def _unavailable(_: Exception) -> Response:
         if request.path == "/auth/authorize":

@@ -14,7 +14,6 @@ from typing import Any
 
 from authlib.oauth2.rfc6749 import AccessDeniedError, InvalidRequestError, OAuth2Error
 from flask import Blueprint, Response, redirect, request, url_for
-from pymongo.errors import PyMongoError
 
 from fhir_server.foundation.principal import Kind, Principal, Purpose
 from fhir_server.foundation.problem import Problem
@@ -29,6 +28,7 @@ from fhir_server.smart.psc import ProviderFault, is_same
 from fhir_server.smart.records import Account, AuthorizationRequest, Session
 from fhir_server.smart.scope import parse
 from fhir_server.smart.server import Smart
+from fhir_server.store.connection import DatabaseFault
 
 MODES = (Purpose.TREATMENT, Purpose.BREAK_GLASS, Purpose.EMERGENCY_DISPATCH)
 SEARCHES = 20
@@ -74,7 +74,7 @@ def blueprint(smart: Smart, browser: Browser) -> Blueprint:
         response.headers["Retry-After"] = str(max(1, waits.seconds))
         return response
 
-    @made.errorhandler(PyMongoError)
+    @made.errorhandler(DatabaseFault)
     @made.errorhandler(Problem)
     def _unavailable(_: Exception) -> Response:
         return pages.fault("error.unavailable", 503)
@@ -231,9 +231,8 @@ class _Pages:
         if request.method == "GET":
             return self._page("patient", asked)
         self._smart.attempts.count("ins", person.subject, limit=SEARCHES, window=SEARCH_WINDOW)
-        if not self._smart.journey.choose_patient(asked, request.form.get("ins", "")):
-            return self._page("patient", asked, fault="patient.unknown")
-        return self._onward(asked)
+        chosen = self._smart.journey.choose_patient(asked, request.form.get("ins", ""))
+        return self._onward(chosen) if chosen is not None else self._page("patient", asked, fault="patient.unknown")
 
     def approve(self) -> Response:
         """What the app may do; then back to it."""

@@ -103,13 +103,14 @@ def _batch(visit: Visit, items: list[Item]) -> FhirResponse:
 
 
 def _alone(visit: Visit, item: Item, urls: set[str]) -> dict[str, Any]:
+    begun = len(visit.entry.deeds)
     try:
         resource = item.request.resource
         if resource is not None and any(text in urls for _, text, _ in references.find(resource)):
             raise bad_request("an entry of a batch may not refer to another; use a transaction")
         made = pipeline.handle(item.request, visit.principal, visit.house, visit.entry)
     except Problem as refused:
-        visit.entry.refuse_all(refused)
+        visit.entry.refuse_all(refused, begun)
         return {
             "response": {"status": _status(refused.status), "outcome": answers.outcome(refused.issues)},
         }

@@ -134,15 +134,15 @@ class Entry:
         with contextlib.suppress(Problem):
             self.house.ledger.settle(carried.envelopes, carried.key)
 
-    def refuse_all(self, problem: Problem) -> None:
-        """After a failure outside any decision: one deed that says so, if nothing says it yet."""
-        if not self.deeds:
+    def refuse_all(self, problem: Problem, since: int = 0) -> None:
+        """After a failure outside any decision: one deed that says so, if none since the `since`-th says it yet."""
+        if not self.deeds[since:]:
             self.add("", "", outcome="4" if problem.status < 500 else "8", refused=(f"problem.{problem.status}",))
 
     def _envelopes(self) -> list[dict[str, Any]]:
         fresh = self.deeds[self._settled :]
         self._settled = len(self.deeds)
-        return [envelope(deed, self.house.ids(), self.base) for deed in fresh]
+        return [_hiding_with_lists(envelope(deed, self.house.ids(), self.base), deed) for deed in fresh]
 
     def as_submission(self, mark: tuple[int, int], patient: str | None, query: str | None = None) -> None:
         """Join the deeds since a mark into the one event of a Provide Document Bundle transaction."""
@@ -162,3 +162,17 @@ class Entry:
             submission=True,
         )
         self.replace_after(mark, joined)
+
+
+def _hiding_with_lists(made: dict[str, Any], deed: Deed) -> dict[str, Any]:
+    """The event of a List keeps what the List mentions: it hides with it, when all of that is hidden (decisions 16)."""
+    named = made["facts"].get("about", ())
+    held = [
+        {**mention, "token": []}
+        for each in deed.about
+        if each.get("id") in named and str(each["id"]).startswith("List/")
+        for mention in each.get("mentions", ())
+    ]
+    if held:
+        made["facts"]["mentions"] = held
+    return made

@@ -5,13 +5,15 @@ May live here: that one record. May not know: how its members are made.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from fhir_server.audit_event.ledger import Ledger
 from fhir_server.consent.directives import Records
 from fhir_server.consent.matrix import Matrix
+from fhir_server.interactions.request import FhirResponse
 from fhir_server.notices.outbox import Outbox
 from fhir_server.store.changes import Changes
 from fhir_server.store.documents import Shelf
@@ -30,7 +32,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """One per process. `clock` is the domain clock (decisions 11), `ids` the source of resource ids (UUIDv7)."""
+    """One per process.
+
+    `clock` is the domain clock (decisions 11), `ids` the source of resource ids (UUIDv7), `run` what runs each
+    interaction (`registry.RUN`).
+    """
 
     shelf: Shelf
     changes: Changes
@@ -43,5 +49,6 @@ class House:
     ids: Callable[[], str]
     seal_key: bytes
     limits: Limits = Limits()
+    run: Mapping[str, Callable[[Any], FhirResponse]] = field(default_factory=dict)
     announced: set[tuple[str, str]] = field(default_factory=set)
     canonical: str = "https://dmp-on-fhir.example"

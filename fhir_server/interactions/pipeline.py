@@ -67,7 +67,7 @@ UNCHANGED = Change()
 
 @dataclass(slots=True)
 class Visit:
-    """One interaction under way: who asks what of whom, and the entry it is noted in."""
+    """One interaction under way: who asks what of whom, and the entry it is noted in, from its deed `begun` on."""
 
     house: House
     principal: Principal
@@ -79,6 +79,7 @@ class Visit:
     denied: tuple[str, ...] = ()
     obligations: tuple[Obligation, ...] = ()
     subject: Subject = field(default_factory=Subject)
+    begun: int = 0
 
     def door(self, subject: Subject, verb: Verb | None = None) -> VisibleStore:
         """Decide, and open the door as far as the decision goes.
@@ -192,12 +193,12 @@ class Visit:
 
     def refuse_here(self, reason: str) -> None:
         """Note that a write on what may be read was refused."""
-        if not any(deed.refused for deed in self.entry.deeds):
+        if not any(deed.refused for deed in self.entry.deeds[self.begun :]):
             self._note_refusal([Deny((reason,))])
 
     def unseen(self) -> Problem:
         """The one answer to an address where nothing may be seen, noted."""
-        if not any(deed.refused for deed in self.entry.deeds):
+        if not any(deed.refused for deed in self.entry.deeds[self.begun :]):
             self._note_refusal([Deny(("resource.not-visible",))])
         return not_found()
 
@@ -227,12 +228,10 @@ def handle(
     request: FhirRequest, principal: Principal, house: House, entry: Entry, unit: Unit | None = None
 ) -> FhirResponse:
     """Answer one FHIR interaction, or refuse it. Batch and transaction entries come back through here."""
-    from fhir_server.interactions.registry import RUN
-
     route = match(request)
     house.freshness.check()
-    visit = Visit(house, principal, request, route, entry, unit)
-    run = RUN[route.interaction]
+    visit = Visit(house, principal, request, route, entry, unit, begun=len(entry.deeds))
+    run = house.run[route.interaction]
     if not route.row.writes or unit is not None or route.interaction == "bundle":
         return run(visit)
     return atomically(visit, run)

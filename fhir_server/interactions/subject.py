@@ -1,4 +1,4 @@
-"""Subject: which records is this request about?
+"""Subject: the records a request is about.
 
 May live here: finding the owners (decisions 13) a decision must be made for. May not know: what the decision will be.
 The lookups are `store.unguarded`'s; what they find never reaches an answer.

@@ -6,25 +6,12 @@ May live here: those two callbacks of `smart/`. May not know: how a token is mad
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from fhir_server.audit_event.event import Deed, envelope
 from fhir_server.foundation.principal import Principal
 from fhir_server.interactions.house import House
-from fhir_server.notices.occasion import Channel, Contact, Happening, notices
-
-
-class Recipient(Protocol):
-    """Where a one-time code goes."""
-
-    @property
-    def channel(self) -> str: ...  # noqa: D102
-    @property
-    def address(self) -> str: ...  # noqa: D102
-    @property
-    def language(self) -> str: ...  # noqa: D102
-    @property
-    def patient(self) -> str: ...  # noqa: D102
+from fhir_server.notices.occasion import Contact, Happening, notices
+from fhir_server.smart.accounts import Recipient
 
 
 def told(house: House, base: str) -> Callable[[Principal, str, str | None], None]:
@@ -52,9 +39,8 @@ def code_sender(house: House) -> Callable[[Recipient, str], None]:
     """What brings a one-time code to its holder: through the outbox, in the language of the account (DMP-30)."""
 
     def send(recipient: Recipient, code: str) -> None:
-        channel: Channel = "mail" if recipient.channel == "mail" else "text"
-        contact = Contact(recipient.address, channel, "en" if recipient.language == "en" else "fr")
-        happening = Happening("otp", recipient.patient, house.ids(), house.clock(), code=code)
+        contact = Contact(recipient.address, recipient.channel, "en" if recipient.language == "en" else "fr")
+        happening = Happening("otp", recipient.patient or "", house.ids(), house.clock(), code=code)
         house.outbox.add(notices(happening, [contact]))
 
     return send

@@ -13,7 +13,6 @@ is out of it as soon as it is sent.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
@@ -24,12 +23,13 @@ from typing import Any, Protocol
 from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
-from pymongo.errors import CollectionInvalid, DuplicateKeyError, PyMongoError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 from pymongo.write_concern import WriteConcern
 
 from fhir_server.foundation.moment import instant
 from fhir_server.notices.mail import Undeliverable
 from fhir_server.notices.occasion import Notice, hidden
+from fhir_server.store.collections import make_collections
 
 log = logging.getLogger(__name__)
 
@@ -85,11 +85,7 @@ class Outbox:
 
     def prepare(self) -> None:
         """The collections and indexes, before the first request."""
-        names = set(self._database.list_collection_names())
-        for name in ("outbox", "connections"):
-            if name not in names:
-                with contextlib.suppress(CollectionInvalid):
-                    self._database.create_collection(name)
+        make_collections(self._database, ("outbox", "connections"))
         self._outbox.create_indexes(list(INDEXES))
 
     def start(self) -> None:
@@ -130,7 +126,7 @@ class Outbox:
 
         For the sandbox (decisions 4); elsewhere codes and the texts that held them are gone once sent.
         """
-        where: dict[str, Any] = {"expires": {"$gt": self._clock()}, "state": {"$ne": "withheld"}}
+        where: dict[str, Any] = {"expires": {"$gt": self._clock()}, "$nor": [{"state": "withheld"}]}
         if to is not None:
             where["to"] = to
         return [_shown(each) for each in self._outbox.find(where).sort("made", DESCENDING).limit(limit)]

@@ -10,41 +10,31 @@ from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
 
-CANONICAL = "https://dmp-on-fhir.example"
-TYPES = f"{CANONICAL}/CodeSystem/dmp-consent-type"
-PROFILE = "https://profiles.ihe.net/ITI/PCF/StructureDefinition/IHE.PCF."
+from fhir_server.definitions.library import profile_json
+
 REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
-LABELS = (
-    ("http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "N"),
-    ("http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "R"),
-    ("http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "V"),
-    (
-        "https://mos.esante.gouv.fr/NOS/TRE_A07-StatutVisibiliteDocument/FHIR/TRE-A07-StatutVisibiliteDocument",
-        "MASQUE_PS",
-    ),
-)
+ROLE = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+SCOPE = "http://terminology.hl7.org/CodeSystem/consentscope"
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """What is peculiar to a category: its PCF profile, purpose, whether it is a refusal, the words the holder saw."""
+    """What is peculiar to a category: the purpose it speaks of, whether it is a refusal, whether it names labels."""
 
-    profile: str
-    title: str
     purpose: str | None = "TREAT"
     permit: bool = True
     labels: bool = False
 
 
 PATTERNS: dict[str, Pattern] = {
-    "dmp-creation": Pattern("consentBasic", "Consentement à l'ouverture du dossier médical partagé"),
-    "alimentation": Pattern("consentBasic", "Alimentation du dossier par les professionnels de santé"),
-    "ps-autorisation": Pattern("consentBasic", "Autorisation d'accès d'un professionnel de santé"),
-    "ps-blocage": Pattern("consentBasic", "Blocage d'un professionnel de santé", purpose=None, permit=False),
-    "etablissement": Pattern("consentIntermediate", "Autorisation d'accès d'un établissement"),
-    "urgence-bris-de-glace": Pattern("consentIntermediate", "Accès en mode bris de glace", purpose="BTG"),
-    "urgence-samu": Pattern("consentIntermediate", "Accès du médecin régulateur du centre 15", purpose="ETREAT"),
-    "medecin-traitant": Pattern("consentAdvanced", "Désignation du médecin traitant DMP", labels=True),
+    "dmp-creation": Pattern(),
+    "alimentation": Pattern(),
+    "ps-autorisation": Pattern(),
+    "ps-blocage": Pattern(purpose=None, permit=False),
+    "etablissement": Pattern(),
+    "urgence-bris-de-glace": Pattern(purpose="BTG"),
+    "urgence-samu": Pattern(purpose="ETREAT"),
+    "medecin-traitant": Pattern(labels=True),
 }
 
 
@@ -62,7 +52,7 @@ def consent(
 
     Raises KeyError for a category without a pattern.
     """
-    pattern = PATTERNS[category]
+    pattern, policy = PATTERNS[category], profile_json("dmp/policies.json")["policies"][category]
     granted = pattern.permit if permit is None else permit
     provision: dict[str, Any] = {"type": "permit" if granted else "deny"}
     if period:
@@ -72,22 +62,22 @@ def consent(
     if actor:
         provision["actor"] = [
             {
-                "role": {"coding": [_coding("http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "IRCP")]},
+                "role": {"coding": [_coding(ROLE, "IRCP")]},
                 "reference": {"reference": actor},
             }
         ]
     if pattern.labels:
-        provision["securityLabel"] = [_coding(*label) for label in LABELS]
+        provision["securityLabel"] = _labels()
     if pattern.purpose:
         provision["purpose"] = [_coding(REASON, pattern.purpose)]
     return {
         "resourceType": "Consent",
-        "meta": {"profile": [f"{PROFILE}{pattern.profile}"]},
+        "meta": {"profile": [policy["profile"]]},
         "status": "active",
-        "scope": {"coding": [_coding("http://terminology.hl7.org/CodeSystem/consentscope", "patient-privacy")]},
+        "scope": {"coding": [_coding(SCOPE, "patient-privacy")]},
         "category": [
-            {"coding": [_coding("http://loinc.org", "59284-0")]},
-            {"coding": [_coding(TYPES, category)]},
+            {"coding": [_coding(*_document())]},
+            {"coding": [_coding(profile_json("dmp/consent-types.json")["url"], category)]},
         ],
         "patient": {"reference": patient},
         "dateTime": now,
@@ -96,12 +86,26 @@ def consent(
         "sourceAttachment": {
             "contentType": "text/plain; charset=utf-8",
             "language": "fr-FR",
-            "data": b64encode(f"{pattern.title} : {'accepté' if granted else 'refusé'}.".encode()).decode(),
-            "title": pattern.title,
+            "data": b64encode(f"{policy['title']} : {'accepté' if granted else 'refusé'}.".encode()).decode(),
+            "title": policy["title"],
         },
-        "policy": [{"uri": f"{CANONICAL}/policies/{category}-v1"}],
+        "policy": [{"uri": policy["uri"]}],
         "provision": provision,
     }
+
+
+def _document() -> tuple[str, str]:
+    """The LOINC code by which a privacy consent is found (IHE PCF)."""
+    found = profile_json("dmp/rules.json")["consentDocument"]
+    return found["system"], found["code"]
+
+
+def _labels() -> list[dict[str, str]]:
+    """Every label a médecin traitant DMP may read (DMP-52)."""
+    table, rules = profile_json("dmp/labels.json"), profile_json("dmp/rules.json")["labels"]
+    levels = [code for code in table["dmp"] if code in table["confidentiality"]]
+    visibility = _coding(table["emitted"]["visibility"], rules["masked"])
+    return [*(_coding(table["emitted"]["confidentiality"], code) for code in levels), visibility]
 
 
 def _coding(system: str, code: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ def check_contained(resource: Mapping[str, Any], fragments: Collection[str]) -> 
     """Path, issue code and text of each thing wrong; `fragments` are the ids that References name with `#`."""
     held = resource.get("contained")
     seen: set[str] = set()
+    named: set[str] | None = None
     for at, each in enumerate(held if isinstance(held, list) else []):
         if not isinstance(each, dict):
             continue
@@ -27,7 +28,9 @@ def check_contained(resource: Mapping[str, Any], fragments: Collection[str]) -> 
         if id_ in seen:
             yield f"{path}.id", "invalid", "two contained resources have the same `id`"
         seen.add(id_)
-        if id_ not in fragments and not _names(resource, f"#{id_}") and not _names(each, "#"):
+        if id_ not in fragments:
+            named = set(_links(resource)) if named is None else named
+        if id_ not in fragments and named is not None and f"#{id_}" not in named and "#" not in set(_links(each)):
             yield path, "invariant", "dom-3: a contained resource is referred to, or refers to its container"
         meta = each.get("meta")
         if isinstance(meta, dict):
@@ -36,10 +39,11 @@ def check_contained(resource: Mapping[str, Any], fragments: Collection[str]) -> 
                     yield f"{path}.meta.{name}", "invariant", f"{key}: a contained resource has no `meta.{name}`"
 
 
-def _names(node: Any, link: str) -> bool:
-    """Whether any string of the node is the link: a canonical, uri or url may name a contained resource too."""
-    if isinstance(node, dict):
-        return any(_names(each, link) for each in node.values())
-    if isinstance(node, list):
-        return any(_names(each, link) for each in node)
-    return bool(node == link)
+def _links(node: Any) -> Iterator[str]:
+    """Every string that begins with `#`: a canonical, uri or url may name a contained resource too."""
+    if isinstance(node, str):
+        if node.startswith("#"):
+            yield node
+    elif isinstance(node, (dict, list)):
+        for each in node.values() if isinstance(node, dict) else node:
+            yield from _links(each)

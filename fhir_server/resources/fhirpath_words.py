@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
 
+import orjson
+
 from fhir_server.foundation.moment import interval
 
 
@@ -125,11 +127,12 @@ def _compare_dates(low: str, high: str) -> list[Any]:
 
 
 def _union(left: list[Any], right: list[Any]) -> list[Any]:
-    found: list[Any] = []
-    for each in (*left, *right):
-        if each not in found:
-            found.append(each)
-    return found
+    return list({_key(each): each for each in reversed((*left, *right))}.values())[::-1]
+
+
+def _key(value: Any) -> Any:
+    """What makes two values the same in a set: themselves, or the JSON text of an object."""
+    return orjson.dumps(value, default=str, option=orjson.OPT_SORT_KEYS) if isinstance(value, (dict, list)) else value
 
 
 def combine(left: list[Any], right: list[Any]) -> list[Any]:
@@ -139,7 +142,8 @@ def combine(left: list[Any], right: list[Any]) -> list[Any]:
 
 def intersect(left: list[Any], right: list[Any]) -> list[Any]:
     """What of the left is also on the right."""
-    return [each for each in left if each in right]
+    keys = {_key(each) for each in right}
+    return [each for each in left if _key(each) in keys]
 
 
 def _concatenate(left: list[Any], right: list[Any]) -> list[Any]:
@@ -165,10 +169,7 @@ def is_of(value: Any, type_: str) -> bool:
 
 
 def _is_distinct(items: list[Any]) -> list[Any]:
-    try:
-        return [len(set(items)) == len(items)]
-    except TypeError:
-        return [len(_union(items, [])) == len(items)]
+    return [len({_key(each) for each in items}) == len(items)]
 
 
 def _to_integer(value: Any) -> int | None:

@@ -40,6 +40,18 @@ Findings: TypeAlias = "list[Finding] | None"
 Check: TypeAlias = Callable[[Any, Context], Findings]
 
 
+# A list with more findings than this is not walked to its end.
+ENOUGH = 1000
+
+
+def joined(found: Findings, more: list[Finding]) -> list[Finding]:
+    """What was found, and more; the lists are the walk's own and grow in place."""
+    if found is None:
+        return more
+    found.extend(more)
+    return found
+
+
 def prefixed(found: list[Finding], step: str) -> list[Finding]:
     """The findings, one step further out."""
     for each in found:

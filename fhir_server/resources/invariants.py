@@ -48,14 +48,14 @@ class Rule(NamedTuple):
 
     def scope(self, node: Any, resource: Any) -> Scope:
         """What %context and %resource are to it."""
-        return Scope(node, resource) if self.scoped else _NO_SCOPE
+        return Scope(node, resource) if self.scoped else NO_SCOPE
 
     def broken(self, node: Any, resource: Any) -> bool:
         """Whether the node, within that resource, breaks the rule; an empty result breaks nothing."""
         return self.truth(node, self.scope(node, resource)) is False
 
 
-_NO_SCOPE = Scope(None, None)
+NO_SCOPE = Scope(None, None)
 
 
 def rules_of(

@@ -42,11 +42,12 @@ def identity_is_qualified(resource: Resource) -> bool | None:
 
 def ins_of(resource: Resource) -> list[Mapping[str, Any]]:
     """The identifiers that are an INS; the number for billing has the same system and the type NH."""
-    return [
-        each
-        for each in nodes(resource, "identifier")
-        if is_ins_system(text(each, "system")) and _BILLING not in {one.get("code") for one in codings(each, "type")}
-    ]
+    return [each for each in nodes(resource, "identifier") if _is_ins(each)]
+
+
+def _is_ins(identifier: Mapping[str, Any]) -> bool:
+    kinds = {each.get("code") for each in codings(identifier, "type")}
+    return is_ins_system(text(identifier, "system")) and _BILLING not in kinds
 
 
 def check_patient(resource: Resource) -> list[Issue]:
@@ -57,7 +58,7 @@ def check_patient(resource: Resource) -> list[Issue]:
 def without_computed(resource: dict[str, Any]) -> dict[str, Any]:
     """The Patient without what the Consent of the médecin traitant DMP says alone (DMP-54): ignored on input."""
     present = resource.get("extension", [])
-    rest = [each for each in present if each not in extensions(resource, TREATING_PHYSICIAN)]
+    rest = [each for each in present if not (isinstance(each, dict) and each.get("url") == TREATING_PHYSICIAN)]
     if rest == present and "generalPractitioner" not in resource:
         return resource
     kept = {name: value for name, value in resource.items() if name not in ("generalPractitioner", "extension")}
@@ -70,9 +71,8 @@ def _control_keys(resource: Resource) -> Iterator[Issue]:
     severity: Severity = (
         "error" if profile_json("dmp/rules.json")["switches"]["ins_control_key"] == "error" else "warning"
     )
-    for each in ins_of(resource):
-        if not ins_is_valid(str(each.get("value", ""))):
-            at = nodes(resource, "identifier").index(each)
+    for at, each in enumerate(nodes(resource, "identifier")):
+        if _is_ins(each) and not ins_is_valid(str(each.get("value", ""))):
             text_ = "the INS and its control key do not agree"
             yield Issue(severity, "business-rule", text_, f"Patient.identifier[{at}].value")
 

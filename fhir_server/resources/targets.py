@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from fhir_server.definitions.elements import TypeRef
@@ -20,6 +21,11 @@ _RESTFUL = re.compile(r"https?://\S+/([A-Z][A-Za-z]*)/[A-Za-z0-9\-.]{1,64}(?:/_h
 
 Told = tuple[str, str, str] | None
 Aim = Callable[[Mapping[str, Any], Mapping[str, str], set[str]], Told]
+
+
+@cache
+def _types() -> frozenset[str]:
+    return frozenset(load().types)
 
 
 def target_check(type_: TypeRef) -> Aim:
@@ -43,7 +49,7 @@ def target_check(type_: TypeRef) -> Aim:
                     return ".type", "invalid", f"`type` says something else than the reference, which is to {kind}"
                 return None
         said = node.get("type")
-        if allowed and said.__class__ is str and said not in allowed and load().is_type(said):
+        if allowed and said.__class__ is str and said not in allowed and said in _types():
             return ".type", "invalid", f"a reference to {wanted} is expected, not to {said}"
         return None
 
@@ -54,7 +60,7 @@ def _kind(text: str, contained: Mapping[str, str], fragments: set[str]) -> tuple
     """The type that a literal reference tells, if it does, or code and text of what is wrong with it."""
     found = _RELATIVE.fullmatch(text)
     if found is not None:
-        if load().is_type(found[1]):
+        if found[1] in _types():
             return found[1], None
         return None, ("value", "a reference names a resource type that does not exist")
     if text.startswith("#"):
@@ -66,5 +72,5 @@ def _kind(text: str, contained: Mapping[str, str], fragments: set[str]) -> tuple
         return None, ("invariant", "ref-1: a fragment names a contained resource")
     if _ABSOLUTE.fullmatch(text):
         restful = _RESTFUL.fullmatch(text)
-        return (restful[1], None) if restful and load().is_type(restful[1]) else (None, None)
+        return (restful[1], None) if restful and restful[1] in _types() else (None, None)
     return None, ("value", "a reference is `Type/id`, `#id` or absolute")

@@ -22,8 +22,9 @@ from fhir_server.definitions.library import load
 from fhir_server.foundation.problem import Issue
 from fhir_server.resources.bindings import bare_codes_of, binding_checks
 from fhir_server.resources.containment import check_contained
-from fhir_server.resources.findings import Check, Context, Finding, Findings, prefixed
-from fhir_server.resources.invariants import Rule, rules_of
+from fhir_server.resources.fhirpath_words import Scope
+from fhir_server.resources.findings import ENOUGH, Check, Context, Finding, Findings, joined, prefixed
+from fhir_server.resources.invariants import NO_SCOPE, Rule, rules_of
 from fhir_server.resources.primitives import CHECKS
 from fhir_server.resources.targets import target_check
 
@@ -45,7 +46,7 @@ def check(resource: Any, type: str | None = None, *, advice: bool = False) -> li
         for each in found[:MOST]
     ]
     if len(found) > MOST:
-        issues.append(Issue("information", "too-long", f"there are {len(found) - MOST} more issues"))
+        issues.append(Issue("information", "too-long", f"there are at least {len(found) - MOST} more issues"))
     return issues
 
 
@@ -81,7 +82,7 @@ def _resource(
     found = _place(name).check(node, context)
     if "contained" in node:
         loose = check_contained(node, context.fragments)
-        found = [*(found or []), *(Finding(*each) for each in loose)]
+        found = joined(found, [Finding(*each) for each in loose])
     return found
 
 
@@ -118,7 +119,7 @@ class _Properties(dict[str, "Check | None"]):
 class _Place:
     """A type or backbone element, and how its objects are checked."""
 
-    __slots__ = ("_choices", "_plain", "_rules", "_truths", "checks", "is_resource", "name", "required")
+    __slots__ = ("_choices", "_plain", "_truths", "checks", "is_resource", "name", "required", "rules")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -138,18 +139,13 @@ class _Place:
             for form in (one, f"_{one}")
         }
         root = element(name)
-        self._rules = rules_of(root.invariants, name, name.partition(".")[0]) if root is not None else ()
+        self.rules = rules_of(root.invariants, name, name.partition(".")[0]) if root is not None else ()
         self._plain = {
             form: CHECKS[each.type.code]
             for form, each in self.checks.known.items()
             if _is_plain(each, self.checks.resource)
         }
-        self._truths = [(each.truth, each) for each in self._rules]
-
-    @property
-    def rules(self) -> tuple[Rule, ...]:
-        """The invariants that every object of the place must satisfy."""
-        return self._rules
+        self._truths = [(each.truth, each.scoped, each) for each in self.rules]
 
     def check(self, node: Any, context: Context) -> Findings:
         """What is wrong with an object at this place."""
@@ -162,24 +158,25 @@ class _Place:
             if quick is not None:
                 wrong = quick(value)
                 if wrong:
-                    found = [*(found or []), Finding(f".{checks.known[name].element.name}", "value", wrong)]
+                    found = joined(found, [Finding(f".{checks.known[name].element.name}", "value", wrong)])
                 continue
             check_ = checks[name]
             bad = check_(value, context) if check_ is not None else self._odd(name, value, node, context)
             if bad:
-                found = [*found, *bad] if found else bad
+                found = joined(found, bad)
         for name, twin, forms in self.required:
             if name not in node and twin not in node and forms.isdisjoint(node):
-                found = [*(found or []), Finding(f".{name}", "required", f"`{name}` is required")]
-        if self._choices and len(self._choices.keys() & node.keys()) > 1:
+                found = joined(found, [Finding(f".{name}", "required", f"`{name}` is required")])
+        if self._choices and len(node) > 2 and len(self._choices.keys() & node.keys()) > 1:
             found = self._check_choices(node, found)
         if not self.is_resource and (not node or (len(node) == 1 and "id" in node)):
-            found = [*(found or []), Finding("", "structure", "an object is never empty (ele-1)")]
+            found = joined(found, [Finding("", "structure", "an object is never empty (ele-1)")])
         elif self.name == "Extension":
             found = _check_extension(node, found)
-        for truth, rule in self._truths:
-            if truth(node, rule.scope(node, context.resource)) is False and (context.advice or not rule.advice):
-                found = [*(found or []), Finding("", "invariant", f"{rule.key}: {rule.human}", rule.severity)]
+        for truth, scoped, rule in self._truths:
+            scope = Scope(node, context.resource) if scoped else NO_SCOPE
+            if truth(node, scope) is False and (context.advice or not rule.advice):
+                found = joined(found, [Finding("", "invariant", f"{rule.key}: {rule.human}", rule.severity)])
         return _filled(node, found) if found else None
 
     def _check_choices(self, node: Mapping[str, Any], found: Findings) -> Findings:
@@ -191,7 +188,7 @@ class _Place:
             form = name.removeprefix("_")
             if met.setdefault(choice, form) != form:
                 text = f"`{choice}` has one type, not two (`{met[choice]}`, `{form}`)"
-                found = [*(found or []), Finding(f".{choice}", "structure", text)]
+                found = joined(found, [Finding(f".{choice}", "structure", text)])
         return found
 
     def _odd(self, name: str, value: Any, node: Mapping[str, Any], context: Context) -> Findings:
@@ -230,7 +227,7 @@ def _check_extension(node: Mapping[str, Any], found: Findings) -> Findings:
     rest = len(node) - ("url" in node) - ("id" in node) - ("extension" in node)
     if ("extension" in node) != (rest > 0):
         return found
-    return [*(found or []), Finding("", "invariant", "ext-1: an extension has a value or extensions, not both")]
+    return joined(found, [Finding("", "invariant", "ext-1: an extension has a value or extensions, not both")])
 
 
 # --- properties ---
@@ -307,10 +304,10 @@ def _complex(definition: Element, property_: Property, resource: str) -> Check:
         if value.__class__ is dict:
             wrong = aimed(value, context.contained, context.fragments) if aimed is not None else None
             if wrong:
-                found = [*(found or []), Finding(*wrong)]
+                found = joined(found, [Finding(*wrong)])
             further = _further(value, context, bound, rules) if bound or rules else None
             if further:
-                found = [*(found or []), *further]
+                found = joined(found, further)
         return found
 
     return more
@@ -320,10 +317,10 @@ def _further(value: Any, context: Context, bound: Any, rules: tuple[Rule, ...]) 
     found: Findings = None
     for url, within in bound:
         if not within(value):
-            found = [*(found or []), Finding("", "code-invalid", f"a code of `{url}` is required")]
+            found = joined(found, [Finding("", "code-invalid", f"a code of `{url}` is required")])
     for rule in rules:
         if (not rule.advice or context.advice) and rule.broken(value, context.resource):
-            found = [*(found or []), Finding("", "invariant", f"{rule.key}: {rule.human}", rule.severity)]
+            found = joined(found, [Finding("", "invariant", f"{rule.key}: {rule.human}", rule.severity)])
     return found
 
 
@@ -340,10 +337,11 @@ def _many(inner: Check, step: str, most: int | None, *, is_primitive: bool) -> C
             else:
                 bad = inner(each, context)
             if bad:
-                bad = prefixed(bad, f"{step}[{at}]")
-                found = [*found, *bad] if found else bad
+                found = joined(found, prefixed(bad, f"{step}[{at}]"))
+                if len(found) > ENOUGH:
+                    break
         if most is not None and len(value) > most:
-            found = [*(found or []), Finding(step, "structure", f"at most {most} are allowed")]
+            found = joined(found, [Finding(step, "structure", f"at most {most} are allowed")])
         return found
 
     return many

@@ -15,6 +15,8 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 import requests
 from lxml import html
 
+from fhir_server.sandbox import dossier
+
 _PAGES = 12
 """More pages than this between an application and its token is a loop."""
 
@@ -97,28 +99,33 @@ def _walk(address: str, back: str, login: str, password: str, one_time_code: Cal
     raise Astray(f"more than {_PAGES} pages, the last at {urlsplit(address).path}")
 
 
-def _filled(form: Any, login: str, password: str, one_time_code: Callable[[], str]) -> dict[str, str]:
-    """The fields of a form as this person fills them: what the page prepared, and the empty ones by what they ask."""
-    data: dict[str, str] = {}
+def _filled(form: Any, login: str, password: str, one_time_code: Callable[[], str]) -> list[tuple[str, str]]:
+    """The fields of a form as this person fills them: what the page prepared, and what it requires."""
+    data: list[tuple[str, str]] = []
     for field in form.inputs:
         name, kind = field.get("name"), (field.get("type") or "text").lower()
         if not name or kind == "submit":
             continue
         if kind in ("checkbox", "radio"):
-            if field.get("checked") is not None or field.get("required") is not None:
-                data.setdefault(name, field.get("value") or "on")
-        elif kind == "hidden" or field.value:
-            data[name] = field.value or ""
+            if field.get("checked") is not None:
+                data.append((name, field.get("value") or "on"))
+        elif kind == "hidden" or field.value or field.get("required") is None:
+            data.append((name, field.value or ""))
         elif kind == "password":
-            data[name] = password
+            data.append((name, password))
         elif field.get("autocomplete") == "one-time-code":
-            data[name] = one_time_code()
+            data.append((name, one_time_code()))
         else:
-            data[name] = login
-    button = next(iter(form.xpath(".//button[@name][not(@type) or @type='submit']")), None)
-    if button is not None:
-        data[button.get("name")] = button.get("value") or ""
-    return data
+            data.append((name, login))
+    return data + _pressed(form, login)
+
+
+def _pressed(form: Any, login: str) -> list[tuple[str, str]]:
+    """The button: that of one's own kind where there is a choice, else the first."""
+    buttons = form.xpath(".//button[@name][not(@type) or @type='submit']")
+    own = "professional" if dossier.people()[login].psc else "person"
+    chosen = next((each for each in buttons if each.get("value") == own), next(iter(buttons), None))
+    return [] if chosen is None else [(chosen.get("name"), chosen.get("value") or "")]
 
 
 def _origin(address: str) -> str:

@@ -7,13 +7,13 @@ by the same code and under the same rules as for a browser.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from fhir_server.foundation.principal import Principal
 from fhir_server.sandbox import dossier
 from fhir_server.sandbox.psc_claims import claims
 from fhir_server.smart import accounts, identity
+from fhir_server.smart.directory import recognised
 from fhir_server.smart.server import Smart
 
 Answer = tuple[int, dict[str, Any]]
@@ -53,20 +53,4 @@ def principal(smart: Smart, person: dossier.Person) -> Principal:
             raise LookupError("the sandbox's accounts are not loaded")
         return accounts.person_of(account, smart.config.issuer)
     organization = dossier.resource(*(person.organization or "").split("/"))
-    return known(smart, identity.person_of(claims(person, organization), smart.config.issuer))
-
-
-def known(smart: Smart, person: Principal) -> Principal:
-    """The same person with what the directory knows: references, names, and what the organisation is part of."""
-    for key in sorted(person.identities):
-        found = smart.directory.practitioner(key)
-        if found is not None:
-            person = replace(person, reference=found[0], name=found[1], identities=person.identities | {found[0]})
-            break
-    for key in sorted(person.organizations):
-        place = smart.directory.organization(key)
-        if place is not None:
-            reference, name, chain = place
-            organizations = person.organizations | chain | {reference}
-            person = replace(person, organization_name=name, organizations=organizations)
-    return person
+    return recognised(identity.person_of(claims(person, organization), smart.config.issuer), smart.directory)

@@ -100,7 +100,7 @@ def _plain(value: Any) -> Any:
 def recall(kept: Mapping[str, Any]) -> Principal:
     """What `keep` kept."""
     values: dict[str, Any] = {name: frozenset(value) if name in _SETS else value for name, value in kept.items()}
-    made = Principal(**values)
+    made = Principal(**({"subject": "", "client": ""} | values))
     return replace(made, kind=Kind(made.kind), purpose=Purpose(made.purpose), scopes=tuple(made.scopes))
 
 

@@ -74,7 +74,16 @@ class Journey:
     def begin(
         self, parameters: Mapping[str, str], client: OAuthClient, session: records.Session
     ) -> records.AuthorizationRequest:
-        """Keep a checked authorization request for this browser. Raises OAuth2Error."""
+        """Keep a checked authorization request for this browser. Raises OAuth2Error, for the app to hear."""
+        try:
+            return self._begin(parameters, client, session)
+        except OAuth2Error as error:
+            error.redirect_uri, error.state = parameters["redirect_uri"], parameters["state"]
+            raise
+
+    def _begin(
+        self, parameters: Mapping[str, str], client: OAuthClient, session: records.Session
+    ) -> records.AuthorizationRequest:
         scope = parameters["scope"]
         launch: dict[str, Any] = {}
         if "launch" in scope.split() and parameters.get("launch"):
@@ -137,15 +146,12 @@ class Journey:
         changed = self._kept.requests.change(request.key, set__purpose=chosen.value, set__reason=kept, set__chosen=True)
         return changed or request
 
-    def choose_patient(self, request: records.AuthorizationRequest, ins: str) -> bool:
-        """Take the patient with this INS; False if there is none."""
+    def choose_patient(self, request: records.AuthorizationRequest, ins: str) -> records.AuthorizationRequest | None:
+        """Take the patient with this INS; None if there is none."""
         number = "".join(ins.split()).upper()
         systems = profile_json("dmp/identifier-systems.json")["ins"]
         patient = next((id_ for system in systems if (id_ := self._directory.patient_by_ins(system, number))), None)
-        if patient is None:
-            return False
-        self._kept.requests.change(request.key, set__patient=patient)
-        return True
+        return self._kept.requests.change(request.key, set__patient=patient) if patient else None
 
     def offer(self, request: records.AuthorizationRequest, person: Principal) -> Offer:
         """What may be granted. Raises OAuth2Error."""

@@ -152,6 +152,14 @@ class Code(Kept):
     expires: datetime = DateTimeField(required=True)
     meta: ClassVar[dict[str, Any]] = {"abstract": True, "indexes": [{"fields": ["expires"], "expireAfterSeconds": 0}]}
 
+    def get_redirect_uri(self) -> str:
+        """Where the code was sent, as Authlib asks."""
+        return self.redirect_uri
+
+    def get_scope(self) -> str:
+        """Nothing: the grant knows."""
+        return ""
+
 
 class RefreshToken(Kept):
     """A refresh token, under its fingerprint; its family is the grant. One that was used is kept, to be recognised."""

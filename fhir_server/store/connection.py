@@ -11,13 +11,19 @@ from typing import Any
 
 import pymongo.database
 from pymongo import MongoClient
-from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
+from pymongo.errors import ConfigurationError, ExecutionTimeout, OperationFailure, PyMongoError
 
 OLDEST = 17
 """The wire version of MongoDB 6.0."""
 
 Client = MongoClient[dict[str, Any]]
 Database = pymongo.database.Database[dict[str, Any]]
+
+
+DatabaseFault = PyMongoError
+"""Whatever the driver raises when the database does not do what it was asked."""
+TooSlow = ExecutionTimeout
+"""A query that ran longer than it may."""
 
 
 class EngineFault(RuntimeError):

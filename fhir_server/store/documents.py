@@ -16,25 +16,25 @@ and the index tokens that exist through it alone, so that a hidden one can be ta
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.database import Database
-from pymongo.errors import CollectionInvalid, OperationFailure
 from pymongo.write_concern import WriteConcern
 
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text
 from fhir_server.search.index import index_of
+from fhir_server.store.collections import make_collections
 
 Envelope = dict[str, Any]
 
 INHERITED = ("class", "type", "author", "organization", "submitter", "state", "period")
 MENTIONED = ("patient", "patients", "label", "encounter", "about", *INHERITED)
 
+COLLECTIONS = ("resources", "history", "blobs", "invalidations", "leases")
 RESOURCE_INDEXES = (
     IndexModel([("facts.patient", ASCENDING), ("type", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
     IndexModel([("facts.patient", ASCENDING), ("index", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
@@ -111,11 +111,7 @@ class Shelf:
 
     def prepare(self) -> None:
         """Collections and indexes, made before the first request: a transaction may not create them."""
-        names = set(self.database.list_collection_names())
-        for name in ("resources", "history", "ledger", "carried", "outbox", "blobs", "invalidations", "leases"):
-            if name not in names:
-                with contextlib.suppress(CollectionInvalid, OperationFailure):  # another process made it just now
-                    self.database.create_collection(name)
+        make_collections(self.database, COLLECTIONS)
         self.resources.create_indexes(list(RESOURCE_INDEXES))
         self.history.create_indexes(list(HISTORY_INDEXES))
 

@@ -136,10 +136,14 @@ def battery(who: Principal, seen: Iterable[str], hidden: Iterable[str], *, patie
     made += [Step(who, "POST", f"{type_}/_search") for type_ in ("DocumentReference", "List")]
     made += _bundles(who, references, patient)
     made += [step for each in hidden for step in _changes(who, each)]
-    made += [step for each in hidden for step in _creations(who, each, patient)]
+    return made + [Step(who, "GET", each.format(p=patient), pages=True) for each in OF_TRACES]
+
+
+def writings(who: Principal, hidden: Iterable[str], *, patient: str = "lea") -> list[Step]:
+    """Writes that name what is hidden or absent, and what can be read of them afterwards."""
     afterwards = ("List?patient={p}&_sort=_id", "Provenance?patient={p}&_sort=_id", "DocumentReference?patient={p}")
-    made += [Step(who, "GET", each.format(p=patient), pages=True) for each in (*afterwards, *OF_TRACES)]
-    return made
+    made = [step for each in hidden for step in _creations(who, each, patient)]
+    return made + [Step(who, "GET", each.format(p=patient), pages=True) for each in (*afterwards, *OF_TRACES)]
 
 
 def _reads(who: Principal, each: str) -> Iterator[Step]:
@@ -190,12 +194,12 @@ def _bodies(type_: str, id_: str) -> list[dict[str, Any]]:
 
 def _naming(reference: str, patient: str) -> Iterator[str]:
     type_, _, id_ = reference.partition("/")
-    yield f"{type_}?_id={id_}"
     yield f"{type_}?_id={id_},{ABSENT}&_total=accurate"
-    yield f"List?patient={patient}&item={reference}"
-    yield f"List?item={reference}"
-    yield f"Provenance?target={reference}"
     yield f"AuditEvent?patient={patient}&entity={reference}"
+    if type_ in ("DocumentReference", "List"):
+        yield f"List?patient={patient}&item={reference}"
+        yield f"List?item={reference}"
+        yield f"Provenance?target={reference}"
     if type_ == "DocumentReference":
         yield f"DocumentReference?patient={patient}&relatesto={reference}"
         yield f"DocumentReference?patient={patient}&related={reference}"
@@ -220,7 +224,7 @@ def _bundles(who: Principal, references: list[str], patient: str) -> list[Step]:
         Step(who, "POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": entries[-6:]}),
         *(
             Step(who, "POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": [each]})
-            for each in entries
+            for each in (entries[0], entries[len(references) - 1], entries[-1])
         ),
     ]
 

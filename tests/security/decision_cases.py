@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from fhir_server.consent.decision import Decision, decide
-from fhir_server.consent.directives import RecordState, expand, state_of
 from fhir_server.consent.directive import actors_named
+from fhir_server.consent.directives import RecordState, expand, state_of
 from fhir_server.consent.matrix import Matrix
 from fhir_server.consent.request import AccessRequest, changed
 from fhir_server.definitions.library import profile_json
@@ -206,7 +206,7 @@ def keys(person: dict[str, Any]) -> frozenset[str]:
 
 def envelope(resource: dict[str, Any], submitter: frozenset[str], others: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """What the store keeps of it; what it is about, or mentions, is joined by the store's own rule (decisions 16)."""
-    neighbours = {each["_id"]: each["facts"] for each in others.values() if each["type"] not in ("Patient",)}
+    neighbours = {each["_id"]: each["facts"] for each in others.values() if each["type"] != "Patient"}
     return compose(resource, version=1, updated=0, submitter=sorted(submitter), neighbours=neighbours)
 
 
@@ -232,7 +232,7 @@ def principal(name: str, ask: dict[str, Any], people: dict[str, Any]) -> Princip
 
 def request(built: World, ask: dict[str, Any]) -> AccessRequest:
     verb = ask.get("verb", "search")
-    now = datetime.fromisoformat(ask.get("now", built.record["now"]).replace("Z", "+00:00"))
+    now = datetime.fromisoformat(ask.get("now", built.record["now"]))
     current = built.resources[ask["on"]] if "on" in ask else None
     proposed = _proposed(built, ask)
     return AccessRequest(

@@ -170,14 +170,18 @@ def _remb():
     }
 
 
+SHOWN = ("d1", "d1.content", "d1+d2.set", "d4", "d8")
+
+
 def addresses(log: Log, hidden: set[str]) -> tuple[list[str], list[str]]:
-    """What may be seen, and what may not, of all that the log wrote."""
-    seen, unseen = ["List/classeur", "Observation/mesure", "Provenance/w1"], []
+    """Some of what may be seen, and all that may not, of what the log wrote."""
+    seen, unseen = ["List/classeur", "Observation/mesure"], []
     for name, reference in log.names.items():
-        documents = set(name.partition(".")[0].split("+"))
-        (unseen if documents <= hidden else seen).append(reference)
-    (unseen if "d2" in hidden else seen).extend(("List/seul", "Provenance/w2", "Communication/c2"))
-    return seen, unseen
+        if set(name.partition(".")[0].split("+")) <= hidden:
+            unseen.append(reference)
+        elif name in SHOWN:
+            seen.append(reference)
+    return seen, [*unseen, *(("List/seul", "Provenance/w2", "Communication/c2") if "d2" in hidden else ())]
 
 
 def emergency() -> Principal:

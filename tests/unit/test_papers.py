@@ -20,8 +20,12 @@ def every_text_file() -> tuple[Path, ...]:
     found = []
     for folder, folders, names in os.walk(ROOT):
         folders[:] = [each for each in folders if each not in NOT_OURS and not each.endswith(".egg-info")]
-        found += [Path(folder) / name for name in names if Path(name).suffix in TEXT]
+        found += [Path(folder) / name for name in names if _is_text(name)]
     return tuple(sorted(found))
+
+
+def _is_text(name: str) -> bool:
+    return Path(name).suffix in TEXT and not name.startswith(".coverage")
 
 
 def name_of(path: Path) -> str:

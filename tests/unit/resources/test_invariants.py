@@ -24,7 +24,7 @@ ADAPTED = (
     (r"\.hasValue\(\)", ".exists()", "the engine has no hasValue(); no object here is without its value"),
     (r"\bAppointment\.", "", "the engine is given the object itself to start from"),
 )
-MOST_OBJECTS = 12
+MOST_OBJECTS = 9
 
 
 def invariants():
@@ -59,7 +59,7 @@ def test_the_242_invariants_of_r4_are_all_accounted_for():
 def test_an_invariant_says_what_the_oracle_says(key, expression, objects):
     invariant, paths = COMPILED[key, expression]
     compared = 0
-    for place in paths[:3]:
+    for place in paths[:2]:
         stands = "Range" if place.endswith("probability[x]") else place
         ours = rules_of([invariant], stands, place.partition(".")[0])[0].truth
         asked = expression
@@ -99,8 +99,8 @@ def objects():
             return
         root = "." not in place
         type_ = {"resourceType": place} if place in load().types else {}
-        made = [({**type_, **filled(place, variant)}, None) for variant in range(6)]
-        for node, resource in [*published.get(place, [])[:3], *made]:
+        made = [({**type_, **filled(place, variant)}, None) for variant in range(5)]
+        for node, resource in [*published.get(place, [])[:2], *made]:
             for each in (node, *({k: v for k, v in node.items() if k != name} for name in dropped(node))):
                 whole = each if root else resource or {"resourceType": place.partition(".")[0]}
                 yield each, whole

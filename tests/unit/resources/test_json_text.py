@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_server.foundation.problem import Problem
-from fhir_server.resources.json_text import Exact, read, write
+from fhir_server.resources.json_text import Exact, read, read_array, write
 
 NUMBERS = ["1.00", "1e2", "-0", "-0.0", "0.00000001", "1E+5", "12345678901234567890", "12345678901234567.10", "0", "-7"]
 REFUSED = [
@@ -89,6 +89,13 @@ def test_depth_of_exactly_the_limit_is_read():
 
 def test_brackets_in_strings_are_not_depth():
     assert {"a": "[" * 200} == read('{"a":"' + "[" * 200 + '"}')
+
+
+def test_an_array_is_read_only_where_an_array_is_wanted():
+    assert [{"op": "test", "value": Decimal("1.0")}] == read_array(b'[{"op":"test","value":1.0}]')
+    for text in (b"{}", b'"a"', b"[1,]", b"[NaN]"):
+        with pytest.raises(Problem):
+            read_array(text)
 
 
 def test_an_exact_number_survives_copies():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
@@ -80,3 +81,20 @@ def filled(place: str, variant: int, depth: int = 2) -> dict[str, Any]:
         if value != {}:
             made[name] = [value] * (1 + variant % 2) if element.repeats else value
     return made
+
+
+def changed(resource, path, value):
+    made = copy.deepcopy(resource)
+    node = made
+    *before, last = path
+    for step in before:
+        node = node[step]
+    if value is None:
+        del node[last]
+    else:
+        node[last] = value
+    return made
+
+
+def told(issues, severity="error"):
+    return [issue.expression for issue in issues if issue.severity == severity]

@@ -1,0 +1,241 @@
+"""The decision: how verdicts combine, confinement to one record, and what it costs."""
+
+from __future__ import annotations
+
+import timeit
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pytest
+
+from fhir_server.consent.case import months_before, of_age
+from fhir_server.consent.decision import Deny, Permit, decide
+from fhir_server.consent.directive import Directives, parse
+from fhir_server.consent.matrix import Matrix
+from fhir_server.consent.request import AccessRequest, changed, written_by
+from fhir_server.consent.settings import read, settings
+from fhir_server.definitions.library import load, profile_json
+from fhir_server.foundation.moment import micros
+from fhir_server.foundation.predicate import NOTHING, Has, matches
+from fhir_server.foundation.principal import Kind, Principal, Purpose
+
+NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
+TYPES = "https://dmp-on-fhir.example/CodeSystem/dmp-consent-type"
+DOCTOR = Principal(
+    kind=Kind.PROFESSIONAL,
+    subject="d",
+    client="c",
+    reference="Practitioner/d",
+    identities=frozenset({"Practitioner/d", "ps:810001234567"}),
+    organizations=frozenset({"Organization/o", "org:1750000018"}),
+    profession="10",
+)
+OPERATOR = Principal(kind=Kind.OPERATOR, subject="o", client="c")
+
+
+def a_consent(index: int, kind: str, actor: str, type_: str = "permit"):
+    return {
+        "resourceType": "Consent",
+        "id": f"c{index}",
+        "status": "active",
+        "scope": {
+            "coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]
+        },
+        "category": [{"coding": [{"system": TYPES, "code": kind}]}],
+        "patient": {"reference": "Patient/lea"},
+        "performer": [{"reference": "Patient/lea"}],
+        "provision": {"type": type_, "actor": [{"reference": {"reference": actor}}]},
+    }
+
+
+def asking(principal=DOCTOR, verb="search", patient="lea", **more):
+    return AccessRequest(
+        principal=principal, verb=verb, type=more.pop("type", "DocumentReference"), patient=patient, now=NOW,
+        standing="open", **more,
+    )  # fmt: skip
+
+
+def a_directive(kind="ps-autorisation", actor="Practitioner/d", type_="permit"):
+    return parse(a_consent(0, kind, actor, type_))
+
+
+def document(patient="lea", **facts):
+    found = {"patient": patient, "patients": [patient], "class": ["10"], "type": ["11488-4"], **facts}
+    return {"_id": "DocumentReference/d", "type": "DocumentReference", "facts": found}
+
+
+@pytest.mark.parametrize("verb", ["search", "patch"])
+@pytest.mark.parametrize("principal", [DOCTOR, OPERATOR])
+def test_a_permit_is_confined_to_the_record(principal, verb):
+    decision = decide(asking(principal, verb), Directives((a_directive(),)), Matrix.load())
+    assert isinstance(decision, Permit)
+    assert Has("patients", "lea") in (decision.residual, *getattr(decision.residual, "of", ()))
+    assert not matches(decision.residual, document("hugo", author=["Practitioner/d"]))
+    if verb == "patch":
+        assert not matches(decision.after, document("hugo", author=["Practitioner/d"]))
+
+
+@pytest.mark.parametrize("purpose", list(Purpose))
+@pytest.mark.parametrize("kind", [each for each in Kind if each is not Kind.OPERATOR])
+@pytest.mark.parametrize("type_", ["DocumentReference", "Practitioner", "Subscription", "Patient", "AuditEvent", ""])
+def test_where_no_record_is_named_nothing_of_any_record_is_shown(kind, purpose, type_):
+    party = replace(
+        DOCTOR, kind=kind, purpose=purpose, reason="urgence", regulation=True, reference="Patient/lea",
+        identities=frozenset({"Patient/lea", "Practitioner/d"}),
+    )  # fmt: skip
+    decision = decide(asking(party, patient=None, type=type_), Directives(()), Matrix.load())
+    own = document(author=["Practitioner/d"], submitter=["Practitioner/d"])
+    assert isinstance(decision, Deny) or not matches(decision.residual, own)
+    shared = document(**{"class": ["shared"]})
+    assert isinstance(decision, Deny) or not matches(decision.residual, shared)
+
+
+def test_an_operator_without_a_record_sees_everything():
+    decision = decide(asking(OPERATOR, patient=None), Directives(()), Matrix.load())
+    assert matches(decision.residual, document("hugo"))
+
+
+def test_an_existence_check_of_an_unknown_ins_shows_nothing_and_refuses_nothing():
+    decision = decide(asking(type="Patient", patient=None, existence_check=True), Directives(()), Matrix.load())
+    assert isinstance(decision, Permit)
+    assert decision.residual == NOTHING
+
+
+@pytest.mark.parametrize("standing", ["open", "closed", "none"])
+def test_an_existence_check_shows_the_whole_patient_only_to_who_may_consult_an_open_record(standing):
+    asked = replace(asking(type="Patient", existence_check=True), standing=standing)
+    decision = decide(asked, Directives((a_directive(),)), Matrix.load())
+    patient = {
+        "_id": "Patient/lea",
+        "type": "Patient",
+        "facts": {"patient": "lea", "patients": ["lea"], "class": ["identity"]},
+    }
+    view = decision.obligations[0]
+    assert matches(decision.residual, patient)
+    assert (standing == "open") == matches(view.unless, patient)
+    assert view.authorised == "active"
+    unknown = decide(asked, Directives(()), Matrix.load()).obligations[0]
+    assert not matches(unknown.unless, patient)
+    assert unknown.authorised == "none"
+
+
+def test_what_stands_decides_which_ways_are_open():
+    asked = asking(verb="patch", current=document(author=["Practitioner/x"], state=["current"]))
+    decision = decide(asked, Directives((a_directive(),)), Matrix.load())
+    assert decision.reasons == ("write.label",)
+    assert not matches(decision.after, document(author=["Practitioner/x"], state=["entered-in-error"]))
+    own = asking(verb="patch", current=document(author=["Practitioner/d"], state=["current"]))
+    mine = decide(own, Directives((a_directive(),)), Matrix.load())
+    assert matches(mine.after, document(author=["Practitioner/d"], state=["entered-in-error"]))
+
+
+def test_without_knowing_what_stands_a_change_may_lead_only_where_every_way_does():
+    decision = decide(asking(verb="patch"), Directives((a_directive(),)), Matrix.load())
+    assert not matches(decision.after, document(author=["Practitioner/x"]))
+    assert not matches(decision.after, document(author=["Practitioner/d"], state=["entered-in-error"]))
+    assert matches(decision.after, document(author=["Practitioner/d"], label=["MASQUE_PS"]))
+
+
+def test_what_cannot_be_seen_cannot_be_changed():
+    hidden = document(author=["Practitioner/x"], label=["MASQUE_PS"])
+    decision = decide(asking(verb="patch", current=hidden), Directives((a_directive(),)), Matrix.load())
+    assert isinstance(decision, Deny) or not matches(decision.residual, hidden)
+
+
+def test_an_author_without_identities_wrote_nothing():
+    assert not matches(written_by(frozenset()), document(author=[], submitter=[]))
+    assert written_by(frozenset()) == NOTHING
+
+
+def test_who_recorded_a_consent_or_a_patient_is_not_its_author():
+    for type_ in ("Consent", "Patient", "RelatedPerson", "AuditEvent", "Communication"):
+        made = {
+            "_id": f"{type_}/x",
+            "type": type_,
+            "facts": {"submitter": ["Practitioner/d"], "author": ["Practitioner/d"]},
+        }
+        assert not matches(written_by(DOCTOR.identities), made)
+
+
+def test_changes_are_the_elements_that_differ():
+    assert changed({"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 3, "d": 4}) == {"b", "c", "d"}
+
+
+@pytest.mark.parametrize(
+    ("birth", "day", "of_age_"),
+    [
+        ("2008-11-23", "2026-11-22", False),
+        ("2008-11-23", "2026-11-23", True),
+        ("2008-02-29", "2026-02-28", False),
+        ("2008-02-29", "2026-03-01", True),
+        ("2008-11", "2026-10-31", False),
+        ("2008-11", "2026-11-01", True),
+        ("2008", "2026-01-01", True),
+        ("jadis", "2026-01-01", True),
+    ],
+)
+def test_majority_comes_on_the_eighteenth_birthday_and_doubt_brings_it_forward(birth, day, of_age_):
+    at = micros(datetime.fromisoformat(day).replace(tzinfo=UTC))
+    assert of_age(birth, at, 18) is of_age_
+
+
+@pytest.mark.parametrize(
+    ("day", "before"),
+    [
+        (datetime(2026, 11, 23, tzinfo=UTC), date(2024, 11, 23)),
+        (datetime(2028, 2, 29, tzinfo=UTC), date(2026, 2, 28)),
+        (datetime(2026, 1, 31, 23, 59, tzinfo=UTC), date(2024, 1, 31)),
+    ],
+)
+def test_twenty_four_months_before(day, before):
+    assert months_before(micros(day), 24) == before
+
+
+def test_every_r4_type_has_a_class_or_a_word():
+    mapped = profile_json("dmp/access-matrix.json")["resourceTypes"]
+    assert set(load().types) == set(mapped)
+
+
+def test_a_type_for_the_operator_has_no_class_and_an_unknown_one_neither():
+    assert Matrix.load().class_of("Basic") is None
+    assert Matrix.load().class_of("Nothing") is None
+    assert Matrix.load().class_of("Observation") == "10"
+    assert Matrix.load().class_of("Patient") == "identity"
+
+
+def test_the_switch_for_occupational_medicine_is_off_and_asks_for_an_express_consent_when_on():
+    doctor = Principal(
+        kind=Kind.PROFESSIONAL, subject="t", client="c", profession="10", identities=frozenset({"Practitioner/d"}),
+        specialties=frozenset({"SM25"}),
+    )  # fmt: skip
+    assert not settings().allow_occupational_medicine
+    on = Matrix(
+        profile_json("dmp/access-matrix.json"), profile_json("dmp/document-types.json"), allow_occupational=True
+    )
+    assert on.forbidden(doctor) is None
+    anyone = parse({**a_consent(0, "ps-autorisation", "x"), "category": [], "provision": {"type": "permit"}})
+    shut = decide(asking(doctor), Directives((anyone,)), on)
+    assert not matches(shut.residual, document())
+    assert matches(decide(asking(doctor), Directives((a_directive(),)), on).residual, document())
+
+
+def test_settings_are_read_whole_or_not_at_all():
+    with pytest.raises(KeyError):
+        read({"switches": {}, "labels": {}})
+
+
+def test_a_decision_does_not_grow_with_the_number_of_consents_that_name_others():
+    """Generous bounds, for a shared machine: the shape is what is proved; the figures stand in the benchmarks."""
+
+    def cost(count: int) -> float:
+        kinds = ("ps-autorisation", "ps-blocage", "etablissement")
+        others = [
+            parse(a_consent(index, kinds[index % 3], f"Practitioner/x{index}", "deny" if index % 3 == 1 else "permit"))
+            for index in range(1, count)
+        ]
+        directives = Directives((a_directive(), *others))
+        return min(timeit.repeat(lambda: decide(asking(), directives, Matrix.load()), number=200, repeat=5)) / 200
+
+    few, many = cost(20), cost(1000)
+    assert few < 0.001
+    assert many < 2 * few + 0.00005
