@@ -22,7 +22,7 @@ from fhir_server.consent.directives import Records
 from fhir_server.consent.matrix import Matrix
 from fhir_server.foundation.principal import Principal
 from fhir_server.foundation.uuid7 import uuid7
-from fhir_server.http import errors, fhir, health, oauth, sign_in
+from fhir_server.http import documentation, errors, fhir, health, oauth, sign_in
 from fhir_server.http.browser import Browser
 from fhir_server.interactions import tokens
 from fhir_server.interactions.directory import StoredDirectory
@@ -146,9 +146,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     if sandbox:
         authenticate = sandbox.register(app, house, smart, chosen)
     app.register_blueprint(fhir.blueprint(house, authenticate, chosen.fhir_base))
-    app.register_blueprint(health.blueprint(house))
+    documented = documentation.api(app, chosen.issuer)
+    documented.register_blueprint(health.blueprint(house))
     browser = Browser(smart, banner=chosen.sandbox)
-    app.register_blueprint(oauth.blueprint(smart, browser))
+    documented.register_blueprint(oauth.blueprint(smart, browser))
     app.register_blueprint(sign_in.blueprint(smart, browser))
     _at_exit(house)
     app.extensions["house"] = house

@@ -60,7 +60,11 @@ def _play(origin: str, console: Console) -> int:
 
     begun = time.monotonic()
     stage = Stage(origin, console)
-    perform(stage)
+    try:
+        perform(stage)
+    except Exception as cause:  # noqa: BLE001 - whatever broke the play off, it did not come as expected
+        stage.failed += 1
+        console.print(f"[red]the play broke off: {type(cause).__name__}: {cause}", highlight=False, soft_wrap=True)
     told = f"{stage.told} steps in {time.monotonic() - begun:.1f} s"
     console.print(
         f"\n[red]{stage.failed} of {told} did not come as expected"

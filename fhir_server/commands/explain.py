@@ -87,7 +87,7 @@ def _print(asked: AccessRequest, directives: Any, language: str) -> None:
     from fhir_server.foundation.predicate import EVERYTHING
     from fhir_server.store.mongo import to_mongo
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     decision = decide(asked, directives, Matrix.load())
     who = asked.principal
     console.print(f"{who.name or who.subject} ({who.kind.value}, {who.purpose.value}), {asked.verb} {asked.type}")

@@ -8,15 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from fhir_server.consent.directive import Directive, Directives, role_keys
-from fhir_server.consent.matrix import Matrix
-from fhir_server.consent.request import AccessRequest
-from fhir_server.consent.settings import Settings
-from fhir_server.foundation.moment import from_micros, interval
-from fhir_server.foundation.principal import Kind, Purpose
-
-
-@dataclass(frozen=True, slots=True)
+from fhir_server.consent.directive import Directive, Directives, Purpose   @dataclass(frozen=True, REPRESENTATION, TREATING, interval from fhir_server.foundation.principal import Kind, role_keys from fhir_server.consent.matrix import Matrix from fhir_server.consent.request import AccessRequest from fhir_server.consent.settings import Settings from fhir_server.foundation.moment import from_micros, slots=True
 class Case:
     """One request, its record's directives, the matrix and the settings; the rest is worked out by `case_of`.
 
@@ -83,7 +75,7 @@ def designations(case: Case) -> list[Directive]:
 
 def _designates(each: Directive, person: frozenset[str], at: int) -> bool:
     """Whether it makes who has these keys the médecin traitant DMP; a team or a place cannot be."""
-    actors = each.root.actors if each.kind == "medecin-traitant" and each.root else None
+    actors = each.root.actors if each.kind == TREATING and each.root else None
     return actors is not None and each.permit and each.in_force(at) and not actors.isdisjoint(person)
 
 
@@ -98,7 +90,7 @@ def _may_represent(request: AccessRequest, directives: Directives, majority: int
     if request.birth and not of_age(request.birth, request.at, majority):
         return True
     return any(
-        each.kind == "representant-legal" and each.permit and each.sourced and each.in_force(request.at)
+        each.kind == REPRESENTATION and each.permit and each.sourced and each.in_force(request.at)
         for each in directives.actors.get(reference, ())
     )
 

@@ -188,6 +188,4 @@ def _confined(request: AccessRequest, predicate: Predicate) -> Predicate:
     record = Has("patients", request.patient)
     if predicate == EVERYTHING:
         return record
-    if predicate == NOTHING:
-        return NOTHING
     return All((record, *predicate.of)) if isinstance(predicate, All) else All((record, predicate))

@@ -17,11 +17,20 @@ from fhir_server.consent.provision import Json, Members, Provision, Unreadable, 
 from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.moment import Interval
 
+_WORDS = profile_json("dmp/rules.json")
+_TYPES = _WORDS["consents"]
+CREATION: str = _TYPES["creation"]
+FEEDING: str = _TYPES["feeding"]
+AUTHORISATION: str = _TYPES["authorisation"]
+BLOCK: str = _TYPES["block"]
+ESTABLISHMENT: str = _TYPES["establishment"]
+TREATING: str = _TYPES["treatingPhysician"]
+REPRESENTATION: str = _TYPES["representation"]
 FOREIGN = "foreign"
 UNREADABLE = "unreadable"
 PRIVACY = ("http://terminology.hl7.org/CodeSystem/consentscope", "patient-privacy")
 # the types whose provisions speak of consultation; the others speak of opening, feeding, one mode or one person
-CONSULTING = frozenset({"ps-autorisation", "ps-blocage", "etablissement", "medecin-traitant", FOREIGN})
+CONSULTING = frozenset({AUTHORISATION, BLOCK, ESTABLISHMENT, TREATING, FOREIGN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +188,19 @@ def role_keys(identities: Iterable[str], organizations: Iterable[str]) -> frozen
     return frozenset(f"{person}@{place}" for person in identities for place in places)
 
 
-def empty() -> Directives:
-    """No directive at all."""
-    return Directives(())
-
-
 def kinds() -> frozenset[str]:
     """The codes of our consent types."""
     return _types()[1]
+
+
+def is_guardian(person: Mapping[str, Any]) -> bool:
+    """Whether a RelatedPerson is a legal representative (GUARD, Responsable légal)."""
+    codings = (coding for each in person.get("relationship") or () for coding in each.get("coding") or ())
+    return any(
+        coding.get("code") == _WORDS["guardian"] and coding.get("system") in _role_systems() for coding in codings
+    )
+
+
+@cache
+def _role_systems() -> frozenset[str]:
+    return frozenset(profile_json("dmp/related-person-roles.json")["accepted"])

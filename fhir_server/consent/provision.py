@@ -95,7 +95,7 @@ def read(provision: Json, members: Members) -> Provision:
     permit = provision["type"] == "permit"
     actors, team = _actors(provision, permit, members)
     labels = frozenset(_label(each) for each in _list(provision, "securityLabel"))
-    reach = both(_labelled(labels, permit), _about(provision, permit, members), _dated(provision, permit))
+    reach = both(_labelled(labels, permit), _about(provision, members), _dated(provision, permit))
     if permit and any(name in provision for name in ("data", "dataPeriod")):
         reach = either(reach, Has("resource", "Patient"))  # whoever may see a part knows whose it is
     return Provision(
@@ -190,10 +190,12 @@ def _labelled(labels: frozenset[str], permit: bool) -> Predicate:
     return either(*parts)
 
 
-def _about(provision: Json, permit: bool, members: Members) -> Predicate:
+def _about(provision: Json, members: Members) -> Predicate:
     parts: list[Predicate] = []
     if "data" not in provision:
         return EVERYTHING
+    if not provision["data"]:
+        raise Unreadable("the data a provision speaks of are not named")
     for each in _list(provision, "data"):
         target = _target(each.get("reference"))
         if not target or "://" in target or target.startswith("#"):
@@ -208,8 +210,6 @@ def _about(provision: Json, permit: bool, members: Members) -> Predicate:
                 parts.append(one_of("author", sorted({target, *members.get(target, {})})))
             case _:
                 raise Unreadable("the meaning of a provision's data is none this server reads")
-    if not parts and not permit:
-        return EVERYTHING
     return either(*parts)
 
 

@@ -30,9 +30,11 @@ class AccessRequest:
     """Who asks what. `type` is a FHIR type, "" for the whole system; `patient` the record's id, None for no record.
 
     `standing`: "none" for an identity that never had a record, "closed" for one that was closed. `birth` is a FHIR
-    date. `representatives` are the record's active legal representatives (`RelatedPerson/x`). For a write, `current`
-    is the envelope of what stands at the address (facts are enough), `proposed` the resource to be put there, `changes`
-    the top-level elements that differ between the two, and `members` what the teams of a proposed Consent stand for.
+    date. `representatives` are the record's active legal representatives (`RelatedPerson/x`).
+
+    For a write: `current` is the envelope of what stands at the address (its facts are enough), `proposed` the resource
+    to be put there, `changes` the top-level elements that differ between the two, and `members` what the teams of a
+    proposed Consent stand for, None where they were not looked up.
     """
 
     principal: Principal
@@ -48,7 +50,7 @@ class AccessRequest:
     current: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
     proposed: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
     changes: frozenset[str] | None = None
-    members: Members = field(default_factory=dict, compare=False, repr=False)
+    members: Members | None = field(default=None, compare=False, repr=False)
     at: int = field(init=False, compare=False, repr=False, default=0)
     keys: frozenset[str] = field(init=False, compare=False, repr=False, default=frozenset())
 

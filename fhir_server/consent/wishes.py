@@ -8,12 +8,7 @@ May not know: the store, the clock, HTTP. The law of the table is in `rules.py`;
 from __future__ import annotations
 
 from fhir_server.consent.case import Case, designations
-from fhir_server.consent.directive import CONSULTING, FOREIGN, Directive
-from fhir_server.consent.provision import Provision
-from fhir_server.consent.verdict import Grant, Verdict, Withhold
-from fhir_server.foundation.predicate import Not, Predicate, both, either
-
-
+from fhir_server.consent.directive import AUTHORISATION, CONSULTING, Directive from fhir_server.consent.provision import Provision from fhir_server.consent.verdict import Grant, ESTABLISHMENT, FOREIGN, Predicate, Verdict, Withhold from fhir_server.foundation.predicate import Not, both, either
 def treating_physician(case: Case) -> Verdict | None:
     """Médecin traitant DMP: the record as his designation says.
 
@@ -55,7 +50,7 @@ def _named_grant(case: Case, keys: frozenset[str], reason: str) -> Verdict | Non
 
 def _consults(each: Directive, case: Case) -> bool:
     """Whether a Consent of its type lets somebody consult in this mode."""
-    return each.kind == FOREIGN or (case.normal and each.kind in ("ps-autorisation", "etablissement"))
+    return each.kind == FOREIGN or (case.normal and each.kind in (AUTHORISATION, ESTABLISHMENT))
 
 
 def care_team(case: Case) -> Verdict | None:

@@ -8,18 +8,10 @@ says, and where a rule needs it and it is not given, there is no Way.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Any
 
 from fhir_server.consent.case import Case
-from fhir_server.consent.directive import UNREADABLE, Directive, parse
-from fhir_server.consent.request import wrote
-from fhir_server.consent.verdict import Forbid, Verdict, Way
-from fhir_server.definitions.library import profile_json
-from fhir_server.foundation.predicate import EVERYTHING, Has, Not, Predicate, both, either, matches, one_of
-from fhir_server.foundation.principal import Kind
-
-DELETED = Has("state", "entered-in-error")
+from fhir_server.consent.directive import "entered-in-error", AUTHORISATION, BLOCK, CREATION, Directive, ESTABLISHMENT, FEEDING, Has, Not, Predicate, REPRESENTATION, TREATING, UNREADABLE, Verdict, Way from fhir_server.foundation.predicate import EVERYTHING, actors_named, both, either, is_guardian, matches, one_of from fhir_server.foundation.principal import Kind  DELETED = Has("state", parse from fhir_server.consent.provision import ALWAYS from fhir_server.consent.request import wrote from fhir_server.consent.verdict import Forbid
 SUPERSEDED = Has("state", "superseded")
 ARCHIVED = Has("state", "archived")
 LEVELS = (Has("label", "R"), Has("label", "V"))
@@ -42,7 +34,7 @@ def feeding_opposed(case: Case) -> Verdict | None:
         and not each.root.permit
         and each.in_force(request.at)
         and (each.root.actors is None or each.root.names(case.keys, request.at))
-        for each in case.directives.of_kind("alimentation")
+        for each in case.directives.of_kind(FEEDING)
     )
     return Forbid("feeding.opposed") if opposed else None
 
@@ -73,7 +65,7 @@ def opening(case: Case) -> Verdict | None:
     if request.patient is None or not (third or case.patient_side):
         return None
     if request.type == "Consent":
-        return Way("write.opening") if _collected(case, {"dmp-creation"} | case.settings.collected) else None
+        return Way("write.opening") if _collected(case, {CREATION} | case.settings.collected) else None
     return Way("write.opening") if request.type in ("RelatedPerson", "Provenance") and third else None
 
 
@@ -90,7 +82,7 @@ def holder_decides(case: Case) -> Verdict | None:
         wanted = _proposed(case)
         if wanted is None or wanted.kind not in kinds or wanted.performers.isdisjoint(_own_references(case)):
             return None
-    kept = [each.id for kind in ("representant-legal",) if kind not in kinds for each in case.directives.of_kind(kind)]
+    kept = [each.id for kind in (REPRESENTATION,) if kind not in kinds for each in case.directives.of_kind(kind)]
     return Way("write.own-consent", before=Not(one_of("id", kept)) if kept else EVERYTHING)
 
 
@@ -121,10 +113,10 @@ def treating_physician_decides(case: Case) -> Verdict | None:
     wanted = _proposed(case)
     if wanted is None or wanted.root is None or not wanted.root.actors or not _said_for_holder(wanted, case):
         return None
-    if wanted.kind == "ps-blocage" and not wanted.root.permit:
+    if wanted.kind == BLOCK and not wanted.root.permit:
         return Way("write.block-at-request")
     handed = (
-        wanted.kind == "medecin-traitant" and wanted.root.permit and all(map(_is_authorised(case), wanted.root.actors))
+        wanted.kind == TREATING and wanted.root.permit and all(map(_is_authorised(case), wanted.root.actors))
     )
     return Way("write.hand-on") if handed else None
 
@@ -320,17 +312,6 @@ WRITING = (
 )
 
 
-def is_guardian(person: Mapping[str, Any]) -> bool:
-    """Whether a RelatedPerson is a legal representative (GUARD, Responsable légal)."""
-    codings = (coding for each in person.get("relationship") or () for coding in each.get("coding") or ())
-    return any(coding.get("code") == "GUARD" and coding.get("system") in _role_systems() for coding in codings)
-
-
-@cache
-def _role_systems() -> frozenset[str]:
-    return frozenset(profile_json("dmp/related-person-roles.json")["accepted"])
-
-
 def _is_deposit(case: Case) -> bool:
     """Whether the type is one that is fed: documents and what carries them, data of a document class."""
     return case.request.type in case.settings.deposit_types or case.matrix.is_clinical(case.request.type)
@@ -340,7 +321,10 @@ def _proposed(case: Case) -> Directive | None:
     """The Consent about to be written, if it can be read."""
     if case.request.proposed is None:
         return None
-    found = parse(case.request.proposed, case.request.members)
+    members = case.request.members
+    if members is None:
+        members = {each: {each: ALWAYS} for each in actors_named(case.request.proposed)}
+    found = parse(case.request.proposed, members)
     return None if found is None or found.kind == UNREADABLE else found
 
 
@@ -359,7 +343,7 @@ def _collected(case: Case, kinds: Iterable[str]) -> bool:
     wanted = _proposed(case)
     if wanted is None or wanted.kind not in kinds or wanted.root is None or not _said_for_holder(wanted, case):
         return False
-    return wanted.kind not in ("ps-autorisation", "etablissement") or (
+    return wanted.kind not in (AUTHORISATION, ESTABLISHMENT) or (
         wanted.permit and bool(wanted.root.actors or wanted.root.members)
     )
 
@@ -370,7 +354,7 @@ def _is_authorised(case: Case) -> Any:
 
     def authorised(key: str) -> bool:
         named = case.directives.actors.get(key, ())
-        return any(each.kind == "ps-autorisation" and each.permit and each.in_force(at) for each in named)
+        return any(each.kind == AUTHORISATION and each.permit and each.in_force(at) for each in named)
 
     return authorised
 

@@ -5,7 +5,8 @@ May live here: those two. May not tell: anything of what is stored.
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify
+from flask import Response, jsonify
+from flask_smorest import Blueprint
 
 from fhir_server.interactions.house import House
 from fhir_server.store.connection import DatabaseFault

@@ -11,7 +11,8 @@ from typing import Any
 
 from authlib.common.urls import add_params_to_uri
 from authlib.oauth2.rfc6749 import OAuth2Error
-from flask import Blueprint, Response, jsonify, redirect, request, url_for
+from flask import Response, jsonify, redirect, request, url_for
+from flask_smorest import Blueprint
 
 from fhir_server.foundation.problem import Problem
 from fhir_server.http.browser import HEADERS, Browser, language, words

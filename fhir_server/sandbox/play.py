@@ -16,6 +16,7 @@ from typing import Any
 
 import requests
 from rich.console import Console
+from rich.markup import escape
 
 from fhir_server.sandbox import dossier
 from fhir_server.sandbox.browser import sign_in
@@ -41,13 +42,6 @@ class Answer:
     def total(self) -> int | None:
         """The total of a searchset."""
         return self.json.get("total")
-
-    @property
-    def said(self) -> str:
-        """What the server said of a refusal."""
-        issues = self.json.get("issue", ())
-        words = [issue.get("diagnostics") or issue.get("details", {}).get("text", "") for issue in issues]
-        return "; ".join(filter(None, words)) or str(self.json.get("error", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +116,11 @@ class Stage:
         """Tell one step; it fails unless `expected == came`."""
         self.told += 1
         good = expected == came
-        if good:
-            self.console.print(f"  [green]ok[/]  {what}: {_short(came)}", highlight=False)
-        else:
-            self.failed += 1
-            self.console.print(
-                f"  [red]NO[/]  {what}: expected {_short(expected)}, came {_short(came)}", highlight=False
-            )
+        mark = "[green]ok[/]" if good else "[red]NO[/]"
+        self.failed += not good
+        self.console.print(f"  {mark}  {escape(what)}", highlight=False, soft_wrap=True)
+        told = f"expected {_short(expected)}, came {_short(came)}"
+        self.console.print(f"      {escape(told)}", highlight=False, style="dim" if good else "red", soft_wrap=True)
         return good
 
     def in_browser(self, login: str, client_id: str, *, launch: str | None = None, scope: str | None = None) -> Actor:

@@ -141,7 +141,8 @@ def envelope(
         facts["joint"] = True
     indexed = index_of(resource)
     own = list(facts.get("label", []))
-    mentioned = [id_ for id_ in access.mentions_of(resource) if id_ in neighbours]
+    # what belongs to no record is hidden by no decision over one
+    mentioned = [id_ for id_ in access.mentions_of(resource) if neighbours.get(id_, {}).get("patients")]
     tokens, through = indexed.apart(mentioned)
     mentions = [mention(id_, neighbours[id_], through.get(id_, [])) for id_ in mentioned]
     made: Envelope = {
@@ -192,7 +193,7 @@ def inherit(made: Envelope, sources: Sequence[Mapping[str, Any]]) -> None:
         facts["label"] = list(dict.fromkeys(labels))
     if made["type"] == "AuditEvent":
         return
-    if made["type"] == "Binary":
+    if not facts.get("patients"):
         facts.update(
             {
                 name: source[name]

@@ -11,6 +11,7 @@ The law: no request received after a revocation was answered, by any worker on a
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -76,7 +77,8 @@ class Freshness:
         self._stopped.set()
         if self._thread:
             self._thread.join(timeout=2)
-        self._leases.delete_one({"_id": self._worker})
+        with contextlib.suppress(PyMongoError):  # without the database it runs out by itself
+            self._leases.delete_one({"_id": self._worker})
 
     def check(self) -> None:
         """Catch up first if the lease has run out. Raises PyMongoError when the database cannot be asked."""

@@ -33,7 +33,7 @@ def to_mongo(predicate: Predicate, inside: bool = False) -> Filter:
     """The filter that selects exactly the documents for which `matches` is true; `inside` an array element."""
     match predicate:
         case All(of):
-            return _conjunction([to_mongo(each, inside) for each in of])
+            return joined([to_mongo(each, inside) for each in of])
         case Any_(of):
             return _disjunction(of, inside)
         case Not(inner):
@@ -60,7 +60,8 @@ def to_mongo(predicate: Predicate, inside: bool = False) -> Filter:
             return {path_of(field, inside): {"$elemMatch": to_mongo(inner, inside=True)}}
 
 
-def _conjunction(filters: list[Filter]) -> Filter:
+def joined(filters: list[Filter]) -> Filter:
+    """The filter of several filters together."""
     merged: Filter = {}
     rest: list[Filter] = []
     for each in filters:
@@ -76,10 +77,16 @@ def _conjunction(filters: list[Filter]) -> Filter:
 def _disjunction(of: tuple[Predicate, ...], inside: bool) -> Filter:
     if not of:
         return {"$nor": [{}]}
-    fields = {each.field for each in of if isinstance(each, Has)}
-    if len(fields) == 1 and all(isinstance(each, Has) for each in of):
-        return {path_of(fields.pop(), inside): {"$in": [each.value for each in of if isinstance(each, Has)]}}
-    return {"$or": [to_mongo(each, inside) for each in of]}
+    values: dict[str, list[str | int | bool]] = {}
+    for each in of:
+        if isinstance(each, Has):
+            values.setdefault(each.field, []).append(each.value)
+    filters: list[Filter] = [
+        {path_of(field, inside): {"$in": several} if len(several) > 1 else several[0]}
+        for field, several in values.items()
+    ]
+    filters += [to_mongo(each, inside) for each in of if not isinstance(each, Has)]
+    return filters[0] if len(filters) == 1 else {"$or": filters}
 
 
 def _bounds(low: int | None, high: int | None) -> Filter:

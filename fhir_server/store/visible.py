@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Protocol
 
 from pymongo import ASCENDING, DESCENDING
 from pymongo.client_session import ClientSession
 
+from fhir_server.definitions.library import load
 from fhir_server.foundation.predicate import (
     EVERYTHING,
     NOTHING,
@@ -32,11 +34,13 @@ from fhir_server.foundation.predicate import (
     one_of,
     rewrite,
 )
+from fhir_server.resources import facts as access
 from fhir_server.resources import json_text, references
 from fhir_server.search.index import may_come_by_reference
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import Shelf, Stored, stored
-from fhir_server.store.mongo import Filter, to_mongo
+from fhir_server.store.mongo import Filter
+from fhir_server.store.simplify import filter_of
 
 WITH_LISTS = ("List", "AuditEvent")
 _OUT = {"index": 0, "dates": 0, "own": 0, "unique": 0, "entry": 0, "chain": 0}
@@ -175,10 +179,10 @@ class VisibleStore:
     def _filter(self, where: Predicate, type_: str) -> Filter:
         asked = rewrite(where, self._through_mentions)
         typed = Has("resource", type_) if type_ and not _names_id(where) else EVERYTHING
-        return to_mongo(both(typed, asked, self._scope, self._residual, self._left_something(type_)))
+        return filter_of((typed, asked, self._scope, self._residual, self._left_something(type_)), type_)
 
     def _history_filter(self, type_: str) -> Filter:
-        return {"$and": [to_mongo(both(self._scope, self._residual, self._left_something(type_)))]}
+        return {"$and": [filter_of((self._scope, self._residual, self._left_something(type_)), type_)]}
 
     def _left_something(self, type_: str) -> Predicate:
         if self._residual == EVERYTHING or (type_ and type_ not in WITH_LISTS):
@@ -211,9 +215,17 @@ def _names_id(where: Predicate) -> bool:
 
 
 def _may_be_mentioned(token: str) -> bool:
-    name = token.partition("=")[0].removesuffix(":identifier").removesuffix("!").partition("^")[0]
-    type_, _, code = name.partition(".")
+    said, _, value = token.partition("=")
+    target = value.partition("/")[0]
+    if target in _shared_types() and target != value:
+        return False  # `Patient/x`: what belongs to no record is never a mention (resources/facts.py)
+    type_, _, code = said.removesuffix(":identifier").removesuffix("!").partition("^")[0].partition(".")
     return may_come_by_reference(type_, code)
+
+
+@cache
+def _shared_types() -> frozenset[str]:
+    return frozenset(type_ for type_ in load().types if not access.is_of_record(type_))
 
 
 def _sort_keys(order: Sequence[Ordered]) -> list[tuple[str, int]]:

@@ -105,7 +105,7 @@ def test_the_base_with_a_final_slash_is_the_same_audience(world):
         ({"response_type": "id_token"}, "unsupported_response_type"),
         ({"response_type": 'code"é'}, "unsupported_response_type"),
         ({"response_type": None}, "invalid_request"),
-        ({"scope": None}, "invalid_request"),
+        ({"scope": None}, "invalid_scope"),  # RFC 6749 3.3
         ({"state": ["a" * 22, "b" * 22]}, "invalid_request"),  # A14
         ({"nonce": ["a", "b"]}, "invalid_request"),
         ({"launch": "unheard-of", "scope": "launch patient/*.rs"}, "invalid_request"),  # A13

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from fhir_server.consent import decision as room
 from fhir_server.consent.case import months_before, of_age
 from fhir_server.consent.decision import Deny, Permit, decide
 from fhir_server.consent.directive import Directives, parse
@@ -217,6 +218,37 @@ def test_the_switch_for_occupational_medicine_is_off_and_asks_for_an_express_con
     shut = decide(asking(doctor), Directives((anyone,)), on)
     assert not matches(shut.residual, document())
     assert matches(decide(asking(doctor), Directives((a_directive(),)), on).residual, document())
+    urgent = replace(doctor, purpose=Purpose.BREAK_GLASS, reason="urgence")
+    assert Deny(("emergency.no-right",)) == decide(asking(urgent), Directives((a_directive(),)), on)
+
+
+def test_the_switch_for_write_classes_confines_deposits_to_those_of_the_profession(monkeypatch):
+    pharmacist = replace(DOCTOR, profession="21")
+    asked = asking(pharmacist, verb="create")
+    made = document(author=["Practitioner/d"], **{"class": ["31"], "type": ["18748-4"]})
+    assert matches(decide(asked, Directives(()), Matrix.load()).after, made)
+    strict = replace(settings(), enforce_write_classes=True)
+    monkeypatch.setattr(room, "settings", lambda: strict)
+    assert not matches(decide(asked, Directives(()), Matrix.load()).after, made)
+    assert matches(decide(asked, Directives(()), Matrix.load()).after, document(author=["Practitioner/d"]))
+
+
+def test_a_team_is_blocked_by_name_even_where_its_members_were_not_looked_up():
+    proposed = a_consent(9, "ps-blocage", "CareTeam/t", "deny")
+    holder = Principal(kind=Kind.HOLDER, subject="lea", client="c", reference="Patient/lea")
+    asked = asking(holder, verb="create", type="Consent", proposed=proposed)
+    assert isinstance(decide(asked, Directives(()), Matrix.load()), Permit)
+    assert isinstance(decide(replace(asked, members={}), Directives(()), Matrix.load()), Deny)
+
+
+def test_a_cell_answers_by_type_then_class_and_without_a_row_no():
+    matrix = Matrix.load()
+    assert matrix.access("10", "10")
+    assert not matrix.access("10", "95", "ATTEST-RESID")
+    assert matrix.access("98", "10", "11502-2")
+    assert not matrix.access("98", "10")
+    assert not matrix.access("10", "00")
+    assert not matrix.access("999", "10")
 
 
 def test_settings_are_read_whole_or_not_at_all():

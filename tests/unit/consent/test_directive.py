@@ -89,6 +89,7 @@ UNREAD = {
     "a bad data period": lambda c: c["provision"].update(dataPeriod={"end": "2026-13-01"}),
     "data of an unknown meaning": lambda c: c["provision"].update(data=[{"meaning": "dependents", "reference": {"reference": "Observation/x"}}]),
     "data nobody finds": lambda c: c["provision"].update(data=[{"meaning": "instance", "reference": {"display": "x"}}]),
+    "no data": lambda c: c["provision"].update(data=[]),
     "data elsewhere": lambda c: c["provision"].update(data=[{"meaning": "instance", "reference": {"reference": "https://x.example/Observation/x"}}]),
     "three levels": lambda c: c["provision"].update(provision=[{"type": "deny", "provision": [{"type": "permit"}]}]),
     "an unreadable nested provision": lambda c: c["provision"].update(provision=[{"purpose": []}]),
@@ -123,6 +124,7 @@ def test_a_permit_of_somebody_unknown_names_nobody_and_not_everybody():
 def test_a_provision_without_actor_is_for_anyone():
     found = parse(a_consent(None))
     assert found.root.actors is None
+    assert not found.root.names(frozenset({"Practitioner/x"}), EARLY)
     assert (found,) == Directives((found,)).anyone
 
 
@@ -190,6 +192,15 @@ def test_any_label_is_enough():
     assert matches(reach, document("R", "http://example.org|HIV"))
     assert matches(reach, document())
     assert not matches(reach, document("R"))
+
+
+def test_a_label_that_is_no_confidentiality_covers_what_carries_it():
+    reach = parse(
+        a_consent(None, type="deny", securityLabel=[{"system": "http://example.org", "code": "HIV"}])
+    ).root.reach
+    assert matches(reach, document("http://example.org|HIV"))
+    assert not matches(reach, document())
+    assert not matches(reach, document("V"))
 
 
 def test_data_name_what_they_are_about_too():

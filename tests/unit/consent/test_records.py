@@ -168,6 +168,18 @@ def test_a_team_within_a_team_is_followed_and_a_ring_of_teams_ends():
     assert "Practitioner/x" in expand("CareTeam/a", known)
 
 
+def test_an_organisation_stands_for_its_identifiers_and_an_unknown_reference_for_itself():
+    place = {
+        "resourceType": "Organization",
+        "id": "o",
+        "identifier": [{"system": "https://finess.esante.gouv.fr", "value": "750000018"}],
+    }
+    assert set(expand("Organization/o", {"Organization/o": place})) == {"Organization/o", "org:1750000018"}
+    assert set(expand("Organization/o", {})) == {"Organization/o"}
+    nested = {"CareTeam/a": a_team("a", "Organization/o"), "Organization/o": place}
+    assert set(expand("CareTeam/a", nested)) == {"Organization/o", "org:1750000018"}
+
+
 def test_a_member_belongs_to_a_team_while_both_last():
     team = a_team("a", period={"end": "2026-06-30"})
     team["participant"] = [{"member": {"reference": "Practitioner/x"}, "period": {"start": "2026-01-01"}}]

@@ -11,6 +11,7 @@ from fhir_server.definitions.identifiers import (
     key_of,
     keys_of,
     label_key,
+    spellings,
 )
 
 A07 = "https://mos.esante.gouv.fr/NOS/TRE_A07-StatutVisibiliteDocument/FHIR/TRE-A07-StatutVisibiliteDocument"
@@ -36,6 +37,23 @@ A07_MISSPELT = "https://mos.esante.gouv.fr/NOS/TRE_A07-StatusVisibiliteDocument/
 )
 def test_an_identifier_has_one_key_however_it_is_written(system, value, key):
     assert key == key_of(system, value)
+
+
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        (
+            "ps:810001234567",
+            {("urn:oid:1.2.250.1.71.4.2.1", "810001234567"), ("https://rpps.esante.gouv.fr", "10001234567")},
+        ),
+        ("org:2123456789", {("urn:oid:1.2.250.1.71.4.2.2", "2123456789"), ("https://sirene.fr", "123456789")}),
+        ("urn:oid:1.2.3|x", {("urn:oid:1.2.3", "x")}),
+        ("Practitioner/x", set()),
+    ],
+)
+def test_a_key_can_be_looked_for_in_each_of_its_spellings(key, found):
+    assert found == set(spellings(key))
+    assert {key} >= {key_of(*each) for each in found}
 
 
 def test_a_person_is_named_by_reference_and_by_every_identifier():

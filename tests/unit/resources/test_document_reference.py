@@ -12,10 +12,8 @@ from fhir_server.resources.facts import IS_ARCHIVED
 from .walking import EXAMPLES, changed, resource_of, told
 
 SUBMISSION = resource_of(EXAMPLES / "pdsm4dmp" / "Bundle-example-td2-iti65-lot-soumission.json")
-SET, DOCUMENT, CONTENT = (entry["resource"] for entry in SUBMISSION["entry"])
+_, DOCUMENT, CONTENT = (entry["resource"] for entry in SUBMISSION["entry"])
 SIMPLE = resource_of(EXAMPLES / "pdsm4dmp" / "DocumentReference-example-td2-iti105-publication-simplifiee.json")
-HOLDER = resource_of(EXAMPLES / "frcore" / "Patient-FRCorePatientINSExample.json")
-BASIC = resource_of(EXAMPLES / "pcf" / "Consent-ex-consent-basic-treat.json")
 A07 = "https://mos.esante.gouv.fr/NOS/TRE_A07-StatutVisibiliteDocument/FHIR/TRE-A07-StatutVisibiliteDocument"
 FLAG = {"url": IS_ARCHIVED, "valueBoolean": True}
 

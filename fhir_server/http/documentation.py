@@ -1,0 +1,88 @@
+"""Documentation: the OpenAPI description of every route for programs, at `/openapi.json`.
+
+May live here: flask-smorest's Api, and the paths of the FHIR base made from `interactions.routes.ROUTES`, which are one
+catch-all for Flask. May not know: what a route does (https://spec.openapis.org/oas/v3.0.3).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+from flask_smorest import Api
+from werkzeug.routing import Map, Rule
+
+from fhir_server import __version__
+from fhir_server.interactions.routes import ONLY, OPERATIONS, ROUTES, Row
+
+FHIR = "application/fhir+json"
+_ANSWERS = {
+    "capabilities": ("200",),
+    "bundle": ("200", "400", "403", "404", "409", "413", "415", "422"),
+    "search-type": ("200", "400", "403"),
+    "create": ("201", "400", "403", "404", "409", "412", "413", "415", "422"),
+    "read": ("200", "304", "403", "404", "406", "410"),
+    "vread": ("200", "304", "403", "404", "406", "410"),
+    "history-instance": ("200", "400", "403", "404"),
+    "update": ("200", "201", "400", "403", "404", "409", "412", "415", "422"),
+    "patch": ("200", "400", "403", "404", "405", "412", "415", "422"),
+    "delete": ("204", "403", "404", "412"),
+    "operation": ("200", "400", "403", "404", "409", "415", "422"),
+}
+
+
+def api(app: Flask, issuer: str) -> Api:
+    """The Api of an application; blueprints registered with it describe themselves."""
+    app.config.update(
+        API_TITLE="DMP on FHIR",
+        API_VERSION=__version__,
+        OPENAPI_VERSION="3.0.3",
+        OPENAPI_URL_PREFIX="/",
+        OPENAPI_JSON_PATH="openapi.json",
+    )
+    made = Api(app, spec_kwargs={"servers": [{"url": issuer}]})
+    made.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
+    paths: dict[str, dict[str, Any]] = {}
+    for row in ROUTES:
+        for template, parameters in _templates(row):
+            path = f"/fhir/{template}".rstrip("/")
+            paths.setdefault(path, {"parameters": parameters})[row.method.lower()] = _operation(row)
+    for path, operations in paths.items():
+        rule = Rule(path.replace("{", "<").replace("}", ">"), defaults={})
+        Map([rule])  # a rule knows its parameters once it is bound
+        made.spec.path(rule=rule, parameters=operations.pop("parameters"), operations=operations)
+    return made
+
+
+def _templates(row: Row) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The row's address, once for each operation where it is an operation's."""
+    names = [step[1:-1] for step in row.template.split("/") if step.startswith("{")]
+    parameters = [{"in": "path", "name": name, "required": True, "schema": {"type": "string"}} for name in names]
+    if row.interaction != "operation":
+        return [(row.template, parameters)]
+    kept = [each for each in parameters if each["name"] == "id"]
+    return [
+        (row.template.replace("{type}", type_).replace("${operation}", f"${name}"), kept) for type_, name in OPERATIONS
+    ]
+
+
+def _operation(row: Row) -> dict[str, Any]:
+    only = ONLY.get(row.interaction)
+    made: dict[str, Any] = {
+        "tags": ["FHIR"],
+        "summary": row.interaction + (f" ({', '.join(sorted(only))} only)" if only and row.method == "PATCH" else ""),
+        "responses": {
+            status: {"description": "", "content": {FHIR: {"schema": {"type": "object"}}}}
+            for status in (*_ANSWERS[row.interaction], *(("401", "503") if row.interaction != "capabilities" else ()))
+        },
+    }
+    if row.interaction != "capabilities":
+        made["security"] = [{"bearer": []}]
+    if row.method in ("POST", "PUT", "PATCH"):
+        form = row.template.endswith("_search")
+        content = "application/x-www-form-urlencoded" if form else FHIR
+        if row.method == "PATCH":
+            content = "application/json-patch+json"
+        schema = {"type": "array", "items": {"type": "object"}} if row.method == "PATCH" else {"type": "object"}
+        made["requestBody"] = {"content": {content: {"schema": schema}}}
+    return made

@@ -1,0 +1,125 @@
+"""Simplifying: a guard as it reads once the type and the record asked for are known, compiled once and remembered.
+
+May live here: rewriting a predicate into a smaller one that holds for the same documents among those asked for, and
+remembering what it compiles to. May not know: what a rule meant, who asks.
+
+A guard is some thirty rules joined; most of their clauses are about other types than the one a query asks for. MongoDB
+would parse, plan and test all of them for every document (DMP-52 and its like stay in the query, never after it).
+
+INVARIANT (same documents): among documents that satisfy what is `given`, the simplified predicate selects exactly
+those that the predicate selects (tests/unit/store/test_simplify.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from fhir_server.foundation.predicate import EVERYTHING, NOTHING, All, Any_, Exists, Has, Not, Predicate, Some
+from fhir_server.store.mongo import Filter, joined, to_mongo
+
+REMEMBERED = 4_096
+_SCALARS = frozenset({"id", "resource", "patient"})
+
+Given = Mapping[str, str]
+"""What every document asked for is known to hold: the value of a field, by the field's name."""
+
+_Key = tuple[int, str, str, bool]
+_compiled: dict[_Key, tuple[Predicate, Filter | None]] = {}
+
+
+def filter_of(predicates: Iterable[Predicate], type_: str = "") -> Filter:
+    """The filter of all of them together; `type_` is the FHIR type of everything that the query asks for, if one is.
+
+    What MongoDB is told of each clause is remembered for as long as its rule hands out the same object.
+    """
+    clauses = list(_flat(predicates))
+    given = {each.field: each.value for each in clauses if isinstance(each, Has) and isinstance(each.value, str)}
+    record = given.get("patients", "")
+    filters: list[Filter] = []
+    said: set[Has] = set()
+    for each in clauses:
+        if isinstance(each, Has):
+            if each not in said:
+                said.add(each)
+                filters.append(to_mongo(each))
+            continue
+        found = _filter(each, type_, record)
+        if found is None:
+            continue
+        filters.append(found)
+    return joined(filters)
+
+
+def simplified(predicate: Predicate, given: Given) -> Predicate:
+    """The predicate without what is settled by `given`, and without empty or nested junctions."""
+    match predicate:
+        case Has(field, value):
+            known = given.get(field)
+            if known is None or not isinstance(value, str):
+                return predicate
+            if known == value:
+                return EVERYTHING
+            return NOTHING if field in _SCALARS else predicate
+        case Exists(field):
+            return EVERYTHING if field in given else predicate
+        case Not(inner):
+            return _negated(simplified(inner, given))
+        case All(of):
+            return _all(simplified(each, given) for each in of)
+        case Any_(of):
+            return _any(simplified(each, given) for each in of)
+        case Some(field, inner):
+            within = simplified(inner, {})
+            return NOTHING if within == NOTHING else Some(field, within)
+    return predicate
+
+
+def _filter(clause: Predicate, type_: str, record: str) -> Filter | None:
+    """What one clause compiles to, None when it is settled; remembered by the identity of its rule's object."""
+    negated = isinstance(clause, Not)
+    inner = clause.inner if isinstance(clause, Not) else clause
+    key = (id(inner), type_, record, negated)
+    kept = _compiled.get(key)
+    if kept is not None and kept[0] is inner:
+        return kept[1]
+    given = {**({"resource": type_} if type_ else {}), **({"patients": record} if record else {})}
+    simple = simplified(clause, given)
+    made = None if simple == EVERYTHING else to_mongo(simple)
+    if len(_compiled) >= REMEMBERED:
+        _compiled.clear()
+    _compiled[key] = (inner, made)  # holding the object keeps its identity its own
+    return made
+
+
+def _flat(predicates: Iterable[Predicate]) -> Iterator[Predicate]:
+    for each in predicates:
+        if isinstance(each, All):
+            yield from _flat(each.of)
+        else:
+            yield each
+
+
+def _negated(inner: Predicate) -> Predicate:
+    if inner == EVERYTHING:
+        return NOTHING
+    if inner == NOTHING:
+        return EVERYTHING
+    return inner.inner if isinstance(inner, Not) else Not(inner)
+
+
+def _all(of: Iterable[Predicate]) -> Predicate:
+    parts: list[Predicate] = []
+    for each in of:
+        if each == NOTHING:
+            return NOTHING
+        parts.extend(each.of if isinstance(each, All) else (each,))
+    return parts[0] if len(parts) == 1 else All(tuple(parts))
+
+
+def _any(of: Iterable[Predicate]) -> Predicate:
+    parts: list[Predicate] = []
+    for each in of:
+        if each == EVERYTHING:
+            return EVERYTHING
+        parts.extend(each.of if isinstance(each, Any_) else (each,))
+    return parts[0] if len(parts) == 1 else Any_(tuple(parts))

@@ -1,0 +1,167 @@
+"""serve and demo, as processes: they start, survive what is killed, drain, and stop."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+import requests
+
+from fhir_server.store.engine import address_of
+
+PROGRAM = [sys.executable, "-c", "from fhir_server.commands import main; main()"]
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Starts `serve --sandbox` on data of its own; whatever still runs is killed afterwards."""
+    started = []
+
+    def serve(*flags):
+        port = free_port()
+        process = subprocess.Popen(
+            [*PROGRAM, "serve", "--sandbox", "--data", str(tmp_path), "--port", str(port), *flags],
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        started.append(process)
+        origin = f"http://127.0.0.1:{port}"
+        until(lambda: is_ready(origin) or process.poll() is not None)
+        return process, origin
+
+    yield serve
+    for process in started:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(60)
+        process.stderr.close()
+    left = address_of(tmp_path)
+    if left:
+        os.kill(left.pid, signal.SIGKILL)
+
+
+def is_ready(origin):
+    try:
+        return requests.get(f"{origin}/health/ready", timeout=2).ok
+    except requests.RequestException:
+        return False
+
+
+def until(true, seconds=40):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def children(pid):
+    listed = subprocess.run(["ps", "--ppid", str(pid), "-o", "pid=,args="], capture_output=True, text=True).stdout
+    return [int(line.split()[0]) for line in listed.splitlines() if "mongod" not in line]
+
+
+def test_it_says_where_it_is_and_stops_with_its_engine(serve, tmp_path):
+    process, origin = serve()
+    assert requests.get(f"{origin}/fhir/metadata", timeout=10).json()["fhirVersion"] == "4.0.1"
+    assert requests.get(f"{origin}/health/live", timeout=10).ok
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    said = process.stderr.read()
+    assert str(tmp_path / "mongodb") in said
+    assert f"{origin}/fhir" in said
+    assert f"{origin}/sandbox" in said
+    assert address_of(tmp_path) is None
+
+
+def test_a_killed_engine_is_started_again_and_the_server_works_on(serve, tmp_path):
+    process, origin = serve()
+    before = address_of(tmp_path)
+    os.kill(before.pid, signal.SIGKILL)
+    until(lambda: (now := address_of(tmp_path)) is not None and now.pid != before.pid)
+    until(lambda: is_ready(origin))
+    asked = {"as": "operateur", "scope": "user/*.cruds"}
+    token = requests.post(f"{origin}/sandbox/token", json=asked, timeout=20).json()["access_token"]
+    header = {"Authorization": f"Bearer {token}"}
+    assert requests.get(f"{origin}/fhir/Patient/lea-martin", headers=header, timeout=20).status_code == 200
+    assert process.poll() is None
+
+
+def test_a_killed_server_leaves_nobody_who_answers_and_the_next_start_takes_its_data_over(serve, tmp_path):
+    process, origin = serve("--workers", "2")
+    before = address_of(tmp_path)
+    workers = children(process.pid)
+    assert len(workers) == 2
+    process.kill()
+    process.wait(10)
+    until(lambda: not is_ready(origin), seconds=5)
+    again, new_origin = serve()
+    assert is_ready(new_origin)
+    assert address_of(tmp_path).pid == before.pid
+    assert again.poll() is None
+
+
+def test_a_second_server_on_the_same_data_is_refused_and_so_is_a_taken_port(serve, tmp_path):
+    process, origin = serve()
+    second, _ = serve()
+    assert second.returncode == 1
+    assert "another server owns" in second.stderr.read()
+    third = subprocess.run(
+        [*PROGRAM, "serve", "--data", str(tmp_path / "other"), "--port", origin.rpartition(":")[2]],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert third.returncode == 1
+    assert "cannot be had" in third.stderr
+    assert process.poll() is None
+
+
+def test_without_the_flag_a_sandboxs_data_is_not_served(serve, tmp_path):
+    process, _ = serve()
+    process.terminate()
+    process.wait(60)
+    plain = subprocess.run(
+        [*PROGRAM, "serve", "--data", str(tmp_path), "--port", str(free_port())], capture_output=True, text=True
+    )
+    assert plain.returncode == 1
+    assert "passwords everybody knows" in plain.stderr
+    assert address_of(tmp_path) is None
+
+
+def test_the_demonstration_plays_in_under_thirty_seconds_and_stops_what_it_started():
+    begun = time.monotonic()
+    played = subprocess.run(
+        [*PROGRAM, "demo", "--exit", "--port", str(free_port())],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+    assert played.returncode == 0, played.stdout[-4000:] + played.stderr[-2000:]
+    assert time.monotonic() - begun < 30
+    assert "all as expected" in played.stdout
+    assert "NO  " not in played.stdout
+
+
+def test_the_hospitals_script_says_that_the_record_is_not_open_then_deposits(serve):
+    _, origin = serve()
+    script = [sys.executable, "examples/hospital/submit.py", origin]
+    refused = subprocess.run(script, capture_output=True, text=True)
+    assert (refused.returncode, "refused    403" in refused.stderr) == (1, True)
+    asked = {"as": "lea", "scope": "openid patient/*.rs patient/Patient.u"}
+    token = requests.post(f"{origin}/sandbox/token", json=asked, timeout=20).json()["access_token"]
+    body = {"resourceType": "Parameters", "parameter": [
+        {"name": name, "valueBoolean": True} for name in ("breakGlass", "emergencyDispatch", "feeding")
+    ]}  # fmt: skip
+    requests.post(
+        f"{origin}/fhir/Patient/lea-martin/$open-record", timeout=20, data=json.dumps(body),
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/fhir+json"},
+    ).raise_for_status()  # fmt: skip
+    for algorithm in ("ES384", "RS384"):
+        stored = subprocess.run([*script, "--algorithm", algorithm], capture_output=True, text=True)
+        assert stored.returncode == 0, stored.stderr
+        assert stored.stdout.count("stored     http") == 3
