@@ -24,6 +24,10 @@ def create_app() -> Flask:
     resources = database["resources"]
     inserted = database.get_collection("bare", write_concern=WriteConcern("majority", j=True))
 
+    @app.get("/nothing")
+    def nothing() -> Response:
+        return Response(b"{}", content_type=JSON)
+
     @app.get("/fhir/<type_>/<id_>")
     def read(type_: str, id_: str) -> Response:
         found = resources.find_one({"_id": f"{type_}/{id_}"}, {"body": 1})
@@ -45,3 +49,29 @@ def create_app() -> Flask:
         return Response(body, status=201, content_type=JSON)
 
     return app
+
+
+def main() -> None:
+    """Serve it as the server is served."""
+    from granian import Granian
+    from granian.constants import Interfaces
+    from granian.log import LogLevels
+
+    Granian(
+        "bench.bare:create_app",
+        factory=True,
+        address="127.0.0.1",
+        port=int(os.environ["BARE_PORT"]),
+        interface=Interfaces.WSGI,
+        workers=int(os.environ["BARE_WORKERS"]),
+        blocking_threads=int(os.environ["BARE_THREADS"]),
+        websockets=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=5,
+        log_level=LogLevels.warning,
+        log_access=False,
+    ).serve()
+
+
+if __name__ == "__main__":
+    main()

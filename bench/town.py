@@ -23,6 +23,7 @@ from fhir_server.store.documents import envelope
 SEED = 20260401
 DOCUMENTS = 20
 PRACTITIONERS = 8
+RECORDS = 128
 BATCH = 2_000
 CLIENT = "bench"
 SCOPES = "launch/patient patient/*.rs patient/Observation.c"

@@ -135,7 +135,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     database = connect(chosen.mongo_uri)[chosen.database]
     app = Flask("fhir_server", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = chosen.max_body
-    errors.register(app)
     freshness = Freshness(database, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
     sandbox = _sandbox(chosen, database, freshness)
     house = build_house(database, chosen, clock=sandbox.clock if sandbox else now, freshness=freshness)
@@ -145,8 +144,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     authenticate: Callable[[str | None], Principal] = smart.bearer.principal
     if sandbox:
         authenticate = sandbox.register(app, house, smart, chosen)
-    app.register_blueprint(fhir.blueprint(house, authenticate, chosen.fhir_base))
+    app.register_blueprint(fhir.blueprint(house, authenticate, chosen.fhir_base, smart.security.failed))
     documented = documentation.api(app, chosen.issuer)
+    errors.register(app)
     documented.register_blueprint(health.blueprint(house))
     browser = Browser(smart, banner=chosen.sandbox)
     documented.register_blueprint(oauth.blueprint(smart, browser))

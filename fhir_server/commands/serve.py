@@ -83,15 +83,24 @@ def run(settings: Settings, console: Console) -> int:
 
 
 def application() -> Callable[..., Any]:
-    """What one process answers with, built from the environment; it ends with the process that started it."""
+    """What one process of granian answers with, built from the environment."""
+    if threading.current_thread() is threading.main_thread():
+        # the handlers that came with the fork are the parent's: a stop during the start would be lost on us
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: sys.exit(0))
+    # a process made by multiprocessing ends without atexit before Python 3.13: what is open is closed all the same
+    Finalize(None, atexit._run_exitfuncs, exitpriority=0)  # noqa: SLF001 - there is no public name for it
+    return _built()
+
+
+def _built() -> Callable[..., Any]:
+    """The application; the process ends with the one that started it."""
     parent = int(os.environ.pop(PARENT, "0"))
     if sys.platform == "linux" and parent:
         # a killed server must not leave processes behind that answer without anybody tending the engine
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
-    # a process made by multiprocessing ends without atexit before Python 3.13: what is open is closed all the same
-    Finalize(None, atexit._run_exitfuncs, exitpriority=0)  # noqa: SLF001 - there is no public name for it
     from fhir_server.app import create_app
 
     app: Callable[..., Any] = create_app()
@@ -191,7 +200,7 @@ def _answer_with_gunicorn(settings: Settings) -> None:
                 self.cfg.set(name, value)
 
         def load(self) -> Callable[..., Any]:
-            return application()
+            return _built()
 
     with contextlib.suppress(SystemExit):
         Served().run()

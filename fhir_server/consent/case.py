@@ -8,7 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from fhir_server.consent.directive import Directive, Directives, Purpose   @dataclass(frozen=True, REPRESENTATION, TREATING, interval from fhir_server.foundation.principal import Kind, role_keys from fhir_server.consent.matrix import Matrix from fhir_server.consent.request import AccessRequest from fhir_server.consent.settings import Settings from fhir_server.foundation.moment import from_micros, slots=True
+from fhir_server.consent.directive import REPRESENTATION, TREATING, Directive, Directives, role_keys
+from fhir_server.consent.matrix import Matrix
+from fhir_server.consent.request import AccessRequest
+from fhir_server.consent.settings import Settings
+from fhir_server.foundation.moment import from_micros, interval
+from fhir_server.foundation.principal import Kind, Purpose
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One request, its record's directives, the matrix and the settings; the rest is worked out by `case_of`.
 

@@ -193,7 +193,7 @@ def kinds() -> frozenset[str]:
     return _types()[1]
 
 
-def is_guardian(person: Mapping[str, Any]) -> bool:
+def is_guardian(person: Json) -> bool:
     """Whether a RelatedPerson is a legal representative (GUARD, Responsable légal)."""
     codings = (coding for each in person.get("relationship") or () for coding in each.get("coding") or ())
     return any(

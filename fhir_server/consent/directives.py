@@ -15,7 +15,32 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhir_server.consent.directive import Any]   @dataclass(frozen=True, CREATION, Directive, Directives, END from fhir_server.store import unguarded from fhir_server.store.documents import Shelf from fhir_server.store.freshness import Listening  CLOSING = "https://interop.esante.gouv.fr/ig/fhir/dmp/StructureDefinition/dmp-fermeture" CAPACITY = 20_000 _DEPTH = 4  Resource = Mapping[str, Members from fhir_server.consent.request import Standing from fhir_server.definitions.identifiers import keys_of from fhir_server.foundation.moment import Interval, actors_named, interval from fhir_server.foundation.predicate import BEGINNING, is_guardian, parse, role_keys from fhir_server.consent.provision import ALWAYS, slots=True
+from fhir_server.consent.directive import (
+    CREATION,
+    Directive,
+    Directives,
+    actors_named,
+    is_guardian,
+    parse,
+    role_keys,
+)
+from fhir_server.consent.provision import ALWAYS, Members
+from fhir_server.consent.request import Standing
+from fhir_server.definitions.identifiers import keys_of
+from fhir_server.foundation.moment import Interval, interval
+from fhir_server.foundation.predicate import BEGINNING, END
+from fhir_server.store import unguarded
+from fhir_server.store.documents import Shelf
+from fhir_server.store.freshness import Listening
+
+CLOSING = "https://interop.esante.gouv.fr/ig/fhir/dmp/StructureDefinition/dmp-fermeture"
+CAPACITY = 20_000
+_DEPTH = 4
+
+Resource = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class RecordState:
     """What decides over one record.
 

@@ -9,7 +9,25 @@ from __future__ import annotations
 from functools import lru_cache
 
 from fhir_server.consent.case import Case, designations, months_before
-from fhir_server.consent.directive import "Consent", "List", "Patient", Any_, Directive from fhir_server.consent.matrix import Matrix from fhir_server.consent.request import written_by, Exists, Has, Not, Predicate, Span, TREATING, Verdict, Withhold from fhir_server.foundation.moment import interval from fhir_server.foundation.predicate import All, both, either, one_of from fhir_server.foundation.principal import Kind  _DAY = 86_400_000_000 _UNDATED = ("AuditEvent", wrote from fhir_server.consent.settings import settings from fhir_server.consent.verdict import Grant
+from fhir_server.consent.directive import TREATING, Directive
+from fhir_server.consent.matrix import Matrix
+from fhir_server.consent.request import written_by, wrote
+from fhir_server.consent.settings import settings
+from fhir_server.consent.verdict import Grant, Verdict, Withhold
+from fhir_server.foundation.moment import interval
+from fhir_server.foundation.predicate import All, Any_, Exists, Has, Not, Predicate, Span, both, either, one_of
+from fhir_server.foundation.principal import Kind
+
+_DAY = 86_400_000_000
+_UNDATED = ("AuditEvent", "Consent", "List", "Patient")
+_CONSENT = either(Has("class", "consent"), Has("resource", "Consent"))
+_DELETED = Withhold(
+    both(Has("state", "entered-in-error"), either(Has("resource", "DocumentReference"), Exists("about"))),
+    "document.deleted",
+)
+_OPERATORS = Withhold(one_of("class", ("operator", "binary")), "type.operator-only")
+
+
 _CONSENT = either(Has("class", "consent"), Has("resource", "Consent"))
 _DELETED = Withhold(
     both(Has("state", "entered-in-error"), either(Has("resource", "DocumentReference"), Exists("about"))),

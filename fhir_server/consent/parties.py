@@ -7,7 +7,15 @@ May not know: the store, the clock, HTTP. The law of the table is in `rules.py`.
 from __future__ import annotations
 
 from fhir_server.consent.case import Case
-from fhir_server.consent.directive import CONSULTING, Directive from fhir_server.consent.obligations import MinimalView, Grant, Has, NOTHING, Not, Oblige, Predicate, Purpose  _BLOCKING = CONSULTING | {REPRESENTATION}, REPRESENTATION, TellHolder from fhir_server.consent.verdict import Forbid, UNREADABLE, Verdict, Withhold from fhir_server.foundation.predicate import EVERYTHING, one_of from fhir_server.foundation.principal import Kind
+from fhir_server.consent.directive import CONSULTING, REPRESENTATION, UNREADABLE, Directive
+from fhir_server.consent.obligations import MinimalView, TellHolder
+from fhir_server.consent.verdict import Forbid, Grant, Oblige, Verdict, Withhold
+from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Has, Not, Predicate, one_of
+from fhir_server.foundation.principal import Kind, Purpose
+
+_BLOCKING = CONSULTING | {REPRESENTATION}
+
+
 def forbidden_party(case: Case) -> Verdict | None:
     """Tiers interdits: employer, insurer, bank, occupational medicine, desk and administrative staff.
 

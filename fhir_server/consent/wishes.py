@@ -8,7 +8,12 @@ May not know: the store, the clock, HTTP. The law of the table is in `rules.py`;
 from __future__ import annotations
 
 from fhir_server.consent.case import Case, designations
-from fhir_server.consent.directive import AUTHORISATION, CONSULTING, Directive from fhir_server.consent.provision import Provision from fhir_server.consent.verdict import Grant, ESTABLISHMENT, FOREIGN, Predicate, Verdict, Withhold from fhir_server.foundation.predicate import Not, both, either
+from fhir_server.consent.directive import AUTHORISATION, CONSULTING, ESTABLISHMENT, FOREIGN, Directive
+from fhir_server.consent.provision import Provision
+from fhir_server.consent.verdict import Grant, Verdict, Withhold
+from fhir_server.foundation.predicate import Not, Predicate, both, either
+
+
 def treating_physician(case: Case) -> Verdict | None:
     """Médecin traitant DMP: the record as his designation says.
 

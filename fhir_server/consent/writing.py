@@ -7,11 +7,31 @@ says, and where a rule needs it and it is not given, there is no Way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from fhir_server.consent.case import Case
-from fhir_server.consent.directive import "entered-in-error", AUTHORISATION, BLOCK, CREATION, Directive, ESTABLISHMENT, FEEDING, Has, Not, Predicate, REPRESENTATION, TREATING, UNREADABLE, Verdict, Way from fhir_server.foundation.predicate import EVERYTHING, actors_named, both, either, is_guardian, matches, one_of from fhir_server.foundation.principal import Kind  DELETED = Has("state", parse from fhir_server.consent.provision import ALWAYS from fhir_server.consent.request import wrote from fhir_server.consent.verdict import Forbid
+from fhir_server.consent.directive import (
+    AUTHORISATION,
+    BLOCK,
+    CREATION,
+    ESTABLISHMENT,
+    FEEDING,
+    REPRESENTATION,
+    TREATING,
+    UNREADABLE,
+    Directive,
+    actors_named,
+    is_guardian,
+    parse,
+)
+from fhir_server.consent.provision import ALWAYS
+from fhir_server.consent.request import wrote
+from fhir_server.consent.verdict import Forbid, Verdict, Way
+from fhir_server.foundation.predicate import EVERYTHING, Has, Not, Predicate, both, either, matches, one_of
+from fhir_server.foundation.principal import Kind
+
+DELETED = Has("state", "entered-in-error")
 SUPERSEDED = Has("state", "superseded")
 ARCHIVED = Has("state", "archived")
 LEVELS = (Has("label", "R"), Has("label", "V"))
@@ -115,9 +135,7 @@ def treating_physician_decides(case: Case) -> Verdict | None:
         return None
     if wanted.kind == BLOCK and not wanted.root.permit:
         return Way("write.block-at-request")
-    handed = (
-        wanted.kind == TREATING and wanted.root.permit and all(map(_is_authorised(case), wanted.root.actors))
-    )
+    handed = wanted.kind == TREATING and wanted.root.permit and all(map(_is_authorised(case), wanted.root.actors))
     return Way("write.hand-on") if handed else None
 
 

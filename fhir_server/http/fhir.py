@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, current_app, g, request
+from werkzeug.exceptions import HTTPException
 
 from fhir_server.foundation.principal import Principal
 from fhir_server.foundation.problem import Problem, problem
@@ -29,17 +30,39 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9\-_.:]{1,64}")
 _ASIDE = frozenset({"_format", "_pretty"})
 
 
-def blueprint(house: House, authenticate: Callable[[str | None], Principal], base: str) -> Blueprint:
-    """The routes under `/fhir`; `authenticate` turns an Authorization header into a Principal or a Problem 401."""
+def blueprint(
+    house: House,
+    authenticate: Callable[[str | None], Principal],
+    base: str,
+    unsigned: Callable[[str, str], None],
+) -> Blueprint:
+    """The routes under `/fhir`; `authenticate` turns an Authorization header into a Principal or a Problem 401.
+
+    `unsigned` is told of every 401: of what kind, and from which address (decisions 20).
+    """
     made = Blueprint("fhir", __name__, url_prefix="/fhir")
 
     def serve(path: str = "") -> Response:
         g.request_id = _request_id()
-        asked = to_request(path, base)
-        if asked.path == "metadata" and asked.method in ("GET", "HEAD"):
-            return to_response(capabilities.answer(asked, house.canonical))
-        principal = authenticate(request.headers.get("Authorization"))
+        if path.strip("/") == "metadata" and request.method in ("GET", "HEAD"):
+            return to_response(capabilities.answer(to_request(path, base), house.canonical))
+        # nobody's body is read, and nothing is said of it, before it is known who sent it
+        principal = who()
+        try:
+            asked = to_request(path, base)
+        except Problem as unread:
+            pipeline.unread(_unread(path, base), principal, house, unread)
+            raise
         return to_response(pipeline.answer(asked, principal, house))
+
+    def who() -> Principal:
+        header = request.headers.get("Authorization")
+        try:
+            return authenticate(header)
+        except Problem as refused:
+            if refused.status == 401:
+                unsigned("token refused" if header else "no token", request.remote_addr or "")
+            raise
 
     made.add_url_rule("", "base", serve, methods=METHODS, strict_slashes=False, provide_automatic_options=False)
     made.add_url_rule("/", "root", serve, methods=METHODS, provide_automatic_options=False)
@@ -82,6 +105,11 @@ def to_request(path: str, base: str) -> FhirRequest:
     )
 
 
+def _unread(path: str, base: str) -> FhirRequest:
+    """What is known of a request that cannot be read."""
+    return FhirRequest(request.method, path, base, request_id=g.request_id, address=request.remote_addr or "")
+
+
 def to_response(answered: FhirResponse) -> Response:
     """Flask's response: the exact bytes, and every header a client may rely on."""
     made = Response(answered.body, answered.status, dict(answered.headers))
@@ -117,7 +145,11 @@ def _body(path: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]] | None
         return None, None, ()
     if request.content_length is not None and limit and request.content_length > limit:
         raise problem(413, "too-long", f"a body has at most {limit} bytes")
-    raw = request.get_data(cache=False)
+    try:
+        raw = request.get_data(cache=False)
+    except HTTPException as cut:  # too long without having said so, or cut off
+        status = 413 if cut.code == 413 else 400
+        raise problem(status, "too-long" if status == 413 else "incomplete", "the body cannot be read whole") from cut
     kind = negotiation.media_type(request.content_type)
     if path.rstrip("/").endswith("_search"):
         if raw and kind != negotiation.FORM_TYPE:

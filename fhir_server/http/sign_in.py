@@ -6,6 +6,7 @@ HTML forms: they work without a script, with a keyboard, on a phone. French firs
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -31,6 +32,8 @@ from fhir_server.smart.server import Smart
 from fhir_server.store.connection import DatabaseFault
 
 MODES = (Purpose.TREATMENT, Purpose.BREAK_GLASS, Purpose.EMERGENCY_DISPATCH)
+# A path of ours: browsers read `//host`, `/\host` and, since they drop tabs and newlines, `/<tab>/host` as elsewhere.
+OWN_PATH = re.compile(r"/(?![/\\])[!-~]*")
 SEARCHES = 20
 SEARCH_WINDOW = timedelta(minutes=10)
 
@@ -96,7 +99,7 @@ class _Pages:
         """Sign in without an app, and go on to a page of ours (`next`, a path)."""
         session = self._browser.session_or_new()
         following = request.args.get("next", "")
-        if following.startswith("/") and not following.startswith(("//", "/\\")):
+        if OWN_PATH.fullmatch(following):
             session = self._smart.sessions.note(session, following=following)
             self._browser.hold_again(session)
         return self._onward(None)
@@ -278,12 +281,14 @@ class _Pages:
     def _onward(self, asked: AuthorizationRequest | None) -> Response:
         session = self._browser.session_or_new()
         if asked is None:
-            if self._smart.sessions.person(session) is None:
-                return _see("auth_pages.who", None) if not request.args.get("r") else self.fault("error.form", 400)
+            person = self._smart.sessions.person(session)
+            if request.values.get("r"):
+                return self.fault("error.form", 400)
+            if person is None:
+                return _see("auth_pages.who", None)
             if session.following:
                 return _plain(redirect(session.following, 303))
-            person = self._smart.sessions.person(session)
-            return self._page("done", None, name=person.name if person else "")
+            return self._page("done", None, name=person.name)
         try:
             step = self._smart.journey.step(asked, session)
         except OAuth2Error as error:

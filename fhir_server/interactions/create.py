@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from fhir_server.foundation.predicate import NOTHING, both
@@ -10,6 +11,7 @@ from fhir_server.interactions import announce, answers, bodies
 from fhir_server.interactions.pipeline import Change, Visit
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import of_resource
+from fhir_server.resources import json_text, references
 from fhir_server.store.changes import Unit, Write
 
 TOLD = {
@@ -49,8 +51,8 @@ def stage(visit: Visit, resource: dict[str, Any], id_: str | None = None) -> Wri
     )
 
 
-def landed(visit: Visit, write: Write, status: int) -> FhirResponse:
-    """Note a write, and answer it: at once, or by its staged text when a transaction will land it."""
+def landed(visit: Visit, write: Write, status: int, hidden: frozenset[str] = frozenset()) -> FhirResponse:
+    """Note a write, and answer it without the `hidden` mentions: at once, or by its text when a transaction lands it."""
     unit = within(visit)
     if visit.request.entry != "transaction":
         unit.flush()
@@ -66,6 +68,8 @@ def landed(visit: Visit, write: Write, status: int) -> FhirResponse:
         visit.entry.notices.extend(announce.of_deposit(visit.house, visit.principal, version))
     elif write.before is not None and write.before.facts.get("label") != version.facts.get("label"):
         visit.house.outbox.relabel(version.id, version.facts.get("label", ()), unit.session)
+    if hidden:
+        version = replace(version, body=json_text.write(references.drop(version.resource(), hidden)))
     return answers.written(visit.request, version, status)
 
 

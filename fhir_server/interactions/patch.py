@@ -16,7 +16,10 @@ from fhir_server.foundation.problem import Issue, Problem, bad_request, problem,
 from fhir_server.interactions import bodies, update
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse
+from fhir_server.interactions.subject import as_stored
 from fhir_server.resources.document_reference import only_patchable_changed, patchable
+from fhir_server.resources.facts import IS_ARCHIVED
+from fhir_server.resources.references import local_references
 
 Operation = dict[str, Any]
 DELETED = "entered-in-error"
@@ -28,7 +31,25 @@ def run(visit: Visit) -> FhirResponse:
     before = update.current(visit)
     if before is None:
         raise visit.unseen()
-    return update.land(visit, before, patched(before.resource(), operations))
+    after = patched(before.resource(), operations)
+    whole = as_stored(visit.house, before, visit.unit)
+    if whole.body == before.body:
+        return update.land(visit, before, after)
+    # what is hidden from the asker is mentioned by the document all the same, and stays so
+    hidden = frozenset(local_references(whole.resource())) - frozenset(local_references(before.resource()))
+    return update.land(visit, whole, _onto(whole.resource(), after), hidden)
+
+
+def _onto(whole: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """The whole document with what a patch may change, as it was made of the part of it that is shown."""
+    made = {name: value for name, value in whole.items() if name not in ("status", "securityLabel")}
+    made.update({name: after[name] for name in ("status", "securityLabel") if name in after})
+    extensions = [
+        *(each for each in whole.get("extension", ()) if each.get("url") != IS_ARCHIVED),
+        *(each for each in after.get("extension", ()) if each.get("url") == IS_ARCHIVED),
+    ]
+    made.pop("extension", None)
+    return {**made, "extension": extensions} if extensions else made
 
 
 def patched(resource: dict[str, Any], operations: list[Operation]) -> dict[str, Any]:

@@ -16,11 +16,13 @@ from fhir_server.consent.obligations import Obligation
 from fhir_server.consent.request import AccessRequest, Verb
 from fhir_server.foundation.predicate import (
     NOTHING,
+    All,
     Has,
     Not,
     Predicate,
     both,
     either,
+    one_of,
 )
 from fhir_server.foundation.principal import Principal
 from fhir_server.foundation.problem import Problem, forbidden, not_found
@@ -29,7 +31,7 @@ from fhir_server.interactions.entry import Carried, Entry
 from fhir_server.interactions.house import House
 from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.interactions.routes import Route, match
-from fhir_server.interactions.subject import Subject
+from fhir_server.interactions.subject import Subject, as_if_absent
 from fhir_server.search.parse import criteria as search_criteria
 from fhir_server.smart.scope import narrow, reach
 from fhir_server.store.changes import Unit
@@ -92,13 +94,33 @@ class Visit:
         residual = _residual(subject, permits, denials)
         if subject.named and (residual == NOTHING or all(OWN_ALONE.issuperset(each.reasons) for each in permits)):
             self.refuse(denials or [Deny(("grant.none",))])
-        self.granted = tuple(dict.fromkeys(reason for permit in permits for reason in permit.reasons))
-        self.obligations = tuple(dict.fromkeys(each for permit in permits for each in permit.obligations))
+        self._permitted(permits)
         if residual == NOTHING:
             self._note_refusal(denials)
+        return self._opened(residual)
+
+    def _opened(self, residual: Predicate) -> VisibleStore:
         scope = reach(self.principal.scopes, self.principal, compile_criteria)
-        session = self.unit.session if self.unit else None
-        return VisibleStore(self.house.shelf, residual, scope, session)
+        return VisibleStore(self.house.shelf, residual, scope, self.unit.session if self.unit else None)
+
+    def _permitted(self, permits: list[Permit]) -> None:
+        self.granted = tuple(dict.fromkeys(reason for permit in permits for reason in permit.reasons))
+        self.obligations = tuple(dict.fromkeys(each for permit in permits for each in permit.obligations))
+
+    def door_at_hand(self) -> tuple[str, VisibleStore] | None:
+        """The record in the token's context and its door, when the decision opens it; nothing is noted otherwise.
+
+        What is not found behind it, or belongs to others as well, must be asked for by the way that looks up its
+        owners. Whether that is needed says nothing of an address: hidden and absent both need it (decisions 17).
+        """
+        patient = self.principal.patient
+        if patient is None or self.route.type in self.house.matrix.shared_types:
+            return None
+        permits, denials = self.decisions(Subject((patient,), joint=True), VERBS[self.route.interaction])
+        if denials:
+            return None
+        self._permitted(permits)
+        return patient, self._opened(_every(permits))
 
     def rights(self, subject: Subject, change: Change, verb: Verb | None = None) -> tuple[Predicate, Predicate]:
         """What the state before a write must satisfy, and the state after; NOTHING when the write is refused."""
@@ -106,8 +128,9 @@ class Visit:
         if not permits or (denials and subject.joint):
             self._note_refusal(denials)
             return NOTHING, NOTHING
-        self.granted = tuple(dict.fromkeys(reason for permit in permits for reason in permit.reasons))
-        self.obligations = tuple(dict.fromkeys(each for permit in permits for each in permit.obligations))
+        self._permitted(permits)
+        if len(permits) == 1:
+            return permits[0].residual, permits[0].after
         return both(*(permit.residual for permit in permits)), both(*(permit.after for permit in permits))
 
     def rights_for(self, type_: str, subject: Subject, change: Change, verb: Verb) -> tuple[Predicate, Predicate]:
@@ -198,6 +221,8 @@ class Visit:
 
     def unseen(self) -> Problem:
         """The one answer to an address where nothing may be seen, noted."""
+        if self.subject.standing:
+            as_if_absent(self.route, self.house, self.unit)
         if not any(deed.refused for deed in self.entry.deeds[self.begun :]):
             self._note_refusal([Deny(("resource.not-visible",))])
         return not_found()
@@ -224,6 +249,13 @@ def answer(request: FhirRequest, principal: Principal, house: House) -> FhirResp
     return answered
 
 
+def unread(request: FhirRequest, principal: Principal, house: House, problem: Problem) -> None:
+    """Note that a request which somebody signed could not be read. Raises Problem 503 when the ledger fails."""
+    entry = Entry.of(request, principal, house)
+    entry.refuse_all(problem)
+    entry.settle()
+
+
 def handle(
     request: FhirRequest, principal: Principal, house: House, entry: Entry, unit: Unit | None = None
 ) -> FhirResponse:
@@ -231,6 +263,8 @@ def handle(
     route = match(request)
     house.freshness.check()
     visit = Visit(house, principal, request, route, entry, unit, begun=len(entry.deeds))
+    if route.right:
+        visit.scoped(route.right)
     run = house.run[route.interaction]
     if not route.row.writes or unit is not None or route.interaction == "bundle":
         return run(visit)
@@ -265,8 +299,17 @@ def compile_criteria(type_: str, criteria: list[tuple[str, str]]) -> Predicate:
 
 def _residual(subject: Subject, permits: list[Permit], denials: list[Deny]) -> Predicate:
     if subject.joint:
-        return NOTHING if denials else both(*(permit.residual for permit in permits))
-    if not subject.patients:
+        return NOTHING if denials else _every(permits)
+    if not subject.patients or not permits:
         return permits[0].residual if permits else NOTHING
-    # a resource of several owners is found by its address alone, where all of them must permit
-    return both(either(*(permit.residual for permit in permits)), Not(Has("joint", True))) if permits else NOTHING
+    found = permits[0].residual if len(permits) == 1 else either(*(permit.residual for permit in permits))
+    # a resource of several owners is found by its address alone, where all of them must permit; every other has its
+    # owner in `patient`, with which every clinical index begins
+    return NOTHING if found == NOTHING else All((one_of("patient", subject.patients), found, _NOT_JOINT))
+
+
+def _every(permits: list[Permit]) -> Predicate:
+    return permits[0].residual if len(permits) == 1 else both(*(permit.residual for permit in permits))
+
+
+_NOT_JOINT = Not(Has("joint", True))

@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 
 from fhir_server.consent.obligations import apply
 from fhir_server.foundation.moment import micros
+from fhir_server.foundation.predicate import Predicate
 from fhir_server.foundation.problem import Problem, problem
 from fhir_server.interactions import answers, binaries
 from fhir_server.interactions.pipeline import Visit
@@ -19,14 +20,30 @@ from fhir_server.store.visible import VisibleStore
 def run(visit: Visit) -> FhirResponse:
     """The current version: 200, or 304; 404 for hidden and absent alike, 410 to who could see what was deleted."""
     scope = visit.scoped("r")
-    door = visit.door(of_instance(visit.route, visit.house, visit.unit)).within(scope)
-    found = door.read(visit.route.type, visit.route.id)
+    door, found = at_hand(visit, scope) or looked_up(visit, scope)
     if found is None:
         raise missing(visit, door)
     if unchanged(visit.request, found):
         visit.disclosed([found])
         return FhirResponse(304, headers=answers.versioned(found))
     return shown(visit, door, found)
+
+
+def at_hand(visit: Visit, scope: Predicate) -> tuple[VisibleStore, Stored] | None:
+    """What belongs to the record in the token's context alone, in one round trip; None for all else, seen or not."""
+    opened = visit.door_at_hand()
+    if opened is None:
+        return None
+    patient, door = opened
+    door = door.within(scope)
+    found = door.read(visit.route.type, visit.route.id)
+    return (door, found) if found is not None and found.facts.get("patients") == [patient] else None
+
+
+def looked_up(visit: Visit, scope: Predicate) -> tuple[VisibleStore, Stored | None]:
+    """What all its owners let be seen: who they are is asked first."""
+    door = visit.door(of_instance(visit.route, visit.house, visit.unit)).within(scope)
+    return door, door.read(visit.route.type, visit.route.id)
 
 
 def missing(visit: Visit, door: VisibleStore) -> Problem:

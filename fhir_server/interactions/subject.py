@@ -28,7 +28,7 @@ class Subject:
     """The records (patient ids) asked about; `named` when the request itself names the patient (decisions 17).
 
     `joint`: every record must permit, as for a resource of several owners. `absent`: nothing stands at the address.
-    `existence`: a search of Patient by INS and nothing else (DMP-101, TD02).
+    `existence`: a search of Patient by INS and nothing else (DMP-101, TD02). `standing`: one lookup told all this.
     """
 
     patients: tuple[str, ...] = ()
@@ -36,6 +36,7 @@ class Subject:
     joint: bool = False
     absent: bool = False
     existence: bool = False
+    standing: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -44,10 +45,20 @@ NO_RECORD = Subject()
 
 def of_instance(route: Route, house: House, unit: Unit | None) -> Subject:
     """The owners of what stands at `Type/id`, current or deleted."""
-    facts = unguarded.facts_at(house.shelf, route.type, route.id, unit.session if unit else None)
+    session = unit.session if unit else None
+    facts = unguarded.facts_at(house.shelf, route.type, route.id, session)
+    standing = facts is not None
+    if facts is None:
+        facts = unguarded.facts_before(house.shelf, route.type, route.id, session)
     if facts is None:
         return Subject(absent=True)
-    return Subject(tuple(facts.get("patients", ())), joint=True, facts={"id": f"{route.type}/{route.id}", **facts})
+    named = {"id": f"{route.type}/{route.id}", **facts}
+    return Subject(tuple(facts.get("patients", ())), joint=True, standing=standing, facts=named)
+
+
+def as_if_absent(route: Route, house: House, unit: Unit | None) -> None:
+    """Ask, for what stands and is hidden, what is asked for what does not stand: as many round trips (decisions 17)."""
+    unguarded.facts_before(house.shelf, route.type, route.id, unit.session if unit else None)
 
 
 def of_resource(resource: dict[str, object], hint: str | None = None) -> Subject:
@@ -111,6 +122,11 @@ def submitted_before(house: House, keys: list[str], unit: Unit | None) -> dict[s
 def list_of(house: House, documents: list[str], unit: Unit | None) -> str | None:
     """The submission set these documents came with."""
     return unguarded.listed_in(house.shelf, documents, unit.session if unit else None)
+
+
+def as_stored(house: House, shown: Stored, unit: Unit | None) -> Stored:
+    """The version that was shown, with the mentions that were taken from it; for a write that must not lose them."""
+    return unguarded.current(house.shelf, shown.id, unit.session if unit else None) or shown
 
 
 def persons_of(house: House, patient: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:

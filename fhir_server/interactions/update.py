@@ -40,8 +40,8 @@ def current(visit: Visit) -> Stored | None:
     return before
 
 
-def land(visit: Visit, before: Stored, resource: dict[str, Any]) -> FhirResponse:
-    """Decide upon the change of what may be read, and stage it. Raises Problem 403."""
+def land(visit: Visit, before: Stored, resource: dict[str, Any], hidden: frozenset[str] = frozenset()) -> FhirResponse:
+    """Decide upon the change of what may be read, and stage it; `hidden` mentions stay unsaid. Raises Problem 403."""
     scope = visit.scoped("u")
     old, new = of_instance(visit.route, visit.house, visit.unit), of_resource(resource)
     visit.subject = Subject(tuple(dict.fromkeys((*old.patients, *new.patients))), joint=True, facts=old.facts)
@@ -52,7 +52,7 @@ def land(visit: Visit, before: Stored, resource: dict[str, Any]) -> FhirResponse
         raise forbidden()
     method = "PATCH" if visit.route.interaction == "patch" else "PUT"
     write = create.within(visit).replace(before, resource, method=method, after=both(scope, after))
-    return create.landed(visit, write, 200)
+    return create.landed(visit, write, 200, hidden)
 
 
 def _changed(before: dict[str, Any], after: dict[str, Any]) -> frozenset[str]:
@@ -65,7 +65,7 @@ def _as_create(visit: Visit, resource: dict[str, Any]) -> FhirResponse:
         raise visit.unseen()
     if visit.request.if_match is not None:
         raise problem(412, "conflict", "there is no version to match")
-    visit.entry.deeds.clear()
+    del visit.entry.deeds[visit.begun :]
     return create.landed(visit, create.stage(visit, resource, visit.route.id), 201)
 
 

@@ -17,7 +17,7 @@ from fhir_server.store.changes import Changes, Unit
 from fhir_server.store.connection import Database
 from fhir_server.store.freshness import KEPT, Freshness
 
-_PATIENCE = 30.0
+_PATIENCE = 10.0
 _STAYS = frozenset({"invalidations", "leases", "sandbox", "secret_keys", "smart_keys"})
 """Collections that a reset leaves alone: how workers hear of it, the keys, and what belongs to the sandbox itself."""
 

@@ -88,9 +88,8 @@ class Approver:
         granted = self.scopes(person, client, scope, purpose_)
         told = dict(launch or {})
         # a context that nobody gave is not granted
-        absent = {
-            name for name, given in (("launch", launch), ("launch/encounter", told.get("encounter"))) if not given
-        }
+        absent = {"launch"} if launch is None else set()
+        absent |= set() if told.get("encounter") else {"launch/encounter"}
         granted = tuple(each for each in granted if each not in absent)
         in_context = self._context(person, patient, wants_patient(granted) or "launch" in granted, purpose_)
         principal = replace(

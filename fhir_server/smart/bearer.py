@@ -24,6 +24,8 @@ from fhir_server.smart.keys import ALGORITHMS, Keys
 
 REMEMBERED = 10_000
 LONGEST = 8_000
+SKEW = 30
+"""Seconds by which the clocks of our own hosts may differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Bearer:
         if claims.get("iss") != self._issuer or claims.get("aud") != self._fhir_base:
             raise _invalid()
         now = self._clock()
-        if not _number(claims.get("exp")) or not _number(claims.get("nbf", 0)) or claims.get("nbf", 0) > now + 1:
+        if not _number(claims.get("exp")) or not _number(claims.get("nbf", 0)) or claims.get("nbf", 0) > now + SKEW:
             raise _invalid()
         if claims["exp"] <= now:
             raise _invalid("the token has expired", "expired")

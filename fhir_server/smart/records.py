@@ -16,7 +16,6 @@ from typing import Any, ClassVar, Self, TypeVar, cast
 import mongoengine
 from mongoengine.errors import NotUniqueError
 from mongoengine.fields import BooleanField, DateTimeField, DictField, IntField, ListField, StringField
-from pymongo import MongoClient
 
 ALIAS = "smart"
 PREFIX = "smart_"
@@ -273,7 +272,6 @@ class Records:
             alias,
             db=database,
             host=uri,
-            mongo_client_class=MongoClient,
             uuidRepresentation="standard",
             tz_aware=True,
             w="majority",

@@ -45,7 +45,7 @@ class Sessions:
         return self._make(ends=self._clock() + ANONYMOUS)
 
     def sign_in(self, session: Session, person: Principal, **provider: str) -> tuple[Session, str]:
-        """The session of this person from now on; the old one is gone."""
+        """The session of this person from now on; the old one is over, with what was granted in it."""
         now = self._clock()
         made = self._make(
             ends=now + SIGN_IN,
@@ -54,7 +54,7 @@ class Sessions:
             provider=dict(provider),
             following=session.following,
         )
-        self._kept.drop(key=session.key)
+        self._revocation.end_session(session.key)
         return made
 
     def sign_out(self, session: Session) -> None:

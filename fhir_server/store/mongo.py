@@ -61,16 +61,23 @@ def to_mongo(predicate: Predicate, inside: bool = False) -> Filter:
 
 
 def joined(filters: list[Filter]) -> Filter:
-    """The filter of several filters together."""
+    """The filter of several filters together; what none may be is said in one `$nor`."""
     merged: Filter = {}
+    none_of: list[Filter] = []
     rest: list[Filter] = []
     for each in filters:
-        if any(key.startswith("$") or key in merged for key in each):
+        if each.keys() == {"$nor"}:
+            none_of += each["$nor"]
+        elif any(key.startswith("$") or key in merged for key in each):
             rest.append(each)
         else:
             merged.update(each)
+    if none_of:
+        merged["$nor"] = none_of
     if not rest:
         return merged
+    if not merged and len(rest) == 1:
+        return rest[0]
     return {"$and": [merged, *rest] if merged else rest}
 
 

@@ -23,14 +23,14 @@ _SCALARS = frozenset({"id", "resource", "patient"})
 Given = Mapping[str, str]
 """What every document asked for is known to hold: the value of a field, by the field's name."""
 
-_Key = tuple[int, str, str, bool]
-_compiled: dict[_Key, tuple[Predicate, Filter | None]] = {}
+_by_object: dict[tuple[int, str, str, bool], tuple[Predicate, Filter | None]] = {}
+_by_value: dict[tuple[Predicate, str, str], Filter | None] = {}
 
 
 def filter_of(predicates: Iterable[Predicate], type_: str = "") -> Filter:
     """The filter of all of them together; `type_` is the FHIR type of everything that the query asks for, if one is.
 
-    What MongoDB is told of each clause is remembered for as long as its rule hands out the same object.
+    What each clause compiles to is remembered: by its object where a rule hands out the same one, else by its value.
     """
     clauses = list(_flat(predicates))
     given = {each.field: each.value for each in clauses if isinstance(each, Has) and isinstance(each.value, str)}
@@ -75,19 +75,23 @@ def simplified(predicate: Predicate, given: Given) -> Predicate:
 
 
 def _filter(clause: Predicate, type_: str, record: str) -> Filter | None:
-    """What one clause compiles to, None when it is settled; remembered by the identity of its rule's object."""
-    negated = isinstance(clause, Not)
+    """What one clause compiles to, None when it is settled."""
     inner = clause.inner if isinstance(clause, Not) else clause
-    key = (id(inner), type_, record, negated)
-    kept = _compiled.get(key)
+    key = (id(inner), type_, record, inner is not clause)
+    kept = _by_object.get(key)
     if kept is not None and kept[0] is inner:
         return kept[1]
+    said = (clause, type_, record)
+    if said in _by_value:  # made anew for every request: hashing it is dear, compiling it dearer
+        return _by_value[said]
     given = {**({"resource": type_} if type_ else {}), **({"patients": record} if record else {})}
     simple = simplified(clause, given)
     made = None if simple == EVERYTHING else to_mongo(simple)
-    if len(_compiled) >= REMEMBERED:
-        _compiled.clear()
-    _compiled[key] = (inner, made)  # holding the object keeps its identity its own
+    for cache in (_by_object, _by_value):
+        if len(cache) >= REMEMBERED:
+            cache.clear()
+    _by_object[key] = (inner, made)  # holding the object keeps its identity its own
+    _by_value[said] = made
     return made
 
 

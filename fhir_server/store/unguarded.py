@@ -22,10 +22,14 @@ _GROUPS = ("CareTeam", "Group", "PractitionerRole", "Organization")
 
 
 def facts_at(shelf: Shelf, type_: str, id_: str, session: ClientSession | None = None) -> Mapping[str, Any] | None:
-    """The access facts of what stands, or last stood, at an address; None when nothing ever did."""
+    """The access facts of what stands at an address; None when nothing does."""
     found = shelf.of(type_).find_one({"_id": f"{type_}/{id_}"}, {"facts": 1}, session=session)
-    if found is None:
-        found = shelf.history.find_one({"id": f"{type_}/{id_}"}, {"facts": 1}, sort=[("version", -1)], session=session)
+    return None if found is None else found.get("facts", {})
+
+
+def facts_before(shelf: Shelf, type_: str, id_: str, session: ClientSession | None = None) -> Mapping[str, Any] | None:
+    """The access facts of the last version at an address that has another now, or none; None when there is none."""
+    found = shelf.history.find_one({"id": f"{type_}/{id_}"}, {"facts": 1}, sort=[("version", -1)], session=session)
     return None if found is None else found.get("facts", {})
 
 

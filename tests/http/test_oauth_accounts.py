@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from fhir_server.foundation.problem import Problem
 from fhir_server.smart.accounts import Recipient
 from tests.kit.smart import World
 
@@ -37,9 +38,10 @@ def test_the_initial_password_must_be_changed_first_and_counts_once_the_code_is_
     world.a_holder(must_change=True)
     person = at_the_password(world).submit(identifier="lea", password="mot de passe")
     assert "Choisissez votre mot de passe" == person.title and not world.sent
-    assert "Choisissez votre mot de passe" == person.get("/auth/code").submit(
-        identifier="lea", password="mot de passe"
-    ).title, "the code page cannot be reached around it"
+    assert (
+        "Choisissez votre mot de passe"
+        == person.get("/auth/code").submit(identifier="lea", password="mot de passe").title
+    ), "the code page cannot be reached around it"
     for new, again, fault in (
         ("court", "court", "entre 10 et 200"),
         ("un nouveau mot", "un autre mot", "ne sont pas les mêmes"),
@@ -164,14 +166,29 @@ def test_an_identifier_is_given_once(world):
     assert world.a_holder("LEA") is None
 
 
-def test_a_sign_in_without_an_app_goes_on_to_a_page_of_ours_and_nowhere_else(world):
+def test_a_sign_in_without_an_app_goes_on_to_a_page_of_ours(world):
     world.a_holder()
-    person = world.browser().get("/auth/sign-in?next=//evil.example/").sign_in()
-    assert "Vous êtes connecté" == person.title
     person = world.browser().get("/auth/sign-in?next=/espace/consentements").sign_in()
     assert "/espace/consentements" == person.response.request.path
-    person = world.browser().get("/auth/sign-in?next=https://evil.example/").sign_in()
-    assert "Vous êtes connecté" == person.title
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    ["//evil.example/", "https://evil.example/", "/%5Cevil.example", "/%09/evil.example", "%0A//evil.example"],
+)
+def test_a_sign_in_goes_on_to_nowhere_else(world, elsewhere):
+    world.a_holder()
+    assert "Vous êtes connecté" == world.browser().get(f"/auth/sign-in?next={elsewhere}").sign_in().title
+
+
+def test_signing_in_again_ends_the_sign_in_before(world):
+    world.a_holder()
+    person = world.browser()
+    told = world.exchange(person.code()).json
+    assert "p1" == world.principal(told["access_token"]).patient
+    person.authorize(prompt="login").sign_in()
+    with pytest.raises(Problem):
+        world.principal(told["access_token"])
 
 
 def test_half_an_hour_without_a_word_ends_a_sign_in_for_the_browser(world):

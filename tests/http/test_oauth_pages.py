@@ -1,4 +1,4 @@
-"""Pages, discovery and CORS: what everybody may read, and what a page guards against (smart.md sections 1 and 2)."""
+"""Pages, discovery and CORS: what everybody may read, and what a page guards against."""
 
 import re
 
@@ -131,8 +131,8 @@ def test_no_page_needs_a_script_or_an_inline_style(world):
         assert fields == labelled
         assert 'name="viewport" content="width=device-width' in page and '<html lang="fr">' in page
         assert 1 == page.count("<h1>")
-    style = person.client.get("/auth/static/auth.css")
-    assert (200, "text/css") == (style.status_code, style.mimetype)
+    with person.client.get("/auth/static/auth.css") as style:
+        assert (200, "text/css") == (style.status_code, style.mimetype)
 
 
 def test_a_form_that_was_not_made_for_this_browser_is_refused(world):
@@ -206,7 +206,10 @@ def test_english_is_spoken_where_it_is_preferred_or_asked_for(world):
 
 def test_an_app_cannot_write_into_our_pages(world):
     world.smart.clients.add(
-        "public", client_id="app", name="<script>alert(1)</script>", redirect_uris=("https://app.example/callback?here=1",),
+        "public",
+        client_id="app",
+        name="<script>alert(1)</script>",
+        redirect_uris=("https://app.example/callback?here=1",),
         scope="patient/*.rs",
     )
     assert "<script" not in world.browser().authorize().page
@@ -255,7 +258,9 @@ def test_both_catalogues_say_everything(world):
         json.loads((files("fhir_server.http") / "words" / f"{name}.json").read_text("utf-8")) for name in ("fr", "en")
     )
     assert list(french) == list(english)
-    assert not [key for key in french if set(re.findall(r"{\w+}", french[key])) != set(re.findall(r"{\w+}", english[key]))]
+    assert not [
+        key for key in french if set(re.findall(r"{\w+}", french[key])) != set(re.findall(r"{\w+}", english[key]))
+    ]
 
 
 def test_the_same_rules_and_errors_hold_without_a_browser(world):

@@ -83,7 +83,9 @@ class Log:
         self.steps: list[Step] = []
         self.names: dict[str, str] = {}
 
-    def ask(self, who: Principal, method: str, url: str, body: Any = None, *, because: Iterable[str] = (), **more: Any) -> int:
+    def ask(
+        self, who: Principal, method: str, url: str, body: Any = None, *, because: Iterable[str] = (), **more: Any
+    ) -> int:
         self.steps.append(Step(who, method, url, body, frozenset(because), more=more))
         return len(self.steps) - 1
 
@@ -170,7 +172,8 @@ def told(database: Any, log: Sequence[Step], without: Without = NOTHING) -> tupl
         if step.left_out(without):
             continue
         answered = one(world, numbers, index, step, without)
-        assert answered.status < 300, f"{step}: {answered.status} {answered.json}"
+        if answered.status >= 300:
+            raise RuntimeError(f"{step}: {answered.status} {answered.json}")
     return world, numbers
 
 

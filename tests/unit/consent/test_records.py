@@ -222,3 +222,24 @@ def test_a_role_without_a_place_is_its_person_and_with_one_the_person_there():
     }
     nobody = {"resourceType": "PractitionerRole", "id": "r"}
     assert set(expand("PractitionerRole/r", {"PractitionerRole/r": nobody})) == {"PractitionerRole/r"}
+
+
+def test_a_role_and_a_long_chain_of_teams_are_read_from_the_directory():
+    role = {
+        "resourceType": "PractitionerRole",
+        "id": "r",
+        "practitioner": {"reference": "Practitioner/x"},
+        "organization": {"reference": "Organization/o"},
+    }
+    place = {"resourceType": "Organization", "id": "o"}
+    chain = {f"CareTeam/{index}": a_team(str(index), f"CareTeam/{index + 1}") for index in range(9)}
+    consent = {
+        "provision": {
+            "type": "permit",
+            "actor": [{"reference": {"reference": each}} for each in ("PractitionerRole/r", "CareTeam/0")],
+        }
+    }
+    shelf = Shelf(a_record(), {"PractitionerRole/r": role, "Organization/o": place, **chain})
+    members = Records(shelf, Freshness()).members_of(consent)
+    assert set(members["PractitionerRole/r"]) == {"PractitionerRole/r", "Practitioner/x@Organization/o"}
+    assert not any(key.startswith("Practitioner") for key in members["CareTeam/0"])

@@ -11,11 +11,12 @@ import pytest
 
 from fhir_server.consent import decision, limits, matrix, parties, rules, wishes, writing
 from fhir_server.consent.decision import Deny, Permit, decide
-from fhir_server.consent.directive import Directives
+from fhir_server.consent.directive import FOREIGN, Directives, kinds
 from fhir_server.consent.explain import LANGUAGES, explain, sentence, words
 from fhir_server.consent.matrix import Matrix
 from fhir_server.consent.request import AccessRequest
 from fhir_server.consent.rules import READING, RULES, rules_table
+from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.predicate import EVERYTHING
 from fhir_server.foundation.principal import Kind, Principal
 
@@ -105,3 +106,11 @@ def test_without_a_rule_nothing_is_granted(monkeypatch):
 def test_reading_rules_come_first_and_writing_rules_give_no_grant():
     assert RULES[: len(READING)] == READING
     assert rules.RULES[len(READING) :] == writing.WRITING
+
+
+def test_the_words_of_the_rules_are_types_of_the_code_system():
+    rules_, types = profile_json("dmp/rules.json"), kinds()
+    assert set(rules_["consents"].values()) | {each["type"] for each in rules_["emergency"].values()} == types
+    assert set(rules_["holder"]["consents"]) - {FOREIGN} == types
+    assert {*rules_["representative"]["consents"], *rules_["collected"]} - {FOREIGN} < types
+    assert rules_["consentDocument"] == {"system": "http://loinc.org", "code": "59284-0"}

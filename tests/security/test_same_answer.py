@@ -1,0 +1,152 @@
+"""Absent equals forbidden (decisions 17): one status, one body, one number of round trips, whatever stands there.
+
+Round trips are the commands that the request's own thread sends to MongoDB, as the driver reports them.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+
+import pytest
+from pymongo import MongoClient, monitoring
+
+from tests.kit import people
+from tests.kit.battery import ABSENT, FAR
+from tests.kit.twin import Letter, Log, told, told_of
+from tests.kit.world import label, opening, patient, practitioner
+
+STRANGER = people.professional("inconnu", "10000000005")
+
+
+class Trips(monitoring.CommandListener):
+    """What this thread asks of MongoDB."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.thread = threading.get_ident()
+
+    def started(self, event):
+        if threading.get_ident() == self.thread:
+            self.names.append(event.command_name)
+
+    def succeeded(self, event): ...
+
+    def failed(self, event): ...
+
+
+@pytest.fixture(scope="module")
+def record(mongo_uri):
+    """A record with a letter that is shown, one that is masked, and one that was masked and deleted."""
+    trips = Trips()
+    client = MongoClient(
+        mongo_uri,
+        w="majority",
+        journal=True,
+        readConcernLevel="majority",
+        tz_aware=True,
+        event_listeners=[trips],
+    )
+    name = f"s{uuid.uuid4().hex[:12]}"
+    log = Log()
+    for id_, rpps in (("bernard", "10000000001"), ("diallo", "10000000002")):
+        log.put(practitioner(id_, rpps, id_.capitalize()))
+    log.put({"resourceType": "Organization", "id": "chu", "name": "CHU"})
+    log.put(patient())
+    answers = opening(treatingPhysician="Practitioner/bernard", authorized=["Practitioner/diallo"])
+    log.ask(people.holder(), "POST", "Patient/lea/$open-record", answers)
+    log.deposit(Letter("shown"))
+    log.deposit(Letter("masked"))
+    log.deposit(Letter("gone"))
+    patch = [{"op": "add", "path": "/securityLabel/-", "value": label("MASQUE_PS")}]
+    for each in ("masked", "gone"):
+        log.ask(people.holder(), "PATCH", log.names[each], patch)
+    log.ask(people.hospital(), "DELETE", log.names["gone"])
+    world, _ = told(client[name], log.steps)
+    for who in (people.radiologist(), STRANGER):
+        world.ask(who, "GET", log.names["shown"])
+    yield world, log.names, trips
+    world.close()
+    client.drop_database(name)
+    client.close()
+
+
+WAYS = [
+    pytest.param("GET", "{}", {}, id="read"),
+    pytest.param("HEAD", "{}", {}, id="head"),
+    pytest.param("GET", "{}/_history/1", {}, id="vread"),
+    pytest.param("GET", "{}/_history/2", {}, id="vread of a later version"),
+    pytest.param("GET", "{}/_history", {}, id="history"),
+    pytest.param("GET", "{}/_history?_count=1", {}, id="history by pages"),
+    pytest.param("GET", "{}", {"if_none_match": 'W/"1"'}, id="conditional read"),
+    pytest.param("GET", "{}", {"if_none_match": "*"}, id="conditional read of anything"),
+    pytest.param("GET", "{}", {"if_modified_since": FAR}, id="conditional read by date"),
+    pytest.param("DELETE", "{}", {}, id="delete"),
+    pytest.param("PATCH", "{}", {"patch": [{"op": "replace", "path": "/status", "value": "superseded"}]}, id="patch"),
+]
+KINDS = [("DocumentReference", "{0}"), ("Binary", "{0}.content"), ("List", "{0}.set")]
+
+
+def asked(record, who, method, template, more, reference):
+    world, _, trips = record
+    trips.names.clear()
+    trips.thread = threading.get_ident()
+    answered = world.ask(who, method, template.format(reference), **more)
+    return told_of(answered), sorted(trips.names)
+
+
+@pytest.mark.parametrize("who", [people.radiologist(), STRANGER], ids=["authorised", "stranger"])
+@pytest.mark.parametrize(("type_", "named"), KINDS, ids=[kind for kind, _ in KINDS])
+@pytest.mark.parametrize(("method", "template", "more"), WAYS)
+def test_what_is_hidden_is_answered_as_what_is_absent(record, who, type_, named, method, template, more):
+    hidden, trips = asked(record, who, method, template, more, record[1][named.format("masked")])
+    absent, other = asked(record, who, method, template, more, f"{type_}/{ABSENT}")
+
+    assert absent == hidden
+    assert 404 == hidden[0] or (type_ != "DocumentReference" and method == "PATCH" and 405 == hidden[0])
+    if method in ("GET", "HEAD"):
+        assert other == trips
+
+
+@pytest.mark.parametrize(("method", "template", "more"), WAYS[:9])
+def test_what_was_deleted_out_of_sight_is_answered_as_what_was_never_there(record, method, template, more):
+    who = people.radiologist()
+    gone, _ = asked(record, who, method, template, more, record[1]["gone"])
+    absent, _ = asked(record, who, method, template, more, f"DocumentReference/{ABSENT}")
+
+    assert absent == gone
+
+
+def test_the_content_itself_is_answered_as_what_is_absent(record):
+    who, native = people.radiologist(), {"native": True}
+    hidden, trips = asked(record, who, "GET", "{}", native, record[1]["masked.content"])
+    absent, other = asked(record, who, "GET", "{}", native, f"Binary/{ABSENT}")
+
+    assert (absent, other) == (hidden, trips)
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        "DocumentReference?patient={}",
+        "DocumentReference?subject=Patient/{}",
+        "DocumentReference?subject:Patient={}",
+        "Consent?patient={}",
+        "AuditEvent?patient={}",
+        "List?patient={}&_summary=count",
+        "Observation?patient={}&_count=0",
+    ],
+)
+def test_a_record_that_is_shut_is_answered_as_one_that_does_not_exist(record, search):
+    shut, _ = asked(record, STRANGER, "GET", search, {}, "lea")
+    absent, _ = asked(record, STRANGER, "GET", search, {}, "personne")
+
+    assert (403, absent) == (shut[0], shut)
+
+
+def test_one_who_sees_is_answered_otherwise(record):
+    """So that the tests above compare something."""
+    shown, _ = asked(record, people.radiologist(), "GET", "{}", {}, record[1]["shown"])
+    masked, _ = asked(record, people.doctor(), "GET", "{}", {}, record[1]["masked"])
+
+    assert (200, 200) == (shown[0], masked[0])

@@ -1,0 +1,117 @@
+"""Simplifying a guard: the same documents among those asked for, whatever the predicate."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fhir_server.foundation.predicate import (
+    EVERYTHING,
+    NOTHING,
+    All,
+    Any_,
+    Exists,
+    Has,
+    Not,
+    Some,
+    both,
+    matches,
+)
+from fhir_server.store.mongo import to_mongo
+from fhir_server.store.simplify import filter_of, simplified
+
+types = st.sampled_from(["Consent", "DocumentReference", "List"])
+ids = st.sampled_from(["p1", "p2"])
+words = st.sampled_from(["N", "R"])
+facts = st.fixed_dictionaries(
+    {},
+    optional={
+        "patients": st.lists(ids, max_size=2),
+        "patient": ids,
+        "label": st.lists(words, max_size=2),
+        "mentions": st.lists(st.fixed_dictionaries({"resource": types, "patients": st.lists(ids)}), max_size=2),
+    },
+)
+documents = st.builds(lambda type_, facts_: {"_id": 1, "type": type_, "facts": facts_}, types, facts)
+
+
+def leaves(inside):
+    base = [
+        st.builds(Has, st.just("resource"), types),
+        st.builds(Has, st.sampled_from(["patients", "patient"]), ids),
+        st.builds(Has, st.just("label"), words),
+        st.builds(Exists, st.sampled_from(["patients", "patient", "label"])),
+        st.sampled_from([EVERYTHING, NOTHING]),
+    ]
+    if not inside:
+        base.append(st.builds(Some, st.just("mentions"), predicates(inside=True)))
+    return st.one_of(base)
+
+
+def predicates(inside=False):
+    return st.recursive(
+        leaves(inside),
+        lambda children: st.one_of(
+            st.builds(Not, children),
+            st.lists(children, max_size=3).map(lambda of: All(tuple(of))),
+            st.lists(children, max_size=3).map(lambda of: Any_(tuple(of))),
+        ),
+        max_leaves=8,
+    )
+
+
+@settings(max_examples=1000, deadline=None)
+@given(documents, predicates(), types, ids)
+def test_what_is_given_changes_no_answer_about_a_document_that_has_it(document, predicate, type_, patient):
+    document = {**document, "type": type_}
+    document["facts"] = {**document["facts"], "patients": [*document["facts"].get("patients", []), patient]}
+
+    simple = simplified(predicate, {"resource": type_, "patients": patient})
+
+    assert matches(predicate, document) == matches(simple, document)
+
+
+@settings(max_examples=300, deadline=None)
+@given(documents, predicates())
+def test_with_nothing_given_every_document_is_judged_alike(document, predicate):
+    assert matches(predicate, document) == matches(simplified(predicate, {}), document)
+
+
+def test_a_clause_about_another_type_is_not_put_to_the_database():
+    masked_consent = Not(All((Has("resource", "Consent"), Has("label", "N"))))
+
+    assert {"type": "DocumentReference"} == filter_of(
+        (Has("resource", "DocumentReference"), masked_consent), "DocumentReference"
+    )
+    assert {"type": "Consent", "$nor": [{"facts.label": "N"}]} == filter_of(
+        (Has("resource", "Consent"), masked_consent), "Consent"
+    )
+
+
+def test_a_clause_that_lets_nothing_through_stays_a_clause_that_lets_nothing_through():
+    shut = filter_of((Has("resource", "List"), Not(Has("resource", "List"))), "List")
+
+    assert {"type": "List", "$nor": [{}]} == shut
+
+
+def test_a_record_that_is_asked_for_settles_whose_it_is_and_nothing_of_another():
+    own_or_nobodys = Any_((Has("patients", "p1"), Not(Exists("patients"))))
+
+    assert {"facts.patients": "p1"} == filter_of((Has("patients", "p1"), own_or_nobodys))
+    assert filter_of((Has("patients", "p2"), own_or_nobodys)) != {"facts.patients": "p2"}
+
+
+def test_an_equal_clause_of_a_new_object_is_the_same_filter():
+    def clause():
+        return Not(All((Has("label", "R"), Has("resource", "List"))))
+
+    assert filter_of((clause(),), "List") == filter_of((clause(),), "List") == to_mongo(Not(Has("label", "R")))
+
+
+def test_the_same_object_negated_or_not_is_not_mixed_up():
+    clause = Any_((Has("label", "N"), Has("label", "R")))
+
+    assert filter_of((clause,)) == to_mongo(clause)
+    assert filter_of((Not(clause),)) == to_mongo(Not(clause))
+    assert {"facts.label": {"$in": ["N", "R"]}, "$nor": [to_mongo(clause)]} == filter_of((both(clause, Not(clause)),))
+
