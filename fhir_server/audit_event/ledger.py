@@ -51,6 +51,7 @@ INDEXES = (
 
 BATCH = 1_000
 WAITING = 10_000
+LINGER = 0.005
 PATIENCE = 8.0
 ATTEMPT = 3.0
 HOUSEKEEPING = 0.5
@@ -96,6 +97,8 @@ class Ledger:
         self._taken_in: SimpleQueue[str] = SimpleQueue()
         self._sealed: dict[str, int] | None = None
         self._open = False
+        self._crowd = 0
+        self._took = 0.0
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -185,21 +188,29 @@ class Ledger:
             tickets = self._gather()
             if not tickets:
                 return
+            begun = time.monotonic()
             try:
                 self._commit(tickets)
             except Exception:
                 log.exception("a batch of the ledger could not be written")
             finally:
+                self._took = time.monotonic() - begun
                 for ticket in tickets:
                     ticket.done.release()
 
     def _gather(self) -> list[_Ticket]:
-        """Whatever is queued, up to a batch, as soon as there is something; [] after `stop`."""
+        """Whatever is queued, up to a batch, as soon as there is something; [] after `stop`.
+
+        In a crowd it waits for those who will come anyway, but never longer than the last batch took to write: a batch
+        of eight costs the database a sixth for each record of what eight alone would. Who is alone waits for nobody.
+        """
         tickets: list[_Ticket] = []
         count = 0
+        until = 0.0
         while count < BATCH:
             try:
-                ticket = self._queue.get(block=not tickets)
+                left = until - time.monotonic() if 0 < len(tickets) < self._crowd else 0.0
+                ticket = self._queue.get(timeout=left) if left > 0 else self._queue.get(block=not tickets)
             except Empty:
                 break
             if ticket is None:
@@ -207,8 +218,11 @@ class Ledger:
                 if self._queue.qsize() > 1:
                     continue
                 break
+            if not tickets:
+                until = time.monotonic() + min(self._took, LINGER)
             tickets.append(ticket)
             count += len(ticket.records)
+        self._crowd = max(len(tickets), self._crowd - 1)
         return tickets
 
     def _commit(self, tickets: list[_Ticket]) -> None:

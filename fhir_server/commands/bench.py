@@ -116,8 +116,10 @@ class Finding:
 @click.option("--seconds", default=10, show_default=True, type=click.IntRange(1), help="Per shape and server.")
 @click.option("--clients", default=32, show_default=True, type=click.IntRange(1, 1000), help="Closed-loop clients.")
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Processes of each server.")
-@click.option("--threads", default=8, show_default=True, type=click.IntRange(2), help="Threads of each process.")
-@click.option("--patients", default=200, show_default=True, type=click.IntRange(1), help="Records, of 20 documents each.")
+@click.option("--threads", default=16, show_default=True, type=click.IntRange(2), help="Threads of each process.")
+@click.option(
+    "--patients", default=200, show_default=True, type=click.IntRange(1), help="Records, of 20 documents each."
+)
 @click.option("--grow", default=0, type=click.IntRange(0), help="Then so many times the records, and p50 again.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 def bench(seconds: int, clients: int, workers: int, threads: int, patients: int, grow: int, as_json: bool) -> None:
@@ -381,4 +383,3 @@ def _free() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-

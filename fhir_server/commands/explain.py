@@ -37,17 +37,27 @@ _KINDS = ("Practitioner", "Patient", "RelatedPerson")
 @click.option("--type", "type_", default="DocumentReference", show_default=True, help="FHIR type asked for.")
 @click.option("--verb", type=click.Choice(VERBS), default="search", show_default=True, help="What is asked.")
 @click.option("--purpose", default="TREAT", show_default=True, help="TREAT, BTG (bris de glace) or ETREAT (centre 15).")
+@click.option("--reason", help="What is said of a bris de glace.")
 @click.option("--regulates", is_flag=True, help="The professional may regulate centre 15.")
 @click.option("--language", type=click.Choice(("fr", "en")), default="fr", show_default=True)
 @setting_options(*PLACE)
 def explain(
-    *, who: str, patient: str, type_: str, verb: Any, purpose: str, regulates: bool, language: str, **place: Any
+    *,
+    who: str,
+    patient: str,
+    type_: str,
+    verb: Any,
+    purpose: str,
+    reason: str | None,
+    regulates: bool,
+    language: str,
+    **place: Any,
 ) -> None:
     """Print the decision on a request, its reasons, and the filter that MongoDB would get.
 
     \b
     fhir-server explain --as dr-diallo --patient lea-martin
-    fhir-server explain --as dr-roux --patient paul-martin --purpose BTG
+    fhir-server explain --as dr-roux --patient paul-martin --purpose BTG --reason 'inconscient'
 
     The professional is signed in at the place that the directory (PractitionerRole) gives first.
     """  # noqa: D301 - click's own mark for lines it must not join
@@ -63,7 +73,9 @@ def explain(
         raise click.ClickException(f"`{purpose}` is no purpose: write TREAT, BTG or ETREAT")
     with reach(chosen(**place)) as found:
         shelf = Shelf(found.database)
-        principal = replace(principal_of(shelf, who), purpose=Purpose(purpose), regulation=regulates, patient=patient)
+        principal = replace(
+            principal_of(shelf, who), purpose=Purpose(purpose), reason=reason, regulation=regulates, patient=patient
+        )
         record = Records(shelf, Freshness(found.database, f"command-{os.getpid()}-{uuid4().hex[:8]}")).record(patient)
         if record is None:
             raise click.ClickException(f"there is no Patient `{patient}`: give its id")

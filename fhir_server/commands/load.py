@@ -10,7 +10,7 @@ import getpass
 import json
 import sys
 from collections.abc import Iterator
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +130,7 @@ def _rank(resource: dict[str, Any]) -> int:
 
 
 def _batches(resources: list[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
-    rest = iter(resources)
-    while batch := list(islice(rest, size)):
-        yield batch
+    """Transactions of at most `size`, of one rank each: whose record it is must stand before what is written in it."""
+    for _, same in groupby(resources, key=_rank):
+        while batch := list(islice(same, size)):
+            yield batch

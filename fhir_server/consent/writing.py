@@ -277,8 +277,15 @@ def professional_relabels(case: Case) -> Verdict | None:
     added = request.current is not None and not matches(
         secret, request.current
     )  # who did not write it may add, not lift
-    locked = (Has("label", case.settings.hidden_from_holder), *LEVELS, DELETED, SUPERSEDED, ARCHIVED)
+    locked = (Has("label", case.settings.hidden_from_holder), *_others(case), *LEVELS, DELETED, SUPERSEDED, ARCHIVED)
     return Way("write.label", unchanged=locked if added else (*locked, secret))
+
+
+def _others(case: Case) -> tuple[Predicate, ...]:
+    """The labels that stand and are neither a mask nor a level: who relabels at the holder's request leaves them."""
+    facts = (case.request.current or {}).get("facts", {})
+    free = {case.settings.masked, case.settings.hidden_from_representatives, "N"}
+    return tuple(Has("label", each) for each in facts.get("label", ()) if each not in free)
 
 
 def author_changes(case: Case) -> Verdict | None:

@@ -76,7 +76,9 @@ class Browser:
             else:
                 response.set_cookie(self.cookie, g.secret, path="/", secure=self._secure, httponly=True, samesite="Lax")
         if request.args.get("lang") in LANGUAGES:
-            response.set_cookie("lang", request.args["lang"], path="/", secure=self._secure, samesite="Lax")
+            response.set_cookie(
+                "lang", request.args["lang"], path="/", secure=self._secure, httponly=True, samesite="Lax"
+            )
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         return response

@@ -14,7 +14,7 @@ from flask import Blueprint, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
 
 from fhir_server.foundation.principal import Principal
-from fhir_server.foundation.problem import Problem, problem
+from fhir_server.foundation.problem import Problem, bad_request, problem
 from fhir_server.http import negotiation
 from fhir_server.interactions import capabilities, pipeline
 from fhir_server.interactions.house import House
@@ -75,21 +75,21 @@ def blueprint(
 
 def to_request(path: str, base: str) -> FhirRequest:
     """Flask's request as a value. Raises Problem 400, 406, 413, 414, 415."""
-    if len(request.full_path) > URL_AT_MOST:
+    if len(request.query_string) + len(path) > URL_AT_MOST:
         raise problem(414, "too-long", f"an address has at most {URL_AT_MOST} bytes")
-    query = pairs(request.query_string.decode("utf-8", "strict") if _is_utf8(request.query_string) else _refuse_query())
+    resource, patch, form = _body(path)
+    query = (*_pairs(request.query_string), *form)
     format_ = next((value for name, value in query if name == "_format"), None)
     accept = request.headers.get("Accept")
     native = path.startswith("Binary/") and negotiation.wants_native(accept, format_)
     if not native:
         negotiation.speaks_json(accept, format_)
     preferred = negotiation.preferences(request.headers.get("Prefer"))
-    resource, patch, form = _body(path)
     return FhirRequest(
         method=request.method,
         path=path.strip("/"),
         base=base,
-        query=(*(pair for pair in query if pair[0] not in _ASIDE), *form),
+        query=tuple(pair for pair in query if pair[0] not in _ASIDE),
         resource=resource,
         patch=patch,
         content_type=request.content_type or "",
@@ -154,7 +154,9 @@ def _body(path: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]] | None
     if path.rstrip("/").endswith("_search"):
         if raw and kind != negotiation.FORM_TYPE:
             raise problem(415, "not-supported", f"a search is posted as {negotiation.FORM_TYPE}")
-        return None, None, pairs(raw.decode("utf-8", "replace"))
+        if len(raw) > URL_AT_MOST:
+            raise problem(413, "too-long", f"a search has at most {URL_AT_MOST} bytes")
+        return None, None, _pairs(raw)
     if request.method == "PATCH":
         if kind != negotiation.PATCH_TYPE:
             raise problem(415, "not-supported", f"send a patch as {negotiation.PATCH_TYPE}")
@@ -169,13 +171,8 @@ def _request_id() -> str:
     return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(12)
 
 
-def _is_utf8(raw: bytes) -> bool:
+def _pairs(raw: bytes) -> tuple[tuple[str, str], ...]:
     try:
-        raw.decode("utf-8")
+        return pairs(raw.decode())
     except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _refuse_query() -> str:
-    raise Problem(400, problem(400, "invalid", "the query string is not UTF-8").issues)
+        raise bad_request("the query is not UTF-8") from None

@@ -12,10 +12,14 @@ from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.foundation.problem import Issue, Problem, bad_request, problem
 from fhir_server.interactions.house import House
 from fhir_server.interactions.request import FhirRequest
-from fhir_server.interactions.subject import patients_of_identifier
+from fhir_server.interactions.subject import existence_is_told, patients_of_identifier
 from fhir_server.resources import references, validation
 from fhir_server.resources.kind import kind_of
 from fhir_server.store.changes import Unit
+
+
+NOBODY = "Patient/-"
+"""A patient there is not."""
 
 
 def of_type(request: FhirRequest, type_: str) -> dict[str, Any]:
@@ -52,26 +56,30 @@ def relative(resource: dict[str, Any], base: str) -> dict[str, Any]:
     return references.rewrite(resource, mapping) if mapping else resource
 
 
-def resolved(resource: dict[str, Any], house: House, unit: Unit | None) -> dict[str, Any]:
+def resolved(resource: dict[str, Any], house: House, unit: Unit | None, asker: Principal) -> dict[str, Any]:
     """The resource with each conditional reference (`Patient?identifier=system|value`) put in place.
 
     https://hl7.org/fhir/R4/http.html#trules, and outside a transaction as the ANS draft's ITI-105 example has it.
-    Raises Problem 400 for any other condition, 404 for a patient nobody knows, 412 for one that is not unique.
+    Raises Problem 400 for any other condition, 404 for a patient nobody knows, 412 for one that is not unique; to whom
+    the existence check is not open (DMP-101), a patient nobody knows is one whose record stays shut.
     """
+    told = existence_is_told(asker, house.matrix)
     mapping = {
-        text: _target(text, house, unit)
+        text: _target(text, house, unit, told)
         for _, text, kind in references.find(resource)
         if kind == "reference" and "?" in text and "://" not in text
     }
     return references.rewrite(resource, mapping) if mapping else resource
 
 
-def _target(text: str, house: House, unit: Unit | None) -> str:
+def _target(text: str, house: House, unit: Unit | None, told: bool) -> str:  # noqa: FBT001
     type_, _, query = text.partition("?")
     name, _, value = query.partition("=")
     if type_ != "Patient" or name != "identifier" or "|" not in value or "&" in value:
         raise bad_request(f"`{type_}?{name}=…` is not a conditional reference this server resolves")
     found = patients_of_identifier(house, value, unit)
+    if not told and len(found) != 1:
+        return NOBODY
     if not found:
         raise problem(404, "not-found", "unknown INS: no patient has this identifier", "subject")
     if len(found) > 1:

@@ -6,11 +6,11 @@ is one MongoDB transaction; its entries run in the order the specification gives
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -23,6 +23,7 @@ from fhir_server.resources import references
 from fhir_server.store.changes import Unit
 
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 _CONDITIONS = ("ifMatch", "ifNoneMatch", "ifModifiedSince", "ifNoneExist")
 
 
@@ -61,16 +62,21 @@ def _items(visit: Visit, bundle: dict[str, Any], kind: Any) -> list[Item]:
 def _item(visit: Visit, entry: Any, index: int, kind: Any) -> Item:
     where = f"Bundle.entry[{index}]"
     asked = entry.get("request") if isinstance(entry, dict) else None
-    if not isinstance(asked, dict) or not isinstance(asked.get("url"), str) or asked.get("method") not in ORDER:
+    if not (
+        isinstance(asked, dict)
+        and isinstance(asked.get("url"), str)
+        and isinstance(asked.get("method"), str)
+        and asked["method"] in ORDER
+    ):
         raise bad_request("an entry needs a `request` with a method and a url", f"{where}.request")
     url, method, base = asked["url"], asked["method"], visit.request.base
     if url.startswith(f"{base}/"):
         url = url[len(base) + 1 :]
-    if urlsplit(url).scheme or url.startswith("/") or not url.partition("?")[0]:
+    if _SCHEME.match(url) or url.startswith("/") or not url.partition("?")[0]:
         raise bad_request("the url of an entry is relative to this server and names a type", f"{where}.request.url")
     resource = entry.get("resource")
-    if resource is not None and not isinstance(resource, dict):
-        raise bad_request("the resource of an entry is an object", f"{where}.resource")
+    if resource is not None and not (isinstance(resource, dict) and isinstance(resource.get("resourceType"), str)):
+        raise bad_request("the resource of an entry is an object with a `resourceType`", f"{where}.resource")
     if method in ("POST", "PUT", "PATCH") and resource is None:
         raise bad_request(f"an entry that is a {method} needs a resource", f"{where}.resource")
     conditions = {name: asked.get(name) for name in _CONDITIONS}
@@ -189,7 +195,9 @@ def _link(visit: Visit, item: Item, mapping: dict[str, str], unit: Unit) -> Item
         )
         if dangling is not None:
             raise bad_request(f"`{dangling}` is no entry of this transaction", code="not-found")
-        linked = bodies.resolved(bodies.relative(linked, visit.request.base), visit.house, unit)
+        linked = bodies.resolved(
+            bodies.relative(linked, visit.request.base), visit.house, unit, visit.principal
+        )
     except Problem as unlinked:
         raise _at(item, unlinked) from unlinked
     return replace(item, request=replace(item.request, resource=linked, assigned=item.assigned))

@@ -10,7 +10,7 @@ from fhir_server.foundation.problem import bad_request, forbidden
 from fhir_server.interactions import announce, answers, bodies
 from fhir_server.interactions.pipeline import Change, Visit
 from fhir_server.interactions.request import FhirResponse
-from fhir_server.interactions.subject import of_resource
+from fhir_server.interactions.subject import existence_is_told, of_resource
 from fhir_server.resources import json_text, references
 from fhir_server.store.changes import Unit, Write
 
@@ -27,7 +27,7 @@ def run(visit: Visit) -> FhirResponse:
     if visit.request.if_none_exist is not None:
         raise bad_request("`If-None-Exist` is not supported", code="not-supported")
     resource = bodies.of_type(visit.request, visit.route.type)
-    resource = bodies.resolved(bodies.relative(resource, visit.request.base), visit.house, unit)
+    resource = bodies.resolved(bodies.relative(resource, visit.request.base), visit.house, unit, visit.principal)
     bodies.checked(resource)
     return landed(visit, stage(visit, bodies.kept(resource)), 201)
 
@@ -35,13 +35,14 @@ def run(visit: Visit) -> FhirResponse:
 def stage(visit: Visit, resource: dict[str, Any], id_: str | None = None) -> Write:
     """Decide upon a new resource and stage it. Raises Problem 403, naming a closed record or an opposition to feeding.
 
-    Those two are no secret: the existence check tells them to whoever may feed (DMP-101).
+    Those two are no secret from whom the existence check tells them (DMP-101), nor from the holder.
     """
     scope = visit.scoped("c")
     visit.subject = of_resource(resource, visit.request.owner)
     before, after = visit.rights(visit.subject, Change(proposed=resource), "create")
     if before == NOTHING:
-        raise forbidden(next((TOLD[reason] for reason in visit.denied if reason in TOLD), "not allowed"))
+        told = TOLD if _may_know(visit) else {}
+        raise forbidden(next((told[reason] for reason in visit.denied if reason in told), "not allowed"))
     return within(visit).create(
         resource,
         submitter=bodies.submitter_of(visit.principal),
@@ -49,6 +50,11 @@ def stage(visit: Visit, resource: dict[str, Any], id_: str | None = None) -> Wri
         id_=id_,
         fresh=visit.request.assigned,
     )
+
+
+def _may_know(visit: Visit) -> bool:
+    own = visit.subject.patients == (visit.principal.patient,)
+    return own or existence_is_told(visit.principal, visit.house.matrix)
 
 
 def landed(visit: Visit, write: Write, status: int, hidden: frozenset[str] = frozenset()) -> FhirResponse:

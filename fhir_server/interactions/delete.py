@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fhir_server.foundation.predicate import NOTHING, both, matches
+from fhir_server.foundation.predicate import NOTHING, matches
 from fhir_server.foundation.problem import forbidden
 from fhir_server.interactions import answers, create, update
 from fhir_server.interactions.pipeline import Change, Visit
@@ -25,7 +25,7 @@ def run(visit: Visit) -> FhirResponse:
     visit.subject = of_instance(visit.route, visit.house, visit.unit)
     standing = before.envelope()
     allowed, _ = visit.rights(visit.subject, Change(current=standing))
-    if allowed == NOTHING or not matches(both(scope, allowed), standing):
+    if allowed == NOTHING or not matches(allowed, standing) or not visit.covers("d", scope, before):
         visit.refuse_here("write.refused")
         raise forbidden()
     write = create.within(visit).remove(before)

@@ -19,6 +19,8 @@ from fhir_server.interactions.request import FhirRequest
 from fhir_server.notices.occasion import Notice
 from fhir_server.store.changes import Unit
 
+Mark = tuple[int, int, int]
+"""How many deeds and notices there were, and how many of the deeds were on their way to the ledger."""
 Outcome = Literal["0", "4", "8", "12"]
 
 
@@ -86,23 +88,25 @@ class Entry:
             )
         )
 
-    def mark(self) -> tuple[int, int]:
+    def mark(self) -> Mark:
         """Where it stands."""
-        return len(self.deeds), len(self.notices)
+        return len(self.deeds), len(self.notices), self._settled
 
-    def rewind(self, mark: tuple[int, int]) -> None:
-        """Forget what came after a mark: the attempt it tells of was rolled back."""
+    def rewind(self, mark: Mark) -> None:
+        """Forget what came after a mark: the attempt it tells of was rolled back, and what it carried with it."""
         del self.deeds[mark[0] :]
+        if len(self.notices) > mark[1]:
+            self.house.announced.clear()
         del self.notices[mark[1] :]
-        self._settled = min(self._settled, mark[0])
+        self._settled = mark[2]
 
-    def rolled_back(self, mark: tuple[int, int]) -> None:
+    def rolled_back(self, mark: Mark) -> None:
         """Keep of an attempt that failed only what was refused."""
         refused = [deed for deed in self.deeds[mark[0] :] if deed.outcome != "0"]
         self.rewind(mark)
         self.deeds.extend(refused)
 
-    def replace_after(self, mark: tuple[int, int], deed: Deed) -> None:
+    def replace_after(self, mark: Mark, deed: Deed) -> None:
         """One deed in place of all since a mark: a submission is one event (ITI-65)."""
         del self.deeds[mark[0] :]
         self.deeds.append(deed)
@@ -120,7 +124,11 @@ class Entry:
         """Wait until all of it is durable. Raises Problem 503: then nothing may be disclosed."""
         waiting = self._envelopes()
         if self.notices:
-            self.house.outbox.add(self.notices)
+            try:
+                self.house.outbox.add(self.notices)
+            except BaseException:
+                self.house.announced.clear()  # what was not told is told the next time
+                raise
             self.notices.clear()
         self.house.ledger.settle(waiting)
 
@@ -144,7 +152,7 @@ class Entry:
         self._settled = len(self.deeds)
         return [_hiding_with_lists(envelope(deed, self.house.ids(), self.base), deed) for deed in fresh]
 
-    def as_submission(self, mark: tuple[int, int], patient: str | None, query: str | None = None) -> None:
+    def as_submission(self, mark: Mark, patient: str | None, query: str | None = None) -> None:
         """Join the deeds since a mark into the one event of a Provide Document Bundle transaction."""
         since = self.deeds[mark[0] :]
         if not since:
@@ -170,7 +178,7 @@ def _hiding_with_lists(made: dict[str, Any], deed: Deed) -> dict[str, Any]:
     held = [
         {**mention, "token": []}
         for each in deed.about
-        if each.get("id") in named and str(each["id"]).startswith("List/")
+        if each.get("id") in named and str(each["id"]).startswith(("List/", "DocumentManifest/"))
         for mention in each.get("mentions", ())
     ]
     if held:

@@ -44,7 +44,11 @@ def run(visit: Visit) -> FhirResponse:
 def _asked(visit: Visit) -> tuple[int, int | None]:
     limit, before = visit.house.limits.default_page, None
     for name, value in visit.request.query:
-        if name not in ("_count", "_before") or not value.isdecimal() or not 0 < int(value) < 2**31:
+        if (
+            name not in ("_count", "_before")
+            or not (value.isascii() and value.isdecimal())
+            or not 0 < int(value) < 2**31
+        ):
             raise bad_request(f"`{name}={value}` is not supported on a history", name)
         if name == "_count":
             limit = min(int(value), visit.house.limits.page)

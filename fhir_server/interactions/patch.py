@@ -82,6 +82,7 @@ def _operations(visit: Visit) -> list[Operation]:
         return visit.request.patch
     resource = visit.request.resource
     if visit.request.entry == "transaction" and resource and resource.get("resourceType") == "Parameters":
+        bodies.checked(resource)
         return [_superseding(resource)]
     raise Problem(415, problem(415, "not-supported", "send `application/json-patch+json`").issues)
 

@@ -13,8 +13,10 @@ from typing import Any
 from fhir_server.consent.decision import Deny, Permit, decide
 from fhir_server.consent.directive import Directives
 from fhir_server.consent.obligations import Obligation
+from fhir_server.consent.provision import Members
 from fhir_server.consent.request import AccessRequest, Verb
 from fhir_server.foundation.predicate import (
+    EVERYTHING,
     NOTHING,
     All,
     Has,
@@ -22,6 +24,7 @@ from fhir_server.foundation.predicate import (
     Predicate,
     both,
     either,
+    matches,
     one_of,
 )
 from fhir_server.foundation.principal import Principal
@@ -33,7 +36,7 @@ from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.interactions.routes import Route, match
 from fhir_server.interactions.subject import Subject, as_if_absent
 from fhir_server.search.parse import criteria as search_criteria
-from fhir_server.smart.scope import narrow, reach
+from fhir_server.smart.scope import elsewhere, narrow, reach, resource_scopes
 from fhir_server.store.changes import Unit
 from fhir_server.store.documents import Stored
 from fhir_server.store.visible import VisibleStore
@@ -101,7 +104,8 @@ class Visit:
 
     def _opened(self, residual: Predicate) -> VisibleStore:
         scope = reach(self.principal.scopes, self.principal, compile_criteria)
-        return VisibleStore(self.house.shelf, residual, scope, self.unit.session if self.unit else None)
+        session = self.unit.session if self.unit else None
+        return VisibleStore(self.house.shelf, residual, scope, session, self.house.matrix.shared)
 
     def _permitted(self, permits: list[Permit]) -> None:
         self.granted = tuple(dict.fromkeys(reason for permit in permits for reason in permit.reasons))
@@ -165,15 +169,32 @@ class Visit:
             current=change.current,
             proposed=change.proposed,
             changes=change.changes,
+            members=self._members(change.proposed),
         )
         unknown = patient is not None and record is None and not (verb == "create" and self.route.type == "Patient")
         if subject.absent or unknown:
             return Deny(("record.unknown",))
+        if patient is not None and record is not None and elsewhere(self.principal.scopes, self.principal, patient):
+            return Deny(("record.not-in-context",))
         return decide(asked, record.directives if record else Directives(()), self.house.matrix)
+
+    def _members(self, proposed: Mapping[str, Any] | None) -> Members | None:
+        """What the teams that a proposed Consent names stand for: one that names an unknown team is not accepted."""
+        if proposed is None or proposed.get("resourceType") != "Consent":
+            return None
+        return self.house.records.members_of(proposed)
 
     def scoped(self, right: str) -> Predicate:
         """What the token's scopes allow of this type with this right. Raises Problem 403 insufficient_scope."""
         return narrow(self.principal.scopes, self.route.type, right, self.principal, compile_criteria)
+
+    def covers(self, right: str, scope: Predicate, standing: Stored) -> bool:
+        """Whether a scope covers what stands: a granular one is asked of the store, which has the index."""
+        scopes = resource_scopes(self.principal.scopes)
+        if not any(each.criteria for each in scopes if each.covers(self.route.type, right)):
+            return matches(scope, standing.envelope())
+        session = self.unit.session if self.unit else None
+        return VisibleStore(self.house.shelf, EVERYTHING, scope, session).read(self.route.type, standing.key) is not None
 
     def refuse(self, denials: Iterable[Deny]) -> None:
         """Note the refusal and raise it, without its reason."""

@@ -12,14 +12,15 @@ from binascii import Error as NotBase64
 from typing import Any, Protocol
 
 from fhir_server.foundation.predicate import NOTHING
-from fhir_server.foundation.problem import Issue, conflict, forbidden, unprocessable
+from fhir_server.foundation.problem import Issue, conflict, unprocessable
 from fhir_server.interactions import answers, bodies
-from fhir_server.interactions.pipeline import Change, Visit
+from fhir_server.interactions.pipeline import Change, Visit, compile_criteria
 from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.interactions.subject import Subject, list_of, persons_of, submitted_before
 from fhir_server.resources.document_reference import check_attachment
 from fhir_server.resources.facts import owners_of
 from fhir_server.resources.patient import identity_is_qualified
+from fhir_server.smart.scope import narrow
 from fhir_server.store.changes import unique_of
 from fhir_server.store.documents import Stored
 
@@ -75,8 +76,8 @@ def again(visit: Visit, submission: list[Any], items: list[Any]) -> FhirResponse
     """
     keys = {key: item for item in submission for key in unique_of(item.request.resource or {})}
     found = submitted_before(visit.house, list(keys), visit.unit)
-    if not found:
-        return None
+    if not found or not _may_deposit(visit, submission):
+        return None  # who may not deposit is refused as for a new submission
     mine = list(bodies.submitter_of(visit.principal))
     same = len(found) == len(submission) and all(
         stored.facts.get("submitter") == mine
@@ -86,7 +87,6 @@ def again(visit: Visit, submission: list[Any], items: list[Any]) -> FhirResponse
     patients = {patient for stored in found.values() for patient in stored.facts.get("patients", ())}
     if not same or len(patients) != 1 or not _same_subject(visit, submission, patients):
         raise conflict("an identifier of this resource is already in use")
-    _still_allowed(visit, next(iter(patients)))
     documents = {keys[key].index: stored for key, stored in found.items()}
     visit.note(
         patient=next(iter(patients)),
@@ -167,16 +167,28 @@ def _qualified(visit: Visit, patient: str) -> bool:
     return holder is None or identity_is_qualified(holder) is not False
 
 
-def _same_subject(visit: Visit, submission: list[Any], patients: set[str]) -> bool:
-    resolved = [bodies.resolved(item.request.resource, visit.house, visit.unit) for item in submission]
-    return {owner for resource in resolved for owner in owners_of(resource)} == patients
-
-
-def _still_allowed(visit: Visit, patient: str) -> None:
-    visit.subject = Subject((patient,), named=True, joint=True)
+def _may_deposit(visit: Visit, submission: list[Any]) -> bool:
+    """Whether token and record let these documents in, as if they came for the first time. Raises Problem 403."""
+    narrow(visit.principal.scopes, "DocumentReference", "c", visit.principal, compile_criteria)
+    begun = len(visit.entry.deeds)
+    owners = {owner for resource in _resolved(visit, submission) for owner in owners_of(resource)}
+    visit.subject = Subject(tuple(sorted(owners)), named=True, joint=True)
     allowed, _ = visit.rights_for("DocumentReference", visit.subject, Change(), "create")
     if allowed == NOTHING:
-        raise forbidden()
+        del visit.entry.deeds[begun:]
+    return bool(owners) and allowed != NOTHING
+
+
+def _resolved(visit: Visit, submission: list[Any]) -> list[dict[str, Any]]:
+    base = visit.request.base
+    return [
+        bodies.resolved(bodies.relative(item.request.resource, base), visit.house, visit.unit, visit.principal)
+        for item in submission
+    ]
+
+
+def _same_subject(visit: Visit, submission: list[Any], patients: set[str]) -> bool:
+    return {owner for resource in _resolved(visit, submission) for owner in owners_of(resource)} == patients
 
 
 def _first_locations(visit: Visit, items: list[Any], documents: dict[int, Stored]) -> FhirResponse:
@@ -187,7 +199,8 @@ def _first_locations(visit: Visit, items: list[Any], documents: dict[int, Stored
             first = documents[item.index]
             places[item.full_url] = first.id
             places.update(zip(_urls(item.request.resource or {}), _urls(first.resource()), strict=False))
-    submission_set = list_of(visit.house, [each.id for each in documents.values()], visit.unit)
+    mine = list(bodies.submitter_of(visit.principal))
+    submission_set = list_of(visit.house, [each.id for each in documents.values()], mine, visit.unit)
     entries = [
         _landed(visit, places.get(item.full_url) or (submission_set if _creates(item, "List") else None))
         for item in items

@@ -6,12 +6,18 @@ May live here: their shapes. May not know: where they come from; `http/fhir.py` 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode
 
+from fhir_server.foundation.problem import bad_request
+
 Pairs = tuple[tuple[str, str], ...]
+_HALF = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# What no FHIR string holds (https://hl7.org/fhir/R4/datatypes.html#string).
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +77,19 @@ class FhirResponse:
 
 
 def pairs(query: str) -> Pairs:
-    """The decoded pairs of a query string; `a` without `=` is a pair with an empty value."""
-    return tuple(parse_qsl(query, keep_blank_values=True))
+    """The decoded pairs of a query string; `a` without `=` is a pair with an empty value.
+
+    Raises Problem 400 where it is not percent-encoded UTF-8, or says a control character.
+    """
+    if _HALF.search(query):
+        raise bad_request("a `%` in the query is followed by two hexadecimal digits")
+    try:
+        found = tuple(parse_qsl(query, keep_blank_values=True, errors="strict"))
+    except UnicodeDecodeError:
+        raise bad_request("the query is not UTF-8") from None
+    if any(_CONTROL.search(part) for pair in found for part in pair):
+        raise bad_request("the query holds a control character")
+    return found
 
 
 def query_text(asked: Pairs) -> str:

@@ -5,10 +5,12 @@ Every page decides anew: a cursor holds a place in the order, sealed to its aske
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from fhir_server.consent.obligations import apply
+from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.foundation.predicate import Predicate, both
 from fhir_server.interactions import answers
 from fhir_server.interactions.pipeline import Visit
@@ -85,7 +87,6 @@ def _included(visit: Visit, door: VisibleStore, query: Query, matches: list[Stor
 
 def _note(visit: Visit, subject: Subject, matches: list[Stored], included: list[Stored]) -> None:
     """One deed per patient among what is disclosed, and one for each record the request itself names."""
-    asked = query_text(visit.request.query)
     by_patient: dict[str | None, list[Stored]] = {}
     if subject.named or subject.existence or not (matches or included):
         by_patient.update({patient: [] for patient in (subject.patients if subject.named else ()) or (None,)})
@@ -97,13 +98,25 @@ def _note(visit: Visit, subject: Subject, matches: list[Stored], included: list[
     for patient, group in by_patient.items():
         visit.note(
             patient=patient,
-            query=asked,
+            query=query_text(_asked_of(patient, visit)),
             granted=visit.granted,
             disclosed=tuple(each.id for each in group),
             about=() if subject.named else tuple({"id": each.id, **each.facts} for each in group),
         )
     if not subject.existence:
         visit.announce(patient for patient, group in by_patient.items() if patient and group)
+
+
+def _asked_of(patient: str | None, visit: Visit) -> Iterable[tuple[str, str]]:
+    """The query as it stands in the trace of one record: whose else it was asked about is not that holder's to read."""
+    type_, asked = visit.route.type, visit.request.query
+    owners = (*owner_parameters(type_), *(("_id", "identifier", "link") if type_ == "Patient" else ()))
+    naming = [(name, text) for name, text in asked if re.split(r"[:.]", name)[0] in owners]
+    if patient is None or (len(naming) == 1 and "," not in naming[0][1]):
+        return asked
+    alone = ("_id" if type_ == "Patient" else "patient", patient)
+    kept = [pair for pair in asked if pair not in naming]
+    return (alone, *kept) if naming else kept
 
 
 def _asker(visit: Visit) -> str:

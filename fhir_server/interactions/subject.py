@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fhir_server.consent.matrix import Matrix
 from fhir_server.definitions.identifiers import is_ins_system
 from fhir_server.foundation.predicate import EVERYTHING
 from fhir_server.foundation.principal import Kind, Principal
@@ -108,6 +109,11 @@ def _ins_alone(query: Query) -> str | None:
     return f"{system}|{value}" if bar and value and is_ins_system(system) else None
 
 
+def existence_is_told(principal: Principal, matrix: Matrix) -> bool:
+    """Whether the existence check is open to this party: who feeds or opens records, and is not refused (DMP-101)."""
+    return principal.kind not in (Kind.HOLDER, Kind.REPRESENTATIVE) and matrix.forbidden(principal) is None
+
+
 def patients_of_identifier(house: House, identifier: str, unit: Unit | None = None) -> list[str]:
     """`Patient/id` of those with this `system|value`: to know which record is to be decided upon, and nothing else."""
     session = unit.session if unit else None
@@ -119,9 +125,9 @@ def submitted_before(house: House, keys: list[str], unit: Unit | None) -> dict[s
     return unguarded.holders_of_unique(house.shelf, keys, unit.session if unit else None)
 
 
-def list_of(house: House, documents: list[str], unit: Unit | None) -> str | None:
-    """The submission set these documents came with."""
-    return unguarded.listed_in(house.shelf, documents, unit.session if unit else None)
+def list_of(house: House, documents: list[str], submitter: list[str], unit: Unit | None) -> str | None:
+    """The submission set these documents came with, from this submitter."""
+    return unguarded.listed_in(house.shelf, documents, submitter, unit.session if unit else None)
 
 
 def as_stored(house: House, shown: Stored, unit: Unit | None) -> Stored:

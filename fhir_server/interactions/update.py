@@ -22,7 +22,9 @@ def run(visit: Visit) -> FhirResponse:
     resource = bodies.of_type(visit.request, visit.route.type)
     if resource.get("id") != visit.route.id:
         raise bad_request("the body's id is not the address's", "id")
-    resource = bodies.resolved(bodies.relative(resource, visit.request.base), visit.house, visit.unit)
+    resource = bodies.resolved(
+        bodies.relative(resource, visit.request.base), visit.house, visit.unit, visit.principal
+    )
     bodies.checked(resource)
     resource = bodies.kept(resource)
     before = current(visit)
@@ -47,7 +49,7 @@ def land(visit: Visit, before: Stored, resource: dict[str, Any], hidden: frozens
     visit.subject = Subject(tuple(dict.fromkeys((*old.patients, *new.patients))), joint=True, facts=old.facts)
     standing = before.envelope()
     allowed, after = visit.rights(visit.subject, Change(standing, resource, _changed(before.resource(), resource)))
-    if allowed == NOTHING or not matches(both(scope, allowed), standing):
+    if allowed == NOTHING or not matches(allowed, standing) or not visit.covers("u", scope, before):
         visit.refuse_here("write.refused")
         raise forbidden()
     method = "PATCH" if visit.route.interaction == "patch" else "PUT"

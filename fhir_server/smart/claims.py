@@ -16,6 +16,7 @@ from typing import Any
 
 from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.principal import Kind, Principal, Purpose
+from fhir_server.smart.identity import ORGANIZATION_SYSTEM
 
 ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 ACCESS_TOKEN = "at+jwt"  # noqa: S105 - the `typ` of RFC 9068
@@ -61,7 +62,7 @@ def principal_of(claims: Mapping[str, Any], fhir_base: str) -> Principal:
         token=claims["jti"],
         reference=user.removeprefix(f"{fhir_base}/") if user else None,
         identities=frozenset(dmp.get("identities", ())),
-        organization=iua.get("subject_organization_id"),
+        organization=dmp.get("organization"),
         organization_name=iua.get("subject_organization", ""),
         organizations=frozenset(dmp.get("organizations", ())),
         profession=next((each["code"] for each in roles if each["system"] != _specialties()), None),
@@ -115,7 +116,10 @@ def _iua(principal: Principal) -> dict[str, Any]:
         "purpose_of_use": [{"system": ACT_REASON, "code": principal.purpose.value}],
     }
     if principal.organization:
-        told["subject_organization_id"] = principal.organization
+        number = principal.organization.removeprefix("org:")
+        told["subject_organization_id"] = (
+            f"{ORGANIZATION_SYSTEM}|{number}" if number != principal.organization else number
+        )
         told["subject_organization"] = principal.organization_name
     roles = [{"system": _profession_system(principal.profession), "code": principal.profession}]
     roles += [{"system": _specialties(), "code": code} for code in sorted(principal.specialties)]
@@ -138,7 +142,7 @@ def _dmp(principal: Principal) -> dict[str, Any]:
     for name in ("identities", "organizations"):
         if getattr(principal, name):
             told[name] = sorted(getattr(principal, name))
-    for name in ("sector", "regulation", "secret_session"):
+    for name in ("organization", "sector", "regulation", "secret_session"):
         if getattr(principal, name):
             told[name] = getattr(principal, name)
     return told

@@ -8,13 +8,14 @@ removes a record within a minute of its time; until then whoever reads it compar
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Self, TypeVar, cast
 
 import mongoengine
-from mongoengine.errors import NotUniqueError
+from mongoengine.errors import NotUniqueError, OperationError
 from mongoengine.fields import BooleanField, DateTimeField, DictField, IntField, ListField, StringField
 
 ALIAS = "smart"
@@ -24,6 +25,17 @@ PREFIX = "smart_"
 def fingerprint(*secrets: str) -> str:
     """What is kept of a secret that is itself random: its SHA-256, in hexadecimal."""
     return hashlib.sha256("\0".join(secrets).encode()).hexdigest()
+
+
+@contextmanager
+def _unwrapped() -> Iterator[None]:
+    """What the database said, and not what mongoengine makes of it: callers know one family of faults."""
+    try:
+        yield
+    except NotUniqueError:
+        raise
+    except OperationError as failed:
+        raise (failed.__cause__ or failed.__context__ or failed) from None
 
 
 class Kept(mongoengine.Document):  # type: ignore[misc] # mongoengine is untyped
@@ -37,7 +49,8 @@ class Kept(mongoengine.Document):  # type: ignore[misc] # mongoengine is untyped
     def insert(cls, **values: Any) -> Self | None:
         """Keep it; None if one of its unique keys is taken."""
         try:
-            return cast("Self", cls(**values).save(force_insert=True))
+            with _unwrapped():
+                return cast("Self", cls(**values).save(force_insert=True))
         except NotUniqueError:
             return None
 
@@ -54,12 +67,17 @@ class Kept(mongoengine.Document):  # type: ignore[misc] # mongoengine is untyped
     @classmethod
     def change(cls, key: str, where: Mapping[str, Any] | None = None, **updates: Any) -> Self | None:
         """Change it in one atomic step and give it as it is then; None if it did not satisfy `where`."""
-        return cast("Self | None", cls.objects(key=key, **(where or {})).modify(new=True, **updates))
+        with _unwrapped():
+            return cast("Self | None", cls.objects(key=key, **(where or {})).modify(new=True, **updates))
 
     @classmethod
     def put(cls, key: str, **updates: Any) -> Self:
         """Change it, or make it, in one atomic step."""
-        return cast("Self", cls.objects(key=key).modify(upsert=True, new=True, **updates))
+        for _ in range(2):
+            # two who make it at once: the second then changes what the first has made
+            with _unwrapped(), suppress(NotUniqueError):
+                return cast("Self", cls.objects(key=key).modify(upsert=True, new=True, **updates))
+        raise RuntimeError("a record is taken under another key")
 
     @classmethod
     def drop(cls, **where: Any) -> int:

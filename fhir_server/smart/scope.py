@@ -164,6 +164,16 @@ def reach(scopes: tuple[str, ...], principal: Principal, compile_: Compile) -> P
     return _reach(scopes, principal.patient, principal.purpose.emergency, compile_)
 
 
+def elsewhere(scopes: tuple[str, ...], principal: Principal, patient: str) -> bool:
+    """Whether the token is for another record alone: it is an emergency's, or has none but `patient/` scopes."""
+    return patient != principal.patient and (principal.purpose.emergency or _of_one_record(scopes))
+
+
+@lru_cache(1024)
+def _of_one_record(scopes: tuple[str, ...]) -> bool:
+    return all(scope.level == "patient" for scope in resource_scopes(scopes))
+
+
 def insufficient(type_: str, right: str) -> Problem:
     """403 insufficient_scope (RFC 6750 section 3.1)."""
     return problem(

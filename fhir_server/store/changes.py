@@ -29,7 +29,7 @@ from fhir_server.resources import facts as access
 from fhir_server.resources import json_text
 from fhir_server.store import restamp, unguarded
 from fhir_server.store.blobs import Blobs
-from fhir_server.store.documents import Envelope, Shelf, Stored, envelope, stored
+from fhir_server.store.documents import Envelope, Shelf, Stored, about_facts, envelope, stored
 from fhir_server.store.freshness import Freshness
 
 Answer = TypeVar("Answer")
@@ -107,12 +107,14 @@ class Unit:
         """Compose and write what is staged, so that reads in the same session see it. Raises Problem 403, 409, 412."""
         pending, self.staged = self.staged, []
         self._bind_binaries(pending)
-        done: dict[str, Mapping[str, Any]] = {}
+        # what is referred to in a circle is known by its own facts before it is composed
+        done: dict[str, Mapping[str, Any]] = {write.id: _own_facts(write) for write in pending if write.resource}
         for write in _referenced_first(pending):
             if write.resource is None:
                 self._supersede(write)
                 self.shelf.resources.delete_one({"_id": write.id}, session=self.session)
                 self._tombstone(write)
+                restamp.ended(self.shelf, write.id, write.before.facts if write.before else {}, self.session)
             else:
                 made = self._compose(write, done)
                 done[write.id] = made["facts"]
@@ -126,7 +128,12 @@ class Unit:
                 return version
         if write.resource is None:
             raise LookupError("a deletion makes no version to show")
-        facts = access.facts_of(write.resource, submitter=frozenset(write.submitter))
+        facts = _own_facts(write)
+        about = access.about_of(write.resource)
+        if about:
+            known = {each.id: _own_facts(each) for each in self.staged if each.resource}
+            neighbours = self._neighbours({**write.resource}, about, known)
+            facts = about_facts(write.resource, facts, {name: neighbours[name] for name in about if name in neighbours})
         text = json_text.write(write.resource)
         return Stored(
             write.id, write.id.partition("/")[0], write.version, self.now, facts, text, write.method, write.blob
@@ -195,14 +202,12 @@ class Unit:
 
     def _compose(self, write: Write, done: Mapping[str, Mapping[str, Any]]) -> Envelope:
         assert write.resource is not None  # noqa: S101 - a deletion composes nothing
-        wanted = {*access.about_of(write.resource), *access.mentions_of(write.resource), *write.about}
-        stored_facts = unguarded.facts_of(self.shelf, wanted - set(done), self.session)
         made = envelope(
             write.resource,
             version=write.version,
             updated=self.now,
             submitter=write.submitter,
-            neighbours={**stored_facts, **done},
+            neighbours=self._neighbours(write.resource, write.about, done),
             unique=unique_of(write.resource),
             method=write.method,
             blob=write.blob,
@@ -211,6 +216,14 @@ class Unit:
         if not matches(write.after, made):
             raise forbidden()
         return made
+
+    def _neighbours(
+        self, resource: Mapping[str, Any], about: Iterable[str], known: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, Mapping[str, Any]]:
+        """The facts of what a resource is about or mentions: as stored, or as far as they are `known` in this unit."""
+        wanted = {*access.about_of(resource), *access.mentions_of(resource), *about}
+        here = {name: known[name] for name in wanted if name in known}
+        return {**unguarded.facts_of(self.shelf, wanted - here.keys(), self.session), **here}
 
     def _put(self, write: Write, made: Envelope) -> None:
         try:
@@ -261,7 +274,7 @@ class Unit:
             before = write.before.facts.get("patients", []) if write.before else []
             for patient in dict.fromkeys([*before, *(facts or {}).get("patients", [])]):
                 self.bump("record", patient)
-        elif type_ in GROUP_TYPES:
+        elif type_ in GROUP_TYPES or (type_ == "Practitioner" and write.before is not None):
             self.bump("record", "")
 
 
@@ -303,6 +316,12 @@ class Changes:
         if bumped is not None:
             self._freshness.settle(bumped)
         return answer
+
+
+def _own_facts(write: Write) -> dict[str, Any]:
+    """The facts a staged resource has of itself."""
+    assert write.resource is not None  # noqa: S101 - a deletion has none
+    return access.facts_of(write.resource, submitter=frozenset(write.submitter))
 
 
 def stamped(resource: Mapping[str, Any], id_: str, version: int, updated: int) -> dict[str, Any]:

@@ -171,6 +171,22 @@ def envelope(
     return made
 
 
+def about_facts(
+    resource: Mapping[str, Any], facts: Mapping[str, Any], sources: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The facts of a resource with those it takes from what it is about (`sources`, by `Type/id`)."""
+    if not sources:
+        return dict(facts)
+    made: Envelope = {
+        "type": resource["resourceType"],
+        "own": list(facts.get("label", [])),
+        "facts": {**facts, "about": list(sources)},
+    }
+    inherit(made, list(sources.values()))
+    joined: dict[str, Any] = made["facts"]
+    return joined
+
+
 def sort_keys(dates: Mapping[str, Sequence[Mapping[str, int]]]) -> Envelope:
     """`first` and `last` of an envelope's dates; MongoDB cannot page by key over an array."""
     return {

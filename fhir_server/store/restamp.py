@@ -5,7 +5,7 @@ May live here: that spreading, inside the transaction of the change (decisions 1
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pymongo.client_session import ClientSession
@@ -13,6 +13,7 @@ from pymongo.client_session import ClientSession
 from fhir_server.store import unguarded
 from fhir_server.store.documents import MENTIONED, Shelf, inherit
 
+ENDED = "entered-in-error"
 TRACED = ("label",)
 """Of a mention in the ledger only labels change: a trace outlives the state of what it traces."""
 
@@ -27,7 +28,7 @@ def spread(
     for collection in (shelf.resources, shelf.history, shelf.ledger):
         found = collection.find({"facts.about": id_}, {"facts": 1, "own": 1, "type": 1}, session=session)
         for each in found:
-            sources = dict(unguarded.facts_of(shelf, each["facts"]["about"], session))
+            sources = _sources(shelf, each["facts"]["about"], session)
             sources[id_] = after
             each["own"] = each.get("own", [])
             each["facts"].pop("label", None)
@@ -35,6 +36,22 @@ def spread(
             collection.update_one({"_id": each["_id"]}, {"$set": {"facts": each["facts"]}}, session=session)
             if collection is shelf.resources:
                 _spread_mentions(shelf, each["_id"], each["facts"], session)
+
+
+def ended(shelf: Shelf, id_: str, facts: Mapping[str, Any], session: ClientSession | None) -> None:
+    """What is about a deleted resource, and every mention of it, ends with it (DMP-135)."""
+    spread(shelf, id_, facts, {**facts, "state": [ENDED]}, session)
+
+
+def _sources(shelf: Shelf, ids: Sequence[str], session: ClientSession | None) -> dict[str, Mapping[str, Any]]:
+    """The facts of what something is about; those of what was deleted are the last it had, and that it ended."""
+    found = dict(unguarded.facts_of(shelf, ids, session))
+    for id_ in ids:
+        type_, _, key = id_.partition("/")
+        gone = None if id_ in found or type_ == "AuditEvent" else unguarded.facts_before(shelf, type_, key, session)
+        if gone is not None:
+            found[id_] = {**gone, "state": [ENDED]}
+    return found
 
 
 def _spread_mentions(shelf: Shelf, id_: str, facts: Mapping[str, Any], session: ClientSession | None) -> None:

@@ -108,9 +108,12 @@ def holders_of_unique(shelf: Shelf, keys: Sequence[str], session: ClientSession 
     return {key: stored(each) for each in found for key in each.get("unique", []) if key in keys}
 
 
-def listed_in(shelf: Shelf, ids: Sequence[str], session: ClientSession | None = None) -> str | None:
-    """The first List that mentions one of these resources."""
+def listed_in(
+    shelf: Shelf, ids: Sequence[str], submitter: list[str], session: ClientSession | None = None
+) -> str | None:
+    """The first List of this submitter that mentions one of these resources."""
     found = shelf.resources.find_one(
-        {"facts.mentions.id": {"$in": list(ids)}, "type": "List"}, {"_id": 1}, sort=[("_id", 1)], session=session
+        {"facts.mentions.id": {"$in": list(ids)}, "type": "List", "facts.submitter": submitter},
+        {"_id": 1}, sort=[("_id", 1)], session=session
     )
     return found["_id"] if found else None

@@ -42,7 +42,7 @@ from fhir_server.store.documents import Shelf, Stored, stored
 from fhir_server.store.mongo import Filter
 from fhir_server.store.simplify import filter_of
 
-WITH_LISTS = ("List", "AuditEvent")
+WITH_LISTS = ("List", "DocumentManifest", "AuditEvent")
 _OUT = {"index": 0, "dates": 0, "own": 0, "unique": 0, "entry": 0, "chain": 0}
 MAX_TIME_MS = 5_000
 
@@ -68,16 +68,23 @@ class VisibleStore:
     """What one asker may see, for as long as one request lasts."""
 
     def __init__(
-        self, shelf: Shelf, residual: Predicate, scope: Predicate = EVERYTHING, session: ClientSession | None = None
+        self,
+        shelf: Shelf,
+        residual: Predicate,
+        scope: Predicate = EVERYTHING,
+        session: ClientSession | None = None,
+        shared: Predicate = NOTHING,
     ) -> None:
+        """`shared` is what belongs to no record and may be seen beside it: where references lead."""
         self._shelf = shelf
         self._residual = residual
         self._scope = scope
         self._session = session
+        self._shared = shared
 
     def within(self, scope: Predicate) -> VisibleStore:
         """The same door, narrowed to what one right of the token covers."""
-        return VisibleStore(self._shelf, self._residual, both(self._scope, scope), self._session)
+        return VisibleStore(self._shelf, self._residual, both(self._scope, scope), self._session, self._shared)
 
     @property
     def guard(self) -> Predicate:
@@ -157,7 +164,8 @@ class VisibleStore:
         wanted = list(dict.fromkeys(ids))
         if not wanted:
             return []
-        query = self._filter(one_of("id", wanted), "")
+        seen = either(both(self._residual, self._left_something("")), self._shared)
+        query = filter_of((one_of("id", wanted), self._scope, seen), "")
         return [
             self._shown(each) for each in self._shelf.resources.find(query, _OUT, session=self._session).limit(limit)
         ]

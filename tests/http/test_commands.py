@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from joserfc.jwk import ECKey
 
 from fhir_server.commands import main
+from fhir_server.sandbox.dossier import PLACE
 from fhir_server.store.connection import connect
 from fhir_server.store.engine import Engine, address_of
 
@@ -114,3 +115,65 @@ def test_a_directory_without_a_database_is_a_mistake(tmp_path):
     answer = CliRunner().invoke(main, ["client", "list", "--data", str(tmp_path)])
     assert answer.exit_code == 1
     assert "there is no database under" in answer.output
+
+
+@pytest.fixture
+def loaded(run, tmp_path):
+    """The Martins, loaded from the examples."""
+    answer = run("load", str(PLACE), "--size", "100")
+    assert answer.exit_code == 0, answer.output
+    return answer
+
+
+def test_a_directory_is_loaded_whole_and_put_on_record(loaded, run, database):
+    wanted = len(list(PLACE.glob("*-*.json")))
+    assert f"{wanted} of {wanted} resources loaded" in loaded.output
+    assert database["resources"].count_documents({}) == wanted
+    assert database["ledger"].count_documents({}) > 0
+    assert "nothing amiss" in run("audit", "verify").output
+
+
+def test_what_is_refused_names_its_element_and_nothing_of_its_transaction_is_kept(run, tmp_path, database):
+    good = {"resourceType": "Organization", "id": "a", "name": "x"}
+    bad = {"resourceType": "Organization", "id": "b", "active": "yes"}
+    (tmp_path / "both.ndjson").write_text(f"{json.dumps(good)}\n{json.dumps(bad)}\n")
+    answer = run("load", str(tmp_path / "both.ndjson"))
+    assert answer.exit_code == 1
+    assert "Organization.active" in answer.output
+    assert database["resources"].count_documents({}) == 0
+
+
+def test_a_file_that_is_no_json_is_named(run, tmp_path):
+    (tmp_path / "x.json").write_text("{")
+    answer = run("load", str(tmp_path / "x.json"))
+    assert answer.exit_code == 1
+    assert "x.json" in answer.output
+
+
+def test_a_decision_is_explained_with_its_reasons_and_its_filter(loaded, run):
+    treating = run("explain", "--as", "dr-moreau", "--patient", "paul-martin").output
+    assert "permit" in treating
+    assert "consent.treating-physician" in treating
+    assert '"facts.patients": "paul-martin"' in treating
+    refused = run("explain", "--as", "dr-garnier", "--patient", "paul-martin", "--language", "en").output
+    assert "deny" in refused
+    assert "party.occupational-medicine: Occupational medicine" in refused
+    assert "Patient/lea-martin: none" in run("explain", "--as", "lea-martin", "--patient", "lea-martin").output
+    emergency = ("explain", "--as", "dr-roux", "--patient", "paul-martin", "--purpose", "BTG")
+    assert "emergency.no-reason" in run(*emergency).output
+    assert "permit" in run(*emergency, "--reason", "inconscient").output
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (["--as", "nobody", "--patient", "paul-martin"], "nobody is `nobody`"),
+        (["--as", "dr-roux", "--patient", "nobody"], "there is no Patient `nobody`"),
+        (["--as", "dr-roux", "--patient", "paul-martin", "--purpose", "FUN"], "is no purpose"),
+        (["--as", "Organization/cnam", "--patient", "paul-martin"], "nobody who signs in"),
+    ],
+)
+def test_what_cannot_be_explained_says_why(loaded, run, asked, words):
+    answer = run("explain", *asked)
+    assert answer.exit_code == 1
+    assert words in answer.output

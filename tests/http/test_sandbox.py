@@ -33,6 +33,7 @@ def close(app):
     atexit.unregister(close_house)
     close_house(app.extensions["house"])
     app.extensions["smart"].close()
+    app.extensions["house"].shelf.database.client.close()
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ def application(mongo_uri: str, mongo_client: Any, **flags: Any) -> Iterator[Fla
     atexit.unregister(close_house)
     close_house(app.extensions["house"])
     app.extensions["smart"].close()
+    app.extensions["house"].shelf.database.client.close()
     mongo_client.drop_database(name)
 
 

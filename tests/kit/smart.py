@@ -149,7 +149,7 @@ class World:
     def token(self, headers=None, **form):
         return self.post("/auth/token", headers, **form)
 
-    def exchange(self, code, client_id="app", **changed):
+    def exchange_form(self, code, client_id="app", **changed):
         form = {
             "grant_type": "authorization_code",
             "code": code,
@@ -157,7 +157,10 @@ class World:
             "code_verifier": VERIFIER,
             "client_id": client_id,
         }
-        return self.token(**{name: value for name, value in (form | changed).items() if value is not None})
+        return {name: value for name, value in (form | changed).items() if value is not None}
+
+    def exchange(self, code, client_id="app", **changed):
+        return self.token(**self.exchange_form(code, client_id, **changed))
 
     def assertion(self, key, client_id="chu", alg="ES384", header=None, **changed):
         now = int(self.clock().timestamp())

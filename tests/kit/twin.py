@@ -184,18 +184,15 @@ def one(world: World, numbers: Numbers, index: int, step: Step, without: Without
     return world.ask(step.who, step.method, step.url, body, **step.more)
 
 
-def answers(world: World, numbers: Numbers, probes: Sequence[Step], start: int) -> list[list[Answer]]:
-    """What a world answers to each probe, all its pages."""
-    found = []
-    for offset, probe in enumerate(probes):
-        got = [one(world, numbers, start + offset, probe, NOTHING)]
-        while probe.pages and got[-1].status == 200 and len(got) < 50:
-            link = next((each["url"] for each in got[-1].json["link"] if each["relation"] == "next"), None)
-            if link is None:
-                break
-            got.append(world.ask(probe.who, "GET", link.removeprefix(f"{BASE}/")))
-        found.append(got)
-    return found
+def answer(world: World, numbers: Numbers, index: int, probe: Step) -> list[Answer]:
+    """What a world answers to a probe, all its pages."""
+    got = [one(world, numbers, index, probe, NOTHING)]
+    while probe.pages and got[-1].status == 200 and len(got) < 50:
+        link = next((each["url"] for each in got[-1].json["link"] if each["relation"] == "next"), None)
+        if link is None:
+            break
+        got.append(world.ask(probe.who, "GET", link.removeprefix(f"{BASE}/")))
+    return got
 
 
 def told_of(answer: Answer) -> tuple[Any, ...]:
@@ -205,21 +202,28 @@ def told_of(answer: Answer) -> tuple[Any, ...]:
 
 
 def differences(
-    databases: Callable[[], Any], log: Sequence[Step], without: Without, probes: Sequence[Step]
+    databases: Callable[[], Any],
+    log: Sequence[Step],
+    without: Without,
+    probes: Sequence[Step],
+    enough: int | None = None,
 ) -> list[str]:
-    """Where the world that holds something hidden answers other than the one that never held it."""
-    got = []
-    for missing in (NOTHING, without):
-        world, numbers = told(databases(), log, missing)
-        try:
-            got.append(answers(world, numbers, probes, len(log)))
-        finally:
+    """Where the world that holds something hidden answers other than the one that never held it; at most `enough`."""
+    worlds: list[tuple[World, Numbers]] = []
+    found: list[str] = []
+    try:
+        for missing in (NOTHING, without):
+            worlds.append(told(databases(), log, missing))
+        for offset, probe in enumerate(probes):
+            full, twin = (answer(world, numbers, len(log) + offset, probe) for world, numbers in worlds)
+            if [told_of(each) for each in full] != [told_of(each) for each in twin]:
+                found.append(f"{probe}\n{_apart(full, twin)}")
+            if enough is not None and len(found) >= enough:
+                break
+    finally:
+        for world, _ in worlds:
             world.close()
-    return [
-        f"{probe}\n{_apart(one, other)}"
-        for probe, one, other in zip(probes, *got, strict=True)
-        if [told_of(each) for each in one] != [told_of(each) for each in other]
-    ]
+    return found
 
 
 def _apart(one: list[Answer], other: list[Answer], width: int = 220) -> str:

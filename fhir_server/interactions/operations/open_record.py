@@ -9,14 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_server.foundation.moment import instant
-from fhir_server.foundation.predicate import NOTHING, Has, both
+from fhir_server.foundation.predicate import NOTHING, Has, Predicate, both
 from fhir_server.foundation.problem import Issue, conflict, forbidden, unprocessable
 from fhir_server.interactions import announce, answers, bodies, create
 from fhir_server.interactions.operations import parameters
-from fhir_server.interactions.pipeline import Change, Visit
+from fhir_server.interactions.pipeline import Change, Visit, compile_criteria
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import Subject, of_instance
 from fhir_server.resources import consent_patterns
+from fhir_server.smart.scope import narrow
 from fhir_server.store.changes import Write
 
 NAME = "open-record"
@@ -45,6 +46,7 @@ def run(visit: Visit) -> FhirResponse:
     if before is None:
         raise visit.unseen()
     scope = visit.scoped("u")
+    consenting = narrow(visit.principal.scopes, "Consent", "c", visit.principal, compile_criteria)
     patient = before.resource()
     record = visit.house.records.record(visit.route.id)
     if record is None or record.standing == "open":
@@ -52,7 +54,7 @@ def run(visit: Visit) -> FhirResponse:
     if not (answers_given.get("email") or answers_given.get("mobile") or patient.get("telecom")):
         raise unprocessable((Issue("error", "required", "give an e-mail address or a mobile number", "Parameters"),))
     unit = create.within(visit)
-    consents = [_consent(visit, subject, each) for each in _consents(visit, answers_given)]
+    consents = [_consent(visit, subject, each, consenting) for each in _consents(visit, answers_given)]
     whose = Has("patients", visit.route.id)
     opened = unit.replace(before, _opened(patient, answers_given), method="PUT", after=both(scope, whose))
     writes = [opened, *consents]
@@ -96,11 +98,11 @@ def _consents(visit: Visit, given: dict[str, Any]) -> list[dict[str, Any]]:
     return made
 
 
-def _consent(visit: Visit, subject: Subject, resource: dict[str, Any]) -> Write:
+def _consent(visit: Visit, subject: Subject, resource: dict[str, Any], scope: Predicate) -> Write:
     """Stage one, decided upon as if the asker had written it alone: an opening goes around no rule."""
     bodies.checked(resource)
     allowed, after = visit.rights_for("Consent", subject, Change(proposed=resource), "create")
     if allowed == NOTHING:
         visit.refuse_here("opening.refused")
         raise forbidden()
-    return create.within(visit).create(resource, submitter=bodies.submitter_of(visit.principal), after=after)
+    return create.within(visit).create(resource, submitter=bodies.submitter_of(visit.principal), after=both(scope, after))

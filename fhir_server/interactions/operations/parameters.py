@@ -29,7 +29,10 @@ def read(resource: dict[str, Any], rows: tuple[Parameter, ...]) -> dict[str, Any
     issues: list[Issue] = []
     by_name = {row.name: row for row in rows}
     found: dict[str, list[Any]] = {}
-    for index, each in enumerate(resource.get("parameter", [])):
+    given = resource.get("parameter", [])
+    if not isinstance(given, list):
+        raise unprocessable((Issue("error", "structure", "`parameter` is an array", "Parameters.parameter"),))
+    for index, each in enumerate(given):
         name = each.get("name") if isinstance(each, dict) else None
         row = by_name.get(str(name))
         value = each.get(f"value{row.type[0].upper()}{row.type[1:]}") if row else None

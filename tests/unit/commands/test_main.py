@@ -69,3 +69,12 @@ def test_the_kinds_of_clients_on_the_command_line_are_those_of_the_register():
 
     assert client.KINDS == tuple(clients.KINDS)
     assert client.SYSTEMS == tuple(each.value for each in clients.SYSTEMS)
+
+
+def test_the_verbs_on_the_command_line_are_those_of_a_request():
+    from typing import get_args
+
+    from fhir_server.commands import explain
+    from fhir_server.consent.request import Verb
+
+    assert explain.VERBS == get_args(Verb)
