@@ -1,12 +1,83 @@
-"""Build the pages of docs/reference that are made from tables of the code; `make docs` runs it."""
+"""Build the pages of docs/reference that are made from tables of the code; `make docs` runs it, a test compares."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from fhir_server import settings
+from fhir_server.consent.rules import rules_table
+from fhir_server.definitions.library import load, profile_json
+from fhir_server.interactions.routes import ONLY, OPERATIONS, ROUTES
+from fhir_server.search.supported import supported
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
-PAGES: dict[str, Callable[[], str]] = {"settings.md": settings.document}
+MADE = "Made from the code by `make docs`; do not edit."
+
+
+def rules() -> str:
+    """The ordered table of rules, each with its law."""
+    return f"# Rules\n\n{MADE} What they mean together: [consent](../consent.md).\n\n{rules_table().strip()}\n"
+
+
+def matrix() -> str:
+    """Who reads which class of document, with how sure we are of each cell."""
+    table = profile_json("dmp/access-matrix.json")
+    classes = table["classes"]
+    lines = [
+        "# Matrice d'habilitation",
+        "",
+        f"{MADE} A cell says yes, no or partial, and its certainty: {_certainty(table['certainty'])}.",
+        f"Rule: {table['rule']}.",
+        "",
+        "| profession | " + " | ".join(f"{code} {words}" for code, words in classes.items()) + " |",
+        "|---" * (len(classes) + 1) + "|",
+    ]
+    for code, row in table["professions"].items():
+        cells = [row["classes"].get(class_) for class_ in classes]
+        told = [f"{cell['access']} ({cell['certainty']})" if cell else "no" for cell in cells]
+        lines.append(f"| {code} {row.get('display', '')} | " + " | ".join(told) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _certainty(words: dict[str, str]) -> str:
+    return "; ".join(f"{letter}, {what}" for letter, what in words.items())
+
+
+def search_parameters() -> str:
+    """What each type can be searched by: exactly what `/metadata` advertises."""
+    lines = ["# Search parameters", "", MADE, "", "| type | parameters |", "|---|---|"]
+    for type_ in load().endpoints:
+        found = ", ".join(f"{code} ({each.type})" for code, each in sorted(supported(type_).items()))
+        lines.append(f"| {type_} | {found} |")
+    return "\n".join(lines) + "\n"
+
+
+def routes() -> str:
+    """Every method and address of the FHIR base."""
+    lines = [
+        "# Routes of the FHIR base",
+        "",
+        MADE,
+        "",
+        "| method | address | interaction | types |",
+        "|---|---|---|---|",
+    ]
+    for row in ROUTES:
+        if row.interaction == "operation":
+            for type_, name in OPERATIONS:
+                lines.append(f"| {row.method} | `{type_}/{{id}}/${name}` | operation | {type_} |")
+            continue
+        only = ", ".join(sorted(ONLY[row.interaction])) if row.interaction in ONLY else "all"
+        lines.append(f"| {row.method} | `{row.template or '/'}` | {row.interaction} | {only} |")
+    return "\n".join(lines) + "\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings.document,
+    "rules.md": rules,
+    "access-matrix.md": matrix,
+    "search-parameters.md": search_parameters,
+    "routes.md": routes,
+}
 
 
 def main() -> None:

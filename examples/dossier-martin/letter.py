@@ -31,8 +31,8 @@ SECTIONS = (
         "Synthèse du séjour",
         (
             "Appendicite aiguë non compliquée, confirmée par le scanner abdominal du 16 novembre 2026. Appendicectomie "
-            "sous cœlioscopie le jour même, sans incident. Suites simples : apyrexie à quarante-huit heures, reprise du "
-            "transit au deuxième jour, cicatrices propres."
+            "sous cœlioscopie le jour même, sans incident. Suites simples : apyrexie à quarante-huit heures, reprise "
+            "du transit au deuxième jour, cicatrices propres."
         ),
     ),
     (

@@ -124,7 +124,7 @@ def _port_free(settings: Settings) -> None:
 def _not_a_sandbox(uri: str, settings: Settings) -> None:
     """EngineFault if a server that is no sandbox would let in people and clients whose secrets are public."""
     with connect(uri) as client:
-        marked = client[settings.database]["sandbox"].find_one({}, {"_id": 1})
+        marked = "sandbox" in client[settings.database].list_collection_names()
     if marked and not settings.sandbox:
         raise EngineFault(
             "this database is a sandbox's, whose passwords everybody knows: add `--sandbox`, "

@@ -20,6 +20,7 @@ from fhir_server.smart.identity import ORGANIZATION_SYSTEM
 
 ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 ACCESS_TOKEN = "at+jwt"  # noqa: S105 - the `typ` of RFC 9068
+USERS = frozenset({"Patient", "Practitioner", "PractitionerRole", "RelatedPerson", "Person"})
 _SETS = frozenset({"identities", "organizations", "specialties"})
 _PRIVATE = frozenset({"reason"})
 
@@ -40,7 +41,7 @@ def claims_of(principal: Principal, *, fhir_base: str, now: datetime, lifetime: 
     }
     if principal.patient:
         claims["patient"] = principal.patient
-    if principal.reference and principal.kind is not Kind.ESTABLISHMENT:
+    if _is_user(principal.reference):
         claims["fhirUser"] = f"{fhir_base}/{principal.reference}"
     claims["extensions"] = {"ihe_iua": _iua(principal), "fr_dmp": _dmp(principal)}
     if principal.patient:
@@ -110,6 +111,11 @@ def grant_of(token: str) -> str:
     return token.partition(".")[0]
 
 
+def _is_user(reference: str | None) -> bool:
+    """Whether it names somebody: an organisation is no fhirUser."""
+    return bool(reference) and str(reference).partition("/")[0] in USERS
+
+
 def _iua(principal: Principal) -> dict[str, Any]:
     told: dict[str, Any] = {
         "subject_name": principal.name,
@@ -137,7 +143,7 @@ def _dmp(principal: Principal) -> dict[str, Any]:
         told["mode"] = mode
     if principal.purpose.emergency:
         told["reason_handle"] = grant_of(principal.token)
-    if principal.reference and principal.kind is Kind.ESTABLISHMENT:
+    if principal.reference and not _is_user(principal.reference):
         told["reference"] = principal.reference
     for name in ("identities", "organizations"):
         if getattr(principal, name):

@@ -113,3 +113,8 @@ def test_the_claims_of_a_professional_are_those_of_the_profiles():
         ],
     } == extensions["ihe_iua"]
     assert {"patient_id": "p1"} == extensions["ihe_pcf"]
+
+
+def test_a_system_is_no_user():
+    feed = Principal(kind=Kind.INSURANCE_FEED, subject="s", client="s", token="g.t", reference="Organization/o")
+    assert "fhirUser" not in told(feed) and "Organization/o" == told(feed)["extensions"]["fr_dmp"]["reference"]
