@@ -38,9 +38,7 @@ def create_app() -> Flask:
         where = {"facts.patient": request.args["patient"], "type": type_}
         found = resources.find(where, {"body": 1}).sort([("updated", DESCENDING), ("_id", DESCENDING)]).limit(PAGE)
         joined = ",".join(f'{{"resource":{each["body"]}}}' for each in found)
-        return Response(
-            f'{{"resourceType":"Bundle","type":"searchset","entry":[{joined}]}}', content_type=JSON
-        )
+        return Response(f'{{"resourceType":"Bundle","type":"searchset","entry":[{joined}]}}', content_type=JSON)
 
     @app.post("/fhir/<type_>")
     def create(type_: str) -> Response:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from fhir_server.foundation.moment import instant, micros
@@ -199,7 +199,7 @@ def observation(number: int, rng: random.Random, now: datetime) -> dict[str, Any
 
 def fill(house: House, first: int, last: int) -> int:
     """Store the records of the patients `first` to `last`, that one left out; how many resources that made."""
-    now = datetime.now(UTC)
+    now = house.clock()
     made: list[dict[str, Any]] = []
     stored = 0
     for number in range(first, last):
@@ -214,7 +214,7 @@ def fill(house: House, first: int, last: int) -> int:
 
 def found_the_town(house: House) -> None:
     """Store what every record refers to."""
-    house.shelf.resources.insert_many([_enveloped(each, datetime.now(UTC)) for each in shared()])
+    house.shelf.resources.insert_many([_enveloped(each, house.clock()) for each in shared()])
 
 
 def _enveloped(resource: dict[str, Any], now: datetime) -> dict[str, Any]:

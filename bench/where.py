@@ -1,4 +1,4 @@
-"""Where the time goes: the server's and the bare twin's WSGI applications, asked in this process, and their CPU counted.
+"""Where the time goes: the WSGI applications of the server and of the bare twin, asked in this process.
 
 May live here: CPU per request (this process, and mongod), and a profile of the threads that answer.
 `python -m bench.where [--profile] [--threads 8] [--requests 2000]`, from the project's root.
@@ -60,7 +60,7 @@ def ask(app: Callable[..., Any], asked: dict[str, Any]) -> str:
     """The status of one answer, which is read to its end."""
     got: list[str] = []
     body = asked["body"]
-    answer = app({**asked, "wsgi.input": io.BytesIO(body)}, lambda status, headers, exc=None: got.append(status))
+    answer = app({**asked, "wsgi.input": io.BytesIO(body)}, lambda status, *_: got.append(status))
     for _ in answer:
         pass
     if hasattr(answer, "close"):
@@ -74,7 +74,7 @@ def cpu_of(pid: int) -> float:
     return (int(spent[11]) + int(spent[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def run(app, requests, expect, mongod, threads, count, profile) -> dict[str, float]:
+def run(app, requests, expect, *, mongod, threads, count, profile) -> dict[str, float]:
     """Microseconds a request: wall, CPU here, CPU in mongod."""
     per = count // threads
     wrong: list[str] = []
@@ -151,13 +151,14 @@ def main() -> None:
             from bench import bare
 
             twin = bare.create_app().wsgi_app
+            where = {"mongod": engine.address.pid, "threads": chosen.threads}
             for name, (requests, expect) in shapes(askers).items():
                 if chosen.profile and name != chosen.profile:
                     continue
                 for who, app in (("bare", twin), ("ours", ours)):
-                    run(app, requests, expect, engine.address.pid, chosen.threads, chosen.requests // 4, False)
+                    run(app, requests, expect, **where, count=chosen.requests // 4, profile=False)
                     shown = chosen.profile == name and who == "ours"
-                    spent = run(app, requests, expect, engine.address.pid, chosen.threads, chosen.requests, shown)
+                    spent = run(app, requests, expect, **where, count=chosen.requests, profile=shown)
                     print(f"{name:7} {who:5} " + "  ".join(f"{k} {v:7.0f} µs" for k, v in spent.items()), flush=True)
             close_house(made.extensions["house"])
             atexit.unregister(close_house)

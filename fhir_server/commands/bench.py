@@ -3,8 +3,8 @@
 May live here: starting both servers on one embedded MongoDB, alternating between them in short slices, and the ratios.
 May not live here: the twin, the load and the data; they are `bench/`, in the project's root.
 
-A ratio is throughput of the bare view by throughput of the server, both with the same processes and threads, at the same
-number of closed-loop clients; 1.0 would be a record for nothing. Slices alternate so that noise hits both.
+A ratio is throughput of the bare view by throughput of the server, both with the same processes and threads, at the
+same number of closed-loop clients; 1.0 would be a record for nothing. Slices alternate so that noise hits both.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Finding:
 
     def rate(self, whose: str) -> float:
         """The median rate of `bare` or `server` at many clients."""
-        return statistics.median(getattr(each, whose).rate for each in self.many)
+        return float(statistics.median(getattr(each, whose).rate for each in self.many))
 
     @property
     def errors(self) -> dict[str, int]:
@@ -122,7 +122,7 @@ class Finding:
 )
 @click.option("--grow", default=0, type=click.IntRange(0), help="Then so many times the records, and p50 again.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
-def bench(seconds: int, clients: int, workers: int, threads: int, patients: int, grow: int, as_json: bool) -> None:
+def bench(*, seconds: int, clients: int, workers: int, threads: int, patients: int, grow: int, as_json: bool) -> None:
     """Measure reads, searches and creates against bare Flask views on this machine.
 
     \b

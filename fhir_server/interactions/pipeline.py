@@ -194,7 +194,9 @@ class Visit:
         if not any(each.criteria for each in scopes if each.covers(self.route.type, right)):
             return matches(scope, standing.envelope())
         session = self.unit.session if self.unit else None
-        return VisibleStore(self.house.shelf, EVERYTHING, scope, session).read(self.route.type, standing.key) is not None
+        return (
+            VisibleStore(self.house.shelf, EVERYTHING, scope, session).read(self.route.type, standing.key) is not None
+        )
 
     def refuse(self, denials: Iterable[Deny]) -> None:
         """Note the refusal and raise it, without its reason."""

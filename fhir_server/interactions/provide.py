@@ -74,7 +74,7 @@ def again(visit: Visit, submission: list[Any], items: list[Any]) -> FhirResponse
 
     Raises Problem 409, one fixed body, when a uniqueId is known and anything about it differs (mapping §6.1).
     """
-    keys = {key: item for item in submission for key in unique_of(item.request.resource or {})}
+    keys = {key: item for item in submission for key in _unique(item.request.resource)}
     found = submitted_before(visit.house, list(keys), visit.unit)
     if not found or not _may_deposit(visit, submission):
         return None  # who may not deposit is refused as for a new submission
@@ -113,6 +113,11 @@ def owners_of_binaries(items: list[Any]) -> dict[str, str]:
             if owner and url.startswith("Binary/"):
                 found.setdefault(url.removeprefix("Binary/"), owner)
     return found
+
+
+def _unique(document: dict[str, Any]) -> list[str]:
+    """The keys of a document that has yet to be checked; none where it has no readable one."""
+    return unique_of(document) if isinstance(document.get("masterIdentifier"), dict) else []
 
 
 def _creates(item: Any, type_: str) -> bool:

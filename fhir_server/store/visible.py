@@ -142,14 +142,10 @@ class VisibleStore:
         query = self._filter(where, type_)
         if after is not None:
             query = {"$and": [query, _after(keys, after)]}
-        cursor = (
-            self._shelf.of(type_)
-            .find(query, _OUT, session=self._session)
-            .sort(keys)
-            .limit(limit + 1)
-            .max_time_ms(MAX_TIME_MS)
+        cursor = self._shelf.of(type_).find(
+            query, _OUT, session=self._session, sort=keys, limit=limit + 1, max_time_ms=MAX_TIME_MS
         )
-        found = list(cursor)
+        found = cursor.to_list()
         kept = found[:limit]
         entries = [self._shown(each) for each in kept]
         return Page(entries, _position(keys, kept[-1]) if len(found) > limit and kept else None)

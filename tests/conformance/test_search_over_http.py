@@ -16,7 +16,9 @@ from tests.kit import people
 from tests.kit.world import BASE, World
 
 CASES = Path(__file__).parent / "search"
-FILES = {path.stem: json.loads(path.read_text("utf-8").replace("{base}", BASE)) for path in sorted(CASES.glob("*.json"))}
+FILES = {
+    path.stem: json.loads(path.read_text("utf-8").replace("{base}", BASE)) for path in sorted(CASES.glob("*.json"))
+}
 
 
 @pytest.fixture(scope="module", params=list(FILES))
@@ -62,7 +64,9 @@ def test_every_case_has_the_answer_it_states(told):
     wrong = {case["title"]: said for case in content["cases"] if (said := wrong_with(world, case))}
 
     # the server computes generalPractitioner from the holder's Consents, and keeps none that is sent (DMP-54)
-    computed = [title for title, case in ((each["title"], each) for each in content["cases"]) if COMPUTED in case["search"]]
+    computed = [
+        title for title, case in ((each["title"], each) for each in content["cases"]) if COMPUTED in case["search"]
+    ]
     assert {} == {title: said for title, said in wrong.items() if title not in computed}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -18,9 +19,12 @@ from fhir_server.app import close_house, create_app
 from fhir_server.settings import Settings
 from fhir_server.smart.claims import ACCESS_TOKEN, claims_of
 from tests.kit import people
+from tests.kit.world import submission
 
 FHIR_JSON = "application/fhir+json"
 READER = "tests"
+DEMONSTRATION = "urn:oid:1.2.250.1.213.1.4.11"
+"""The INS system of the sandbox's people."""
 
 
 @contextmanager
@@ -77,6 +81,14 @@ def signed(app: Flask, told: dict[str, Any], *, alg: str = "ES256", typ: str = A
 def bearer(app: Flask, scopes: str = "system/*.cruds", **changes: Any) -> dict[str, str]:
     """The Authorization header of an operator with these scopes."""
     return {"Authorization": f"Bearer {signed(app, claims(app, scopes, **changes))}"}
+
+
+def deposit(patient: str = "181096912300276", unique: str | None = None, **more: Any) -> dict[str, Any]:
+    """An ITI-65 transaction of one letter into a sandbox's record (Paul's, unless told by INS), with a uniqueId of its own."""
+    made = submission(unique or f"urn:uuid:{uuid.uuid4()}", ins=patient, **more)
+    text = json.dumps(made).replace(people.INS_SYSTEM, DEMONSTRATION).replace("Organization/chu", "Organization/hopital-vallee")
+    read: dict[str, Any] = json.loads(text)
+    return read
 
 
 def until(true: Any, seconds: float = 10) -> None:

@@ -163,17 +163,32 @@ def _bundle(letters: Sequence[Letter], without: Without, ins: str) -> dict[str, 
     return bundle
 
 
-def told(database: Any, log: Sequence[Step], without: Without = NOTHING) -> tuple[World, Numbers]:
-    """A world that was told the log without something; every entry must succeed."""
+def new_world(database: Any) -> tuple[World, Numbers]:
+    """A world that was told nothing yet."""
     numbers = Numbers()
     world = World(database, numbers)
     world.house = replace(world.house, seal_key=b"one and the same key for cursors")
-    for index, step in enumerate(log):
+    return world, numbers
+
+
+def tell(world: World, numbers: Numbers, log: Sequence[Step], without: Without = NOTHING, start: int = 0) -> None:
+    """Tell a world the log, from an entry on, without something; every entry must succeed."""
+    for index, step in enumerate(log[start:], start):
         if step.left_out(without):
             continue
         answered = one(world, numbers, index, step, without)
         if answered.status >= 300:
             raise RuntimeError(f"{step}: {answered.status} {answered.json}")
+
+
+def told(database: Any, log: Sequence[Step], without: Without = NOTHING) -> tuple[World, Numbers]:
+    """A world that was told the log without something."""
+    world, numbers = new_world(database)
+    try:
+        tell(world, numbers, log, without)
+    except Exception:
+        world.close()
+        raise
     return world, numbers
 
 
@@ -210,19 +225,26 @@ def differences(
 ) -> list[str]:
     """Where the world that holds something hidden answers other than the one that never held it; at most `enough`."""
     worlds: list[tuple[World, Numbers]] = []
-    found: list[str] = []
     try:
         for missing in (NOTHING, without):
             worlds.append(told(databases(), log, missing))
-        for offset, probe in enumerate(probes):
-            full, twin = (answer(world, numbers, len(log) + offset, probe) for world, numbers in worlds)
-            if [told_of(each) for each in full] != [told_of(each) for each in twin]:
-                found.append(f"{probe}\n{_apart(full, twin)}")
-            if enough is not None and len(found) >= enough:
-                break
+        return apart(worlds, probes, len(log), enough)
     finally:
         for world, _ in worlds:
             world.close()
+
+
+def apart(
+    worlds: Sequence[tuple[World, Numbers]], probes: Sequence[Step], start: int, enough: int | None = None
+) -> list[str]:
+    """Where two worlds answer differently; at most `enough`."""
+    found: list[str] = []
+    for offset, probe in enumerate(probes):
+        full, twin = (answer(world, numbers, start + offset, probe) for world, numbers in worlds)
+        if [told_of(each) for each in full] != [told_of(each) for each in twin]:
+            found.append(f"{probe}\n{_apart(full, twin)}")
+        if enough is not None and len(found) >= enough:
+            break
     return found
 
 

@@ -215,7 +215,8 @@ def test_what_nobody_signed_leaves_no_ledger_entry(app, client):
 def test_no_401_tells_whether_something_stands_at_the_address(client, row):
     type_ = "DocumentReference" if row.interaction == "patch" else "Patient"
     there, absent = (
-        client.open(**request_of(row, type_, id_), headers={"Authorization": "Bearer rubbish"}) for id_ in (THERE, ABSENT)
+        client.open(**request_of(row, type_, id_), headers={"Authorization": "Bearer rubbish"})
+        for id_ in (THERE, ABSENT)
     )
 
     assert (there.status_code, there.data) == (absent.status_code, absent.data)
@@ -318,7 +319,10 @@ def test_an_entry_of_a_bundle_needs_its_own_scope(app, client):
     entries = [
         {"request": {"method": "GET", "url": f"Patient/{THERE}"}},
         {"request": {"method": "GET", "url": "Organization?name=x"}},
-        {"request": {"method": "POST", "url": "Organization"}, "resource": {"resourceType": "Organization", "name": "x"}},
+        {
+            "request": {"method": "POST", "url": "Organization"},
+            "resource": {"resourceType": "Organization", "name": "x"},
+        },
     ]
     header = bearer(app, "system/Organization.s")
     batch = client.post("/fhir", json={"resourceType": "Bundle", "type": "batch", "entry": entries}, headers=header)

@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_server.definitions.library import load
-from tests.kit.application import FHIR_JSON, application
-from tests.kit.world import submission
+from tests.kit.application import FHIR_JSON, application, deposit
 from tests.security.wire import altered, json_values, near_bundles, resources
 
 PATCH = "application/json-patch+json"
@@ -134,7 +133,12 @@ BODIES = {
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "/fhir"), ("POST", "/fhir/Organization"), ("PUT", "/fhir/Organization/x"), ("POST", "/fhir/Patient/x/$open-record")],
+    [
+        ("POST", "/fhir"),
+        ("POST", "/fhir/Organization"),
+        ("PUT", "/fhir/Organization/x"),
+        ("POST", "/fhir/Patient/x/$open-record"),
+    ],
 )
 def test_a_body_that_is_not_strict_json_is_400(wire, method, path, body):
     wire.refused(400, method, path, body)
@@ -167,7 +171,7 @@ def test_any_bytes_are_400(wire, data):
 @given(position=st.floats(0, 1), how=st.sampled_from(("cut", "drop", "flip", "double")), at=st.integers(0, 7))
 @MANY
 def test_a_good_submission_that_was_damaged_is_never_500(wire, position, how, at):
-    good = json.dumps(submission(ins="181096912300276")).encode()
+    good = json.dumps(deposit()).encode()
     i = int(position * (len(good) - 1))
     bad = {
         "cut": good[:i],
@@ -210,7 +214,10 @@ NO_RESOURCES = {
     ),
     "a reference that is none": ({"resourceType": "Organization", "name": "x", "partOf": {"reference": 7}}, {422}),
     "a bad date": ({"resourceType": "Patient", "birthDate": "2020-13-45"}, {400, 422}),
-    "a script": ({"resourceType": "Organization", "name": "x", "text": {"status": "generated", "div": "<script>"}}, {422}),
+    "a script": (
+        {"resourceType": "Organization", "name": "x", "text": {"status": "generated", "div": "<script>"}},
+        {422},
+    ),
 }
 
 
@@ -267,9 +274,16 @@ WEIRD_IDS = [
 @pytest.mark.parametrize("id_", WEIRD_IDS)
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
 def test_an_id_that_is_no_id_is_404_or_400(wire, method, id_):
-    body = {"PUT": {"resourceType": "DocumentReference", "id": id_}, "PATCH": [{"op": "test", "path": "/status", "value": "x"}]}
+    body = {
+        "PUT": {"resourceType": "DocumentReference", "id": id_},
+        "PATCH": [{"op": "test", "path": "/status", "value": "x"}],
+    }
     wire.refused(
-        {400, 404}, method, f"/fhir/DocumentReference/{id_}", body.get(method), PATCH if method == "PATCH" else FHIR_JSON
+        {400, 404},
+        method,
+        f"/fhir/DocumentReference/{id_}",
+        body.get(method),
+        PATCH if method == "PATCH" else FHIR_JSON,
     )
 
 
@@ -523,7 +537,9 @@ def test_an_accept_we_cannot_satisfy_is_406(wire, accept):
 @MANY
 def test_any_headers_are_never_500(wire, headers):
     wire.never_500("GET", "/fhir/Patient/paul-martin", headers=headers)
-    wire.never_500("PUT", "/fhir/Organization/x", {"resourceType": "Organization", "id": "x", "nom": 1}, headers=headers)
+    wire.never_500(
+        "PUT", "/fhir/Organization/x", {"resourceType": "Organization", "id": "x", "nom": 1}, headers=headers
+    )
 
 
 # --- bundles
@@ -647,6 +663,19 @@ def test_any_json_is_never_500(wire, body):
     wire.never_500("PATCH", "/fhir/DocumentReference/nobody", body, PATCH)
     if isinstance(body, dict):
         wire.never_500("POST", "/fhir/Consent", {**body, "resourceType": "Consent"})
+
+
+def test_the_submission_that_is_altered_below_is_good(wire):
+    assert 200 == wire.send("POST", "/fhir", deposit()).status_code
+
+
+@pytest.mark.parametrize("value", ["x", 7, None, [], ["x"], {}, {"value": {}}, {"system": 7, "value": []}])
+@pytest.mark.parametrize(
+    "element", ["masterIdentifier", "subject", "content", "context", "contained", "securityLabel", "author", "meta"]
+)
+def test_a_submission_with_an_element_of_another_kind_is_4xx(wire, element, value):
+    body = deposit(**{element: value})
+    wire.refused({400, 422}, "POST", "/fhir", body)
 
 
 @given(data=st.data())

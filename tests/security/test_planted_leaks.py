@@ -40,12 +40,10 @@ def probes(log: Log) -> list[Step]:
     seen = [log.names["d1"], "DocumentReference/d3", "List/classeur"]
     hidden = [log.names["d2"], log.names["d2.content"], "Provenance/w2", "DocumentReference/e1"]
     asked = [
-        each
-        for each in battery(people.radiologist(), seen, hidden)
-        if each.method in ("GET", "HEAD") or each.url == ""
+        each for each in battery(people.radiologist(), seen, hidden) if each.method in ("GET", "HEAD") or each.url == ""
     ]
-    traces = [each for each in asked if each.url.startswith("AuditEvent")]
-    return [*(each for each in asked if each not in traces), *traces]
+    telling = ("_include", "_revinclude", "_count", "_total", "item", "relat", "AuditEvent?patient", "/")
+    return [each for each in asked if any(word in each.url for word in telling)][::2]
 
 
 def found(databases, enough: int | None = 1) -> list[str]:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from fhir_server.definitions.library import load
 from fhir_server.sandbox import dossier
-from tests.kit.world import opening, submission
+from tests.kit.application import deposit
+from tests.kit.world import opening
 
 WORDS = st.sampled_from(
     ["Patient", "resourceType", "reference", "Patient/paul-martin", "Patient/", "/", "#", "#p", "urn:uuid:x", "", " ", "x",
@@ -40,7 +41,7 @@ def json_values(leaves: int = 12) -> st.SearchStrategy[Any]:
 
 def resources() -> list[dict[str, Any]]:
     """Good resources of many shapes: the sandbox's own, a submission, the answers of an opening."""
-    return [*dossier.resources(), submission(ins="181096912300276"), opening()]
+    return [*dossier.resources(), deposit(), opening()]
 
 
 @st.composite
@@ -96,7 +97,9 @@ def near_bundles(draw: st.DrawFn) -> dict[str, Any]:
                 request[name] = draw(st.one_of(WORDS, st.just('W/"1"')))
         entry: dict[str, Any] = {"request": request}
         if draw(st.booleans()):
-            entry["fullUrl"] = draw(st.one_of(WORDS, st.just(f"http://127.0.0.1:8080/fhir/{type_}/{id_}"), json_values(2)))
+            entry["fullUrl"] = draw(
+                st.one_of(WORDS, st.just(f"http://127.0.0.1:8080/fhir/{type_}/{id_}"), json_values(2))
+            )
         if method not in ("GET", "HEAD", "DELETE") or draw(st.booleans()):
             entry["resource"] = draw(
                 st.one_of(st.dictionaries(KEYS, json_values(4), max_size=3).map(lambda made, t=type_: {"resourceType": t, **made}), json_values(4))

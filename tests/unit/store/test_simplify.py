@@ -114,4 +114,3 @@ def test_the_same_object_negated_or_not_is_not_mixed_up():
     assert filter_of((clause,)) == to_mongo(clause)
     assert filter_of((Not(clause),)) == to_mongo(Not(clause))
     assert {"facts.label": {"$in": ["N", "R"]}, "$nor": [to_mongo(clause)]} == filter_of((both(clause, Not(clause)),))
-
