@@ -5,7 +5,7 @@ Raw sockets on asyncio: some 20 µs a request, so that what is measured is the s
 the expected one, a cut connection or a wait of more than thirty seconds is an error.
 
 An order is JSON: `{"host", "port", "seconds", "expect", "clients": [["request", …], …]}`; the n-th list is what the
-n-th client sends, over and over. The result: `{"done", "errors", "seconds", "p50", "p95", "p99", "wrong"}`, times in ms.
+n-th client sends, over and over. A result: `{"done", "errors", "seconds", "p50", "p95", "p99", "wrong"}`, times in ms.
 """
 
 from __future__ import annotations

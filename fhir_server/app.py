@@ -148,7 +148,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     documented = documentation.api(app, chosen.issuer)
     errors.register(app)
     documented.register_blueprint(health.blueprint(house))
-    browser = Browser(smart, banner=chosen.sandbox)
+    browser = Browser(smart)
     documented.register_blueprint(oauth.blueprint(smart, browser))
     app.register_blueprint(sign_in.blueprint(smart, browser))
     _at_exit(house)

@@ -81,6 +81,14 @@ class Records:
                     self._known.popitem(last=False)
         return found
 
+    def as_if_unknown(self, patients: Iterable[str]) -> None:
+        """Ask of records that are remembered what is asked of patients nobody knows: as many round trips (decisions 17)."""
+        for patient in patients:
+            with self._lock:
+                known = patient in self._known
+            if known:
+                unguarded.directives_of(self._shelf, patient)
+
     def forget(self, patient: str) -> None:
         """Forget one record, or all of them (``""``)."""
         with self._lock:

@@ -15,9 +15,7 @@ def run(visit: Visit) -> FhirResponse:
     scope = visit.scoped("d")
     before = update.current(visit)
     if before is None:
-        gone = visit.door(of_instance(visit.route, visit.house, visit.unit), "read").gone(
-            visit.route.type, visit.route.id
-        )
+        gone = visit.door(visit.subject, "read").gone(visit.route.type, visit.route.id)
         if gone is None:
             raise visit.unseen()
         visit.disclosed([gone])

@@ -206,6 +206,8 @@ class Visit:
     def _note_refusal(self, denials: Iterable[Deny]) -> None:
         reasons = tuple(dict.fromkeys(reason for deny in denials for reason in deny.reasons))
         self.denied = reasons
+        if self.subject.named or (self.route.type == "Patient" and not self.subject.joint):
+            self.house.records.as_if_unknown(self.subject.patients)
         for patient in self.subject.patients or (None,):
             self.note(
                 patient=patient,

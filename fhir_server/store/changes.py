@@ -108,7 +108,8 @@ class Unit:
         pending, self.staged = self.staged, []
         self._bind_binaries(pending)
         # what is referred to in a circle is known by its own facts before it is composed
-        done: dict[str, Mapping[str, Any]] = {write.id: _own_facts(write) for write in pending if write.resource}
+        circle = pending if len(pending) > 1 else []
+        done: dict[str, Mapping[str, Any]] = {write.id: _own_facts(write) for write in circle if write.resource}
         for write in _referenced_first(pending):
             if write.resource is None:
                 self._supersede(write)

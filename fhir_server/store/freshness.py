@@ -114,17 +114,24 @@ class Freshness:
 
     def _catch_up(self) -> None:
         with self._catching_up:
-            begun = time.monotonic()
-            counter = self._log.find_one({"_id": "counter"}) or {"value": 0}
-            latest = int(counter["value"])
-            behind = latest != self._seen
-            if behind:
-                self._forget(latest)
-            if behind or begun - self._renewed > LEASE / 4:
-                self._leases.replace_one({"_id": self._worker}, {"seen": latest, "at": datetime.now(UTC)}, upsert=True)
-                self._renewed = begun
-            self._seen = latest
-            self._until = begun + LEASE * 0.75
+            lapsed = time.monotonic() >= self._until
+            self._look()
+            if lapsed:
+                # INVARIANT (no gap): nobody waited for a lease that was not there; what ended meanwhile is looked up
+                self._look()
+
+    def _look(self) -> None:
+        begun = time.monotonic()
+        counter = self._log.find_one({"_id": "counter"}) or {"value": 0}
+        latest = int(counter["value"])
+        behind = latest != self._seen
+        if behind:
+            self._forget(latest)
+        if behind or begun - self._renewed > LEASE / 4:
+            self._leases.replace_one({"_id": self._worker}, {"seen": latest, "at": datetime.now(UTC)}, upsert=True)
+            self._renewed = begun
+        self._seen = latest
+        self._until = begun + LEASE * 0.75
 
     def _forget(self, latest: int) -> None:
         if self._seen < 0 or latest < self._seen or latest - self._seen > KEPT:

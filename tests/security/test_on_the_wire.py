@@ -671,7 +671,7 @@ def test_the_submission_that_is_altered_below_is_good(wire):
 
 @pytest.mark.parametrize("value", ["x", 7, None, [], ["x"], {}, {"value": {}}, {"system": 7, "value": []}])
 @pytest.mark.parametrize(
-    "element", ["masterIdentifier", "subject", "content", "context", "contained", "securityLabel", "author", "meta"]
+    "element", ["masterIdentifier", "subject", "date", "context", "contained", "securityLabel", "author", "meta"]
 )
 def test_a_submission_with_an_element_of_another_kind_is_4xx(wire, element, value):
     body = deposit(**{element: value})
