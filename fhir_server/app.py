@@ -15,6 +15,7 @@ from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from fhir_server.audit_event.ledger import Ledger
 from fhir_server.consent.decision import refuses
@@ -134,7 +135,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     chosen = settings or Settings.read()
     database = connect(chosen.mongo_uri)[chosen.database]
     app = Flask("fhir_server", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = chosen.max_body
+    app.config.update(
+        MAX_CONTENT_LENGTH=chosen.max_body,
+        MAX_DEPTH=chosen.max_depth,
+        MAX_QUERY=chosen.max_query,
+        CORS_ORIGINS=frozenset(chosen.cors_origins.split()),
+    )
+    if chosen.behind_proxy:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=0, x_host=0)  # type: ignore[method-assign]
     freshness = Freshness(database, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
     sandbox = _sandbox(chosen, database, freshness)
     house = build_house(database, chosen, clock=sandbox.clock if sandbox else now, freshness=freshness)

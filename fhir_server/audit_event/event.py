@@ -91,7 +91,11 @@ def _facts(deed: Deed, kinds: tuple[Entity, ...], own: list[str]) -> dict[str, A
     ids = dict.fromkeys(id_ for each in named for id_ in (each.get("id"), *each.get("about", ())) if id_)
     if ids:
         facts["about"] = list(ids)
-    concerned = [each for each in deed.about if not named and not str(each.get("id", "")).startswith(("List/", "DocumentManifest/"))]
+    concerned = [
+        each
+        for each in deed.about
+        if not named and not str(each.get("id", "")).startswith(("List/", "DocumentManifest/"))
+    ]
     if concerned:
         facts["mentions"] = [_mention(each) for each in concerned if each.get("id")]
     return facts

@@ -91,7 +91,9 @@ class Ledger:
         self._carried = database.get_collection("carried", read_concern=seen, write_concern=WriteConcern(1))
         self._seals = database.get_collection("seals", read_concern=seen, write_concern=majority)
         self._clock = clock or (lambda: datetime.now(UTC))
-        self.writer = f"{writer or socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex}"
+        self._name = f"{writer or socket.gethostname()}.{os.getpid()}"
+        self.writer = f"{self._name}.{uuid.uuid4().hex}"
+        self._anew = False
         self._genesis = self._head = Head(0, NOTHING_BEFORE, 0)
         self._queue: SimpleQueue[_Ticket | None] = SimpleQueue()
         self._taken_in: SimpleQueue[str] = SimpleQueue()
@@ -109,13 +111,15 @@ class Ledger:
 
     def start(self) -> None:
         """Begin a chain from the latest seal, and take in what was carried. Raises Problem 503 when it cannot."""
-        latest = self._latest_seal()
-        if latest is not None:
-            self._genesis = self._head = Head(0, latest["hash"], latest["_id"])
+        self._begin_chain()
         self._open = True
         self._run(self._commit_forever, "ledger")
         self.adopt()
         self._run(self._keep_house, "ledger-house")
+
+    def begin_anew(self) -> None:
+        """Begin another chain with the next record: the database was emptied (sandbox)."""
+        self._anew = True
 
     def stop(self) -> None:
         """Write what is queued, seal, and end; nothing is settled afterwards."""
@@ -183,6 +187,13 @@ class Ledger:
         self._sealed.update({head["writer"]: head["seq"] for head in moved})
         return int(seal["_id"])
 
+    def _begin_chain(self) -> None:
+        """A chain of its own name, from the latest seal."""
+        latest = self._latest_seal()
+        self.writer = f"{self._name}.{uuid.uuid4().hex}"
+        self._sealed = None
+        self._genesis = self._head = Head(0, latest["hash"], latest["_id"]) if latest else Head(0, NOTHING_BEFORE, 0)
+
     def _commit_forever(self) -> None:
         while True:
             tickets = self._gather()
@@ -248,6 +259,9 @@ class Ledger:
 
     def _write(self, records: list[tuple[Record, str]], until: float) -> None:
         """Link and insert, in order, until a majority has every one. Raises _Unwritten when time is up."""
+        if self._anew:
+            self._anew = False
+            self._begin_chain()
         pending = records
         pause = 0.02
         while pending:

@@ -82,7 +82,7 @@ class Records:
         return found
 
     def as_if_unknown(self, patients: Iterable[str]) -> None:
-        """Ask of records that are remembered what is asked of patients nobody knows: as many round trips (decisions 17)."""
+        """Ask of remembered records what is asked of patients nobody knows: as many round trips (decisions 17)."""
         for patient in patients:
             with self._lock:
                 known = patient in self._known

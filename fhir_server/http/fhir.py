@@ -24,7 +24,6 @@ from fhir_server.resources import json_text
 EXPOSED = "ETag, Location, Content-Location, Last-Modified, X-Request-Id, WWW-Authenticate"
 ALLOWED = "Authorization, Content-Type, Accept, Prefer, If-Match, If-None-Match, If-Modified-Since, X-Request-Id"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-URL_AT_MOST = 8192
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9\-_.:]{1,64}")
 _ASIDE = frozenset({"_format", "_pretty"})
@@ -75,8 +74,9 @@ def blueprint(
 
 def to_request(path: str, base: str) -> FhirRequest:
     """Flask's request as a value. Raises Problem 400, 406, 413, 414, 415."""
-    if len(request.query_string) + len(path) > URL_AT_MOST:
-        raise problem(414, "too-long", f"an address has at most {URL_AT_MOST} bytes")
+    longest = current_app.config["MAX_QUERY"]
+    if len(request.query_string) + len(path) > longest:
+        raise problem(414, "too-long", f"an address has at most {longest} bytes")
     resource, patch, form = _body(path)
     query = (*_pairs(request.query_string), *form)
     format_ = next((value for name, value in query if name == "_format"), None)
@@ -121,8 +121,13 @@ def to_response(answered: FhirResponse) -> Response:
 
 
 def open_to_origins(response: Response) -> Response:
-    """CORS for every origin: a token, never a cookie, opens these routes (SMART 2.2, D10 to D14)."""
-    response.headers["Access-Control-Allow-Origin"] = "*"
+    """CORS for the origins that are set, all by default: a token, never a cookie, opens these routes (SMART 2.2)."""
+    origins = current_app.config["CORS_ORIGINS"]
+    if "*" in origins:
+        response.headers["Access-Control-Allow-Origin"] = "*"
+    elif request.headers.get("Origin") in origins:
+        response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
+        response.headers["Vary"] = "Origin"
     response.headers["Access-Control-Expose-Headers"] = EXPOSED
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
@@ -143,27 +148,38 @@ def _body(path: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]] | None
     limit = current_app.config["MAX_CONTENT_LENGTH"]
     if request.method not in ("POST", "PUT", "PATCH"):
         return None, None, ()
-    if request.content_length is not None and limit and request.content_length > limit:
-        raise problem(413, "too-long", f"a body has at most {limit} bytes")
-    try:
-        raw = request.get_data(cache=False)
-    except HTTPException as cut:  # too long without having said so, or cut off
-        status = 413 if cut.code == 413 else 400
-        raise problem(status, "too-long" if status == 413 else "incomplete", "the body cannot be read whole") from cut
+    raw = _read(limit)
     kind = negotiation.media_type(request.content_type)
     if path.rstrip("/").endswith("_search"):
         if raw and kind != negotiation.FORM_TYPE:
             raise problem(415, "not-supported", f"a search is posted as {negotiation.FORM_TYPE}")
-        if len(raw) > URL_AT_MOST:
-            raise problem(413, "too-long", f"a search has at most {URL_AT_MOST} bytes")
+        if len(raw) > current_app.config["MAX_QUERY"]:
+            raise problem(413, "too-long", f"a search has at most {current_app.config['MAX_QUERY']} bytes")
         return None, None, _pairs(raw)
     if request.method == "PATCH":
         if kind != negotiation.PATCH_TYPE:
             raise problem(415, "not-supported", f"send a patch as {negotiation.PATCH_TYPE}")
-        return None, json_text.read_array(raw), ()
+        return None, json_text.read_array(raw, current_app.config["MAX_DEPTH"]), ()
     if kind not in negotiation.JSON_TYPES:
         raise problem(415, "not-supported", "send the resource as application/fhir+json")
-    return json_text.read(raw), None, ()
+    return json_text.read(raw, current_app.config["MAX_DEPTH"]), None, ()
+
+
+def _read(limit: int) -> bytes:
+    """The body, of at most `limit` bytes whether or not its length was told. Raises Problem 400, 413."""
+    told = request.content_length
+    try:
+        raw = b"" if told is not None and told > limit else request.get_data(cache=False)
+    except HTTPException as cut:
+        if cut.code != 413:
+            raise problem(400, "incomplete", "the body was cut off") from cut
+        told = limit + 1
+    # a body that does not tell its length is read up to the limit, and may go on behind it
+    if told > limit if told is not None else len(raw) >= limit:
+        raise problem(413, "too-long", f"a body has at most {limit} bytes")
+    if told is not None and len(raw) < told:
+        raise problem(400, "incomplete", "the body was cut off")
+    return raw
 
 
 def _request_id() -> str:

@@ -17,7 +17,6 @@ from fhir_server.resources import references, validation
 from fhir_server.resources.kind import kind_of
 from fhir_server.store.changes import Unit
 
-
 NOBODY = "Patient/-"
 """A patient there is not."""
 
@@ -72,7 +71,7 @@ def resolved(resource: dict[str, Any], house: House, unit: Unit | None, asker: P
     return references.rewrite(resource, mapping) if mapping else resource
 
 
-def _target(text: str, house: House, unit: Unit | None, told: bool) -> str:  # noqa: FBT001
+def _target(text: str, house: House, unit: Unit | None, told: bool) -> str:
     type_, _, query = text.partition("?")
     name, _, value = query.partition("=")
     if type_ != "Patient" or name != "identifier" or "|" not in value or "&" in value:

@@ -27,7 +27,7 @@ from fhir_server.foundation.predicate import (
     matches,
     one_of,
 )
-from fhir_server.foundation.principal import Principal
+from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.foundation.problem import Problem, forbidden, not_found
 from fhir_server.interactions import announce
 from fhir_server.interactions.entry import Carried, Entry
@@ -95,8 +95,11 @@ class Visit:
         self.subject = subject
         permits, denials = self.decisions(subject, verb or VERBS[self.route.interaction])
         residual = _residual(subject, permits, denials)
-        if subject.named and (residual == NOTHING or all(OWN_ALONE.issuperset(each.reasons) for each in permits)):
+        alone = all(OWN_ALONE.issuperset(each.reasons) for each in permits)
+        if subject.named and (residual == NOTHING or alone):
             self.refuse(denials or [Deny(("grant.none",))])
+        if permits and alone and self.route.type == "Patient" and not subject.joint:
+            self.house.records.as_if_unknown(subject.patients)
         self._permitted(permits)
         if residual == NOTHING:
             self._note_refusal(denials)
@@ -171,7 +174,8 @@ class Visit:
             changes=change.changes,
             members=self._members(change.proposed),
         )
-        unknown = patient is not None and record is None and not (verb == "create" and self.route.type == "Patient")
+        new = self.principal.kind is Kind.OPERATOR or (verb == "create" and self.route.type == "Patient")
+        unknown = patient is not None and record is None and not new
         if subject.absent or unknown:
             return Deny(("record.unknown",))
         if patient is not None and record is not None and elsewhere(self.principal.scopes, self.principal, patient):

@@ -14,7 +14,7 @@ from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.foundation.predicate import Predicate, both
 from fhir_server.interactions import answers
 from fhir_server.interactions.pipeline import Visit
-from fhir_server.interactions.request import FhirResponse, query_text
+from fhir_server.interactions.request import FhirResponse, Pairs, query_text
 from fhir_server.interactions.subject import Subject, of_search, patients_of_identifier
 from fhir_server.search import cursor
 from fhir_server.search.include import reverse_clause, targets
@@ -107,7 +107,7 @@ def _note(visit: Visit, subject: Subject, matches: list[Stored], included: list[
         visit.announce(patient for patient, group in by_patient.items() if patient and group)
 
 
-def _asked_of(patient: str | None, visit: Visit) -> Iterable[tuple[str, str]]:
+def _asked_of(patient: str | None, visit: Visit) -> Pairs:
     """The query as it stands in the trace of one record: whose else it was asked about is not that holder's to read."""
     type_, asked = visit.route.type, visit.request.query
     owners = (*owner_parameters(type_), *(("_id", "identifier", "link") if type_ == "Patient" else ()))
@@ -115,7 +115,7 @@ def _asked_of(patient: str | None, visit: Visit) -> Iterable[tuple[str, str]]:
     if patient is None or (len(naming) == 1 and "," not in naming[0][1]):
         return asked
     alone = ("_id" if type_ == "Patient" else "patient", patient)
-    kept = [pair for pair in asked if pair not in naming]
+    kept = tuple(pair for pair in asked if pair not in naming)
     return (alone, *kept) if naming else kept
 
 

@@ -22,9 +22,7 @@ def run(visit: Visit) -> FhirResponse:
     resource = bodies.of_type(visit.request, visit.route.type)
     if resource.get("id") != visit.route.id:
         raise bad_request("the body's id is not the address's", "id")
-    resource = bodies.resolved(
-        bodies.relative(resource, visit.request.base), visit.house, visit.unit, visit.principal
-    )
+    resource = bodies.resolved(bodies.relative(resource, visit.request.base), visit.house, visit.unit, visit.principal)
     bodies.checked(resource)
     resource = bodies.kept(resource)
     before = current(visit)

@@ -56,6 +56,7 @@ class Sandbox:
 
         load()
         house.freshness.on("reset", lambda _: house.outbox.forget())
+        house.freshness.on("reset", lambda _: house.ledger.begin_anew())
         guard(app)
         app.register_blueprint(identity_provider.blueprint(database, settings.base_url))
         desk = pages.Desk(

@@ -32,7 +32,7 @@ from fhir_server.store.collections import make_collections
 Envelope = dict[str, Any]
 
 INHERITED = ("class", "type", "author", "organization", "submitter", "state", "period")
-MENTIONED = ("patient", "patients", "label", "encounter", "about", *INHERITED)
+MENTIONED = ("patient", "patients", "joint", "label", "encounter", "about", *INHERITED)
 
 COLLECTIONS = ("resources", "history", "blobs", "invalidations", "leases")
 RESOURCE_INDEXES = (

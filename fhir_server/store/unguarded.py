@@ -114,6 +114,8 @@ def listed_in(
     """The first List of this submitter that mentions one of these resources."""
     found = shelf.resources.find_one(
         {"facts.mentions.id": {"$in": list(ids)}, "type": "List", "facts.submitter": submitter},
-        {"_id": 1}, sort=[("_id", 1)], session=session
+        {"_id": 1},
+        sort=[("_id", 1)],
+        session=session,
     )
     return found["_id"] if found else None

@@ -105,4 +105,6 @@ def _consent(visit: Visit, subject: Subject, resource: dict[str, Any], scope: Pr
     if allowed == NOTHING:
         visit.refuse_here("opening.refused")
         raise forbidden()
-    return create.within(visit).create(resource, submitter=bodies.submitter_of(visit.principal), after=both(scope, after))
+    return create.within(visit).create(
+        resource, submitter=bodies.submitter_of(visit.principal), after=both(scope, after)
+    )
