@@ -119,6 +119,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", default="", help="print a profile of this shape: read, search or create")
+    parser.add_argument("--only", default="", help="measure this shape alone")
     parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--patients", type=int, default=100)
@@ -153,7 +154,7 @@ def main() -> None:
             twin = bare.create_app().wsgi_app
             where = {"mongod": engine.address.pid, "threads": chosen.threads}
             for name, (requests, expect) in shapes(askers).items():
-                if chosen.profile and name != chosen.profile:
+                if name not in (chosen.profile or chosen.only or name):
                     continue
                 for who, app in (("bare", twin), ("ours", ours)):
                     run(app, requests, expect, **where, count=chosen.requests // 4, profile=False)

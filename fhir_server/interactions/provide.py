@@ -24,6 +24,8 @@ from fhir_server.smart.scope import narrow
 from fhir_server.store.changes import unique_of
 from fhir_server.store.documents import Stored
 
+DELETED = "entered-in-error"
+
 
 class Sent(Protocol):
     """An entry of the bundle."""
@@ -56,6 +58,9 @@ def check(visit: Visit, items: list[Any]) -> None:
         where = f"Bundle.entry[{item.index}].resource"
         if resource["resourceType"] == "DocumentReference":
             issues += _content_issues(resource, binaries, where)
+            if resource.get("status") == DELETED:
+                text = "status is `current` or `superseded`: nothing is deposited deleted"
+                issues.append(Issue("error", "code-invalid", text, f"{where}.status"))
         issues += _identity_issues(resource, where)
     if len(patients) > 1:
         issues.append(

@@ -86,7 +86,11 @@ def bearer(app: Flask, scopes: str = "system/*.cruds", **changes: Any) -> dict[s
 def deposit(patient: str = "181096912300276", unique: str | None = None, **more: Any) -> dict[str, Any]:
     """An ITI-65 transaction of one letter into a sandbox's record (Paul's, unless told by INS), with a uniqueId of its own."""
     made = submission(unique or f"urn:uuid:{uuid.uuid4()}", ins=patient, **more)
-    text = json.dumps(made).replace(people.INS_SYSTEM, DEMONSTRATION).replace("Organization/chu", "Organization/hopital-vallee")
+    text = (
+        json.dumps(made)
+        .replace(people.INS_SYSTEM, DEMONSTRATION)
+        .replace("Organization/chu", "Organization/hopital-vallee")
+    )
     read: dict[str, Any] = json.loads(text)
     return read
 

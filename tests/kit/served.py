@@ -40,13 +40,14 @@ class Served:
 
     def start(self, seconds: float = 40) -> Served:
         """Start it and wait until it is ready."""
-        self.process = subprocess.Popen(
-            [*PROGRAM, "serve", "--sandbox", "--data", str(self.data), "--port", str(self.port), *self.flags],
-            stdin=subprocess.DEVNULL,
-            stdout=(self.data.parent / f"{self.data.name}.log").open("ab"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with (self.data.parent / f"{self.data.name}.log").open("ab") as said:
+            self.process = subprocess.Popen(
+                [*PROGRAM, "serve", "--sandbox", "--data", str(self.data), "--port", str(self.port), *self.flags],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         self.until_ready(seconds)
         return self
 

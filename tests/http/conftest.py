@@ -1,0 +1,34 @@
+"""Worlds for the interactions: an empty one, and one with an open record."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.kit import people
+from tests.kit.world import World, opening, patient, practitioner
+
+
+@pytest.fixture
+def empty(database):
+    """A server nobody has told anything."""
+    made = World(database)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def world(empty):
+    """Léa Martin's record, open: Dr Bernard is her médecin traitant, Dr Diallo may consult; and the CHU."""
+    told_of_the_cast(empty)
+    answers = opening(treatingPhysician="Practitioner/bernard", authorized=["Practitioner/diallo"])
+    opened = empty.ask(people.holder(), "POST", "Patient/lea/$open-record", answers)
+    assert opened.status == 200, opened.json
+    return empty
+
+
+def told_of_the_cast(world):
+    identifier = {"system": "https://finess.esante.gouv.fr", "value": "750712184"}
+    world.put({"resourceType": "Organization", "id": "chu", "name": "CHU", "identifier": [identifier]})
+    world.put(practitioner("bernard", "10000000001", "Bernard"))
+    world.put(practitioner("diallo", "10000000002", "Diallo"))
+    world.put(patient())

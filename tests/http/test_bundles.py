@@ -1,0 +1,214 @@
+"""batch and transaction; rows are those of rest.md's part D (https://hl7.org/fhir/R4/http.html#transaction)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.kit import people
+from tests.kit.world import BASE, patient
+
+OPERATOR = people.operator()
+URN = "urn:uuid:00000000-0000-4000-8000-00000000000{}"
+
+
+def bundle(kind, *entries):
+    return {"resourceType": "Bundle", "type": kind, "entry": list(entries)}
+
+
+def entry(method, url, resource=None, full=None, **conditions):
+    made = {"request": {"method": method, "url": url, **conditions}}
+    if resource:
+        made["resource"] = resource
+    if full:
+        made["fullUrl"] = full
+    return made
+
+
+def observed(**more):
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "x"},
+        "subject": {"reference": "Patient/lea"},
+        **more,
+    }
+
+
+def posted(world, sent, who=OPERATOR):
+    return world.ask(who, "POST", "", sent)
+
+
+def count(world):
+    return world.house.shelf.resources.count_documents({"type": "Observation"})
+
+
+def test_answers_stand_in_the_order_of_the_entries_and_writes_in_that_of_the_specification(world):
+    """Rows 54 to 56: DELETE, POST, PUT, GET, whatever the order of the entries."""
+    world.put(observed(id="old"))
+    world.put(observed(id="kept"))
+    got = posted(
+        world,
+        bundle(
+            "transaction",
+            entry("GET", "Observation?subject=Patient/lea&_sort=_id"),
+            entry("PUT", "Observation/kept", observed(id="kept", valueString="2")),
+            entry("POST", "Observation", observed(), URN.format(1)),
+            entry("DELETE", "Observation/old"),
+        ),
+    )
+
+    assert ("transaction-response", 4) == (got.json["type"], len(got.json["entry"]))
+    assert ["200", "200", "201", "204"] == [each["response"]["status"][:3] for each in got.json["entry"]]
+    seen = [each["resource"]["id"] for each in got.json["entry"][0]["resource"]["entry"]]
+    assert ("kept" in seen, "old" in seen, len(seen)) == (True, False, 2)
+    created = got.json["entry"][2]["response"]
+    assert created["location"].startswith(f"{BASE}/Observation/")
+    assert 'W/"1"' == created["etag"]
+
+
+def test_a_transaction_that_fails_leaves_nothing(world):
+    """Row 57."""
+    before = count(world)
+    got = posted(
+        world,
+        bundle(
+            "transaction",
+            entry("POST", "Observation", observed()),
+            entry("POST", "Observation", {"resourceType": "Observation"}),
+        ),
+    )
+
+    assert (422, "OperationOutcome", before) == (got.status, got.json["resourceType"], count(world))
+    assert got.json["issue"][0]["expression"][0].startswith("Bundle.entry[1]")
+
+
+def test_entries_of_a_batch_stand_alone(world):
+    """Row 58."""
+    got = posted(
+        world,
+        bundle(
+            "batch",
+            entry("POST", "Observation", observed()),
+            entry("POST", "Observation", {"resourceType": "Observation"}),
+            entry("GET", "Observation/none"),
+            entry("GET", "Patient/lea"),
+        ),
+    )
+
+    assert (200, "batch-response") == (got.status, got.json["type"])
+    assert ["201", "422", "404", "200"] == [each["response"]["status"][:3] for each in got.json["entry"]]
+    assert "OperationOutcome" == got.json["entry"][2]["response"]["outcome"]["resourceType"]
+
+
+def test_every_refusal_of_a_batch_is_noted(world):
+    """Row 69; decisions 20: one for each entry."""
+    posted(world, bundle("batch", *(entry("GET", f"Observation/none{each}") for each in range(3))), people.doctor())
+
+    told = world.house.shelf.ledger.distinct("entry.refused", {"facts.author": "Practitioner/bernard"})
+    assert (["record.unknown"], 3) == (
+        told,
+        world.house.shelf.ledger.count_documents({"facts.author": "Practitioner/bernard"}),
+    )
+
+
+def test_a_creation_in_a_batch_does_not_wipe_what_was_noted_before_it(world):
+    """Decisions 20."""
+    sent = bundle("batch", entry("GET", "Patient/lea"), entry("PUT", "Observation/new", observed(id="new")))
+    before = world.house.shelf.ledger.count_documents({})
+    posted(world, sent)
+
+    assert before + 2 == world.house.shelf.ledger.count_documents({})
+
+
+def test_entries_of_a_batch_may_not_refer_to_each_other(world):
+    """Row 58."""
+    sent = bundle(
+        "batch",
+        entry("POST", "Observation", observed(), URN.format(1)),
+        entry("POST", "Observation", observed(derivedFrom=[{"reference": URN.format(1)}])),
+    )
+
+    assert ["201", "400"] == [each["response"]["status"][:3] for each in posted(world, sent).json["entry"]]
+
+
+def test_names_within_a_transaction_are_put_in_place_everywhere(world):
+    """Rows 59 and 60."""
+    first = URN.format(1)
+    second = observed(
+        derivedFrom=[{"reference": first}],
+        text={"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml"><a href="{first}">x</a></div>'},
+        extension=[{"url": "urn:x", "valueReference": {"reference": first}}, {"url": "urn:y", "valueUri": first}],
+        hasMember=[{"reference": "Observation/123"}],
+    )
+    got = posted(
+        world,
+        bundle(
+            "transaction",
+            entry("POST", "Observation", second, URN.format(2)),
+            entry("POST", "Observation", observed(), first),
+            entry("POST", "Observation", observed(), "http://elsewhere.example/Observation/123"),
+        ),
+    )
+    stored = got.json["entry"][0]["resource"]
+    place, other = (
+        got.json["entry"][each]["response"]["location"].split("/fhir/")[1].split("/_h")[0] for each in (1, 2)
+    )
+
+    assert place == stored["derivedFrom"][0]["reference"] == stored["extension"][0]["valueReference"]["reference"]
+    assert place == stored["extension"][1]["valueUri"]
+    assert f'href="{place}"' in stored["text"]["div"]
+    assert other == stored["hasMember"][0]["reference"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "status"),
+    [
+        ((entry("POST", "Observation", observed(derivedFrom=[{"reference": URN.format(9)}])),), 400),
+        ((entry("PUT", "Observation/a", observed(id="a")), entry("DELETE", "Observation/a")), 400),
+        (
+            (
+                entry("POST", "Observation", observed(), URN.format(1)),
+                entry("POST", "Observation", observed(), URN.format(1)),
+            ),
+            400,
+        ),
+        (({"resource": observed()},), 400),
+        ((entry("POST", "http://elsewhere.example/Observation", observed()),), 400),
+        ((entry("PUT", "Observation/a", observed(id="b")),), 400),
+        ((entry("POST", "Patient", observed()),), 400),
+        ((entry("POST", "Observation", observed(subject={"reference": "Patient?identifier=urn:x|none"})),), 404),
+        ((entry("PUT", "Observation/a", observed(id="a"), ifMatch='W/"7"'),), 412),
+    ],
+    ids=["dangling", "twice", "same name", "no request", "elsewhere", "other id", "other type", "nobody", "version"],
+)
+def test_a_transaction_that_cannot_stand_is_refused_whole(world, entries, status):
+    """Rows 59, 61, 62, 64 and 65."""
+    before = count(world)
+
+    assert (status, before) == (posted(world, bundle("transaction", *entries)).status, count(world))
+
+
+def test_a_conditional_reference_finds_exactly_one(world):
+    """Row 61."""
+    who = {"reference": f"Patient?identifier={people.INS_SYSTEM}|{people.INS}"}
+    got = posted(world, bundle("transaction", entry("POST", "Observation", observed(subject=who))))
+    assert "Patient/lea" == got.json["entry"][0]["resource"]["subject"]["reference"]
+
+    for id_ in ("a", "b"):
+        world.put({**patient(id_), "identifier": [{"system": "urn:x", "value": "same"}]})
+    twice = observed(subject={"reference": "Patient?identifier=urn:x|same"})
+    assert 412 == posted(world, bundle("transaction", entry("POST", "Observation", twice))).status
+
+
+@pytest.mark.parametrize("kind", ["searchset", "document", None, "wrong"])
+def test_a_bundle_of_another_type_is_refused(world, kind):
+    """Rows 66 and 67."""
+    assert 400 == posted(world, {"resourceType": "Bundle", **({"type": kind} if kind else {})}).status
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_an_empty_bundle_is_answered_by_an_empty_one(world, kind):
+    """Row 68."""
+    got = posted(world, {"resourceType": "Bundle", "type": kind})
+
+    assert (200, None) == (got.status, got.json.get("entry"))

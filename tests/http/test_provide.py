@@ -1,0 +1,177 @@
+"""Provide Document Bundle [ITI-65]: what is refused, each alone and by its name; the drafts that others wrote."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+from test_single_resources import OPERATOR
+
+from fhir_server.resources import consent_patterns
+from tests.kit import people
+from tests.kit.world import label, patient, submission
+
+DRAFTS = Path(__file__).parents[1] / "examples" / "pdsm4dmp"
+
+
+def part(bundle, type_):
+    return next(each["resource"] for each in bundle["entry"] if each["resource"]["resourceType"] == type_)
+
+
+def stored(world):
+    return {
+        name: world.house.shelf.resources.count_documents({"type": name})
+        for name in ("DocumentReference", "List", "Binary")
+    }
+
+
+def wrong_hash(world, bundle):
+    part(bundle, "DocumentReference")["content"][0]["attachment"]["hash"] = "A" * 27 + "="
+
+
+def wrong_size(world, bundle):
+    part(bundle, "DocumentReference")["content"][0]["attachment"]["size"] = 1
+
+
+def two_patients(world, bundle):
+    world.put({**patient("paul"), "identifier": [{"system": "urn:x", "value": "paul"}], "active": True})
+    part(bundle, "List")["subject"] = {"reference": "Patient/paul"}
+
+
+def unknown_ins(world, bundle):
+    for type_ in ("DocumentReference", "List"):
+        part(bundle, type_)["subject"] = {"reference": f"Patient?identifier={people.INS_SYSTEM}|1"}
+
+
+def unqualified(world, bundle):
+    source = part(bundle, "DocumentReference")["contained"][0]
+    source["extension"] = json.loads(json.dumps(patient()["extension"]).replace("QUAL", "PROV"))
+
+
+def closed(world, bundle):
+    extension = {
+        "url": "https://interop.esante.gouv.fr/ig/fhir/dmp/StructureDefinition/dmp-fermeture",
+        "valueDateTime": "2026-11-23",
+    }
+    known = patient()
+    world.put({**known, "active": False, "extension": [*known["extension"], extension]})
+
+
+def opposed(world, bundle):
+    no = consent_patterns.consent("alimentation", "Patient/lea", "2026-11-23T10:00:00Z", permit=False)
+    assert world.ask(people.holder(), "POST", "Consent", no).status == 201
+
+
+def wrong_status(world, bundle):
+    part(bundle, "DocumentReference")["status"] = "entered-in-error"
+
+
+def unheard_of_status(world, bundle):
+    part(bundle, "DocumentReference")["status"] = "final"
+
+
+def wrong_label(world, bundle):
+    part(bundle, "DocumentReference")["securityLabel"] = [label("MASQUE")]
+
+
+REFUSALS = [
+    (wrong_hash, 422, "hash"),
+    (wrong_size, 422, "size"),
+    (two_patients, 422, "two patients"),
+    (unknown_ins, 404, "unknown INS"),
+    (unqualified, 422, "unqualified identity"),
+    (closed, 403, "closed"),
+    (opposed, 403, "opposes"),
+    (wrong_status, 422, "status"),
+    (unheard_of_status, 422, "status"),
+    (wrong_label, 422, "JDV_J58"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "status", "named"), REFUSALS, ids=[each[0].__name__ for each in REFUSALS])
+def test_each_fault_alone_is_refused_by_its_name_and_stores_nothing(world, spoil, status, named):
+    """DMP-60, DMP-101, DMP-104, DMP-131; row 114."""
+    bundle = submission()
+    spoil(world, bundle)
+    before = stored(world)
+    answered = world.ask(people.hospital(), "POST", "", bundle)
+
+    assert status == answered.status, answered.json
+    assert named in json.dumps(answered.json, ensure_ascii=False)
+    assert before == stored(world)
+    assert 0 == world.house.shelf.carried.count_documents({"envelopes.facts.about": {"$regex": "^DocumentReference/"}})
+
+
+def test_a_known_unique_id_with_other_content_is_one_fixed_409(world):
+    assert 200 == world.ask(people.hospital(), "POST", "", submission()).status
+    other = world.ask(people.hospital(), "POST", "", submission(content=b"%PDF-1.4 autre"))
+
+    assert (409, "an identifier of this resource is already in use") == (
+        other.status,
+        other.json["issue"][0]["diagnostics"],
+    )
+
+
+def draft(name):
+    """One of the ANS drafts as it stands, but for the patient."""
+    text = (DRAFTS / name).read_text("utf-8")
+    bundle = json.loads(text)
+    who = {"reference": f"Patient?identifier={people.INS_SYSTEM}|{people.INS}"}
+    for each in bundle["entry"]:
+        if "subject" in each["resource"]:
+            each["resource"]["subject"] = who
+        for contained in each["resource"].get("contained", ()):
+            if contained["resourceType"] == "Patient":
+                contained["identifier"] = [{"system": people.INS_SYSTEM, "value": people.INS}]
+    return bundle
+
+
+def test_the_draft_submission_of_the_ans_is_deposited_and_read(world):
+    bundle = draft("Bundle-example-td2-iti65-lot-soumission.json")
+    answered = world.ask(people.hospital(), "POST", "", bundle)
+    assert 200 == answered.status, answered.json
+
+    found = world.ask(people.doctor(), "GET", "DocumentReference?patient=lea").json
+    url = found["entry"][0]["resource"]["content"][0]["attachment"]["url"]
+    native = world.ask(people.doctor(), "GET", url, native=True)
+    assert (1, base64.b64decode(part(bundle, "Binary")["data"])) == (found["total"], native.body)
+    assert ("attachment", "nosniff") == (
+        native.headers["Content-Disposition"],
+        native.headers["X-Content-Type-Options"],
+    )
+
+
+def test_the_draft_replacement_of_the_ans_supersedes_what_it_replaces(world):
+    """TD2.1."""
+    bundle = draft("Bundle-example-td2-1-remplacement.json")
+    old = part(bundle, "DocumentReference")["relatesTo"][0]["target"]["reference"]
+    text = json.dumps(bundle)
+    first = world.ask(people.hospital(), "POST", "", submission())
+    replaced = first.json["entry"][1]["response"]["location"].split("/fhir/")[1].split("/_h")[0]
+    answered = world.ask(people.hospital(), "POST", "", json.loads(text.replace(old, replaced)))
+
+    assert 200 == answered.status, answered.json
+    assert "superseded" == world.ask(people.doctor(), "GET", replaced).json["status"]
+    new = world.ask(people.doctor(), "GET", f"DocumentReference?patient=lea&relatesto={replaced}")
+    assert (1, "current") == (new.json["total"], new.json["entry"][0]["resource"]["status"])
+
+
+def test_an_element_that_may_not_change_is_405(world):
+    """DMP-131, DMP-145; row 49."""
+    world.ask(people.hospital(), "POST", "", submission())
+    where = world.ask(people.hospital(), "GET", "DocumentReference?patient=lea").ids[0]
+    for path in ("/description", "/subject", "/content/0/attachment/hash", "/id", "/meta/versionId"):
+        patch = [{"op": "replace", "path": path, "value": "x"}]
+        assert 405 == world.ask(people.hospital(), "PATCH", where, patch).status, path
+    assert 412 == world.ask(people.hospital(), "PATCH", where, [], if_match='W/"9"').status
+    failed = [{"op": "test", "path": "/status", "value": "superseded"}]
+    assert 422 == world.ask(people.hospital(), "PATCH", where, failed).status
+    assert (
+        200
+        == world.ask(
+            people.hospital(), "PATCH", where, [{"op": "replace", "path": "/status", "value": "superseded"}]
+        ).status
+    )
+    assert 'W/"2"' == world.ask(OPERATOR, "GET", where).headers["ETag"]
