@@ -15,20 +15,25 @@ from fhir_server.consent.request import written_by, wrote
 from fhir_server.consent.settings import settings
 from fhir_server.consent.verdict import Grant, Verdict, Withhold
 from fhir_server.foundation.moment import interval
-from fhir_server.foundation.predicate import All, Any_, Exists, Has, Not, Predicate, Span, both, either, one_of
+from fhir_server.foundation.predicate import (
+    All,
+    Any_,
+    Exists,
+    Has,
+    Not,
+    Predicate,
+    Prefix,
+    Span,
+    both,
+    either,
+    one_of,
+)
 from fhir_server.foundation.principal import Kind
 
 _DAY = 86_400_000_000
 _UNDATED = ("AuditEvent", "Consent", "List", "Patient")
 _CONSENT = either(Has("class", "consent"), Has("resource", "Consent"))
-_DELETED = Withhold(
-    both(Has("state", "entered-in-error"), either(Has("resource", "DocumentReference"), Exists("about"))),
-    "document.deleted",
-)
-_OPERATORS = Withhold(one_of("class", ("operator", "binary")), "type.operator-only")
-
-
-_CONSENT = either(Has("class", "consent"), Has("resource", "Consent"))
+_TRACE_OF_CONSENT = All((Has("resource", "AuditEvent"), Prefix("about", "Consent/")))
 _DELETED = Withhold(
     both(Has("state", "entered-in-error"), either(Has("resource", "DocumentReference"), Exists("about"))),
     "document.deleted",
@@ -85,7 +90,8 @@ def consents_of_others(case: Case) -> Verdict | None:
             {each.id for each in case.directives.of_kind(TREATING)} - {each.id for each in designations(case)}
         )
         ended = All((Not(Has("state", "active")), Not(_these(_ids(designations(case))))))
-        return Withhold(All((_CONSENT, Any_((_these(others), ended)))), "consent.of-another")
+        kept = Any_((All((_CONSENT, Any_((_these(others), ended)))), All((_TRACE_OF_CONSENT, one_of("about", others)))))
+        return Withhold(kept, "consent.of-another")
     own = [each.id for each in case.named if each.permit]
     own += [outer.id for outer, inner in case.directives.nested_naming(case.keys) if inner.permit]
     return _consents_but(tuple(own))
@@ -93,7 +99,7 @@ def consents_of_others(case: Case) -> Verdict | None:
 
 @lru_cache(maxsize=4096)
 def _consents_but(ids: tuple[str, ...]) -> Withhold:
-    return Withhold(All((_CONSENT, Not(_these(sorted(set(ids)))))), "consent.of-another")
+    return Withhold(All((Any_((_CONSENT, _TRACE_OF_CONSENT)), Not(_these(sorted(set(ids)))))), "consent.of-another")
 
 
 def _ids(directives: list[Directive]) -> list[str]:

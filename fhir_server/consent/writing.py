@@ -7,7 +7,7 @@ says, and where a rule needs it and it is not given, there is no Way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fhir_server.consent.case import Case
@@ -81,12 +81,17 @@ def opening(case: Case) -> Verdict | None:
         return None
     third = request.principal.kind in _THIRD_PARTIES
     if request.type == "Patient":
-        return Way("write.opening") if third else None
+        return Way("write.opening") if third and _is_identity(request.proposed) else None
     if request.patient is None or not (third or case.patient_side):
         return None
     if request.type == "Consent":
         return Way("write.opening") if _collected(case, {CREATION} | case.settings.collected) else None
     return Way("write.opening") if request.type in ("RelatedPerson", "Provenance") and third else None
+
+
+def _is_identity(patient: Mapping[str, Any] | None) -> bool:
+    """An identity may be brought by a third party; it is a Consent that opens the record (DMP-22)."""
+    return patient is not None and patient.get("active") is not True
 
 
 def holder_decides(case: Case) -> Verdict | None:

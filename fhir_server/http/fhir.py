@@ -125,9 +125,10 @@ def open_to_origins(response: Response) -> Response:
     origins = current_app.config["CORS_ORIGINS"]
     if "*" in origins:
         response.headers["Access-Control-Allow-Origin"] = "*"
-    elif request.headers.get("Origin") in origins:
-        response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
+    else:
         response.headers["Vary"] = "Origin"
+        if request.headers.get("Origin") in origins:
+            response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
     response.headers["Access-Control-Expose-Headers"] = EXPOSED
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"

@@ -58,7 +58,7 @@ def _may_know(visit: Visit) -> bool:
 
 
 def landed(visit: Visit, write: Write, status: int, hidden: frozenset[str] = frozenset()) -> FhirResponse:
-    """Note a write, and answer it without the `hidden` mentions: at once, or by its text when a transaction lands it."""
+    """Note a write, and answer it less its `hidden` mentions: at once, or by its text when a transaction lands it."""
     unit = within(visit)
     if visit.request.entry != "transaction":
         unit.flush()

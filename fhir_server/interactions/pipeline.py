@@ -85,6 +85,7 @@ class Visit:
     obligations: tuple[Obligation, ...] = ()
     subject: Subject = field(default_factory=Subject)
     begun: int = 0
+    shut: dict[str, Deny] = field(default_factory=dict)
 
     def door(self, subject: Subject, verb: Verb | None = None) -> VisibleStore:
         """Decide, and open the door as far as the decision goes.
@@ -152,8 +153,12 @@ class Visit:
             decision = self._decide(patient, subject, verb, change)
             if isinstance(decision, Permit):
                 permits.append(decision)
+                if patient is not None and OWN_ALONE.issuperset(decision.reasons):
+                    self.shut[patient] = Deny(("grant.none",))
             else:
                 denials.append(decision)
+                if patient is not None:
+                    self.shut[patient] = decision
         return permits, denials
 
     def _decide(self, patient: str | None, subject: Subject, verb: Verb, change: Change) -> Permit | Deny:

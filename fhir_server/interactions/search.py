@@ -96,6 +96,10 @@ def _note(visit: Visit, subject: Subject, matches: list[Stored], included: list[
     if len(by_patient) > 1 and not by_patient.get(None, [None]):
         del by_patient[None]
     for patient, group in by_patient.items():
+        if patient in visit.shut and not group:
+            refused = visit.shut[patient].reasons
+            visit.note(patient=patient, query=query_text(_asked_of(patient, visit)), outcome="8", refused=refused)
+            continue
         visit.note(
             patient=patient,
             query=query_text(_asked_of(patient, visit)),

@@ -81,6 +81,8 @@ class VisibleStore:
         self._scope = scope
         self._session = session
         self._shared = shared
+        # what several records own is named by none of them: each owner would have to permit it
+        self._mentioned = residual if residual == EVERYTHING else both(residual, Not(Has("joint", True)))
 
     def within(self, scope: Predicate) -> VisibleStore:
         """The same door, narrowed to what one right of the token covers."""
@@ -191,7 +193,7 @@ class VisibleStore:
     def _left_something(self, type_: str) -> Predicate:
         if self._residual == EVERYTHING or (type_ and type_ not in WITH_LISTS):
             return EVERYTHING
-        left = either(Not(Exists("mentions")), Some("mentions", self._residual))
+        left = either(Not(Exists("mentions")), Some("mentions", self._mentioned))
         return left if type_ else either(Not(one_of("resource", WITH_LISTS)), left)
 
     def _through_mentions(self, node: Predicate) -> Predicate | None:
@@ -200,14 +202,14 @@ class VisibleStore:
             return None
         if self._residual == NOTHING:
             return node
-        return either(node, Some("mentions", All((Has("token", node.value), self._residual))))
+        return either(node, Some("mentions", All((Has("token", node.value), self._mentioned))))
 
     def _shown(self, document: Mapping[str, Any]) -> Stored:
         version = stored(document)
         mentions = version.facts.get("mentions")
         if not mentions or self._residual == EVERYTHING or not version.body:
             return version
-        hidden = {each["id"] for each in mentions if not matches(self._residual, each, inside=True)}
+        hidden = {each["id"] for each in mentions if not matches(self._mentioned, each, inside=True)}
         if not hidden:
             return version
         shown = references.drop(json_text.read(version.body), hidden)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.kit import people
-from tests.kit.world import World, opening, patient, practitioner
+from tests.kit.cast import told_of_the_cast
+from tests.kit.world import World, opening
 
 
 @pytest.fixture
@@ -24,11 +25,3 @@ def world(empty):
     opened = empty.ask(people.holder(), "POST", "Patient/lea/$open-record", answers)
     assert opened.status == 200, opened.json
     return empty
-
-
-def told_of_the_cast(world):
-    identifier = {"system": "https://finess.esante.gouv.fr", "value": "750712184"}
-    world.put({"resourceType": "Organization", "id": "chu", "name": "CHU", "identifier": [identifier]})
-    world.put(practitioner("bernard", "10000000001", "Bernard"))
-    world.put(practitioner("diallo", "10000000002", "Diallo"))
-    world.put(patient())

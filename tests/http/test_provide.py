@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import pytest
-from test_single_resources import OPERATOR
 
 from fhir_server.resources import consent_patterns
 from tests.kit import people
@@ -174,4 +173,4 @@ def test_an_element_that_may_not_change_is_405(world):
             people.hospital(), "PATCH", where, [{"op": "replace", "path": "/status", "value": "superseded"}]
         ).status
     )
-    assert 'W/"2"' == world.ask(OPERATOR, "GET", where).headers["ETag"]
+    assert 'W/"2"' == world.ask(people.operator(), "GET", where).headers["ETag"]

@@ -254,8 +254,10 @@ def submission(
         "resourceType": "Bundle",
         "meta": {
             "profile": [
-                "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/"
-                "pdsm-comprehensive-provide-document-bundle"
+                (
+                    "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/"
+                    "pdsm-comprehensive-provide-document-bundle"
+                )
             ]
         },
         "type": "transaction",

@@ -104,6 +104,16 @@ def test_a_holder_read_in_the_own_traces_whom_else_a_search_was_about(world, que
     assert [] == [each for each in queries if "bob" in each or OTHER_INS in each]
 
 
+def test_the_trace_of_a_search_told_a_holder_that_a_refused_access_was_granted(world):
+    """DMP-80: of several records asked about, the one that stayed shut says so."""
+    assert 200 == world.ask(people.radiologist(), "GET", "DocumentReference?patient=lea,bob").status
+
+    found = json.loads(traces(world, "bob"))
+    assert ["8"] == [each["resource"]["outcome"] for each in found if "Practitioner/diallo" in json.dumps(each)]
+    found = json.loads(traces(world, "lea"))
+    assert ["0"] == [each["resource"]["outcome"] for each in found if "Dr diallo" in json.dumps(each)]
+
+
 def test_an_emergency_token_for_one_patient_told_who_else_exists_and_opposes_nothing(world):
     """DMP-71."""
     answers = {said(world.ask(break_glass("lea"), "GET", f"Observation?patient={who}")) for who in ("bob", "nobody")}
@@ -300,3 +310,30 @@ def test_a_professional_who_takes_part_in_nothing_still_cannot_speak_for_the_hol
     for kind in ("medecin-traitant", "ps-blocage"):
         consent = consent_patterns.consent(kind, "Patient/lea", "2026-11-23T10:00:00Z", actor="Practitioner/diallo")
         assert 403 == world.ask(people.radiologist(), "POST", "Consent", consent).status
+
+
+def test_a_professional_opened_a_record_that_nobody_consented_to(world):
+    """DMP-20, DMP-22."""
+    made = {name: value for name, value in patient(active=True).items() if name not in ("id", "identifier")}
+    answered = world.ask(people.professional("inconnu", "10000000005"), "POST", "Patient", made)
+
+    record = world.house.records.record(answered.json["id"]) if answered.status == 201 else None
+    assert record is None or record.standing != "open"
+
+
+def test_a_list_named_to_one_holder_what_belongs_to_two(world):
+    shared = {
+        "resourceType": "Appointment",
+        "id": "both",
+        "status": "proposed",
+        "participant": [{"actor": {"reference": f"Patient/{who}"}, "status": "accepted"} for who in ("lea", "bob")],
+    }
+    world.put(shared)
+    item = [{"item": {"reference": "Appointment/both"}}]
+    subject = {"reference": "Patient/lea"}
+    world.put(
+        {"resourceType": "List", "id": "l", "status": "current", "mode": "working", "subject": subject, "entry": item}
+    )
+
+    assert 404 == world.ask(people.holder(), "GET", "Appointment/both").status
+    assert b"Appointment/both" not in world.ask(people.holder(), "GET", "List/l").body

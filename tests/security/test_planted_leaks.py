@@ -6,7 +6,6 @@ So that the silence of `test_might_as_well_not_exist.py` means something.
 from __future__ import annotations
 
 import pytest
-from test_might_as_well_not_exist import appends, begun, databases, letter_of, masked, provenance, without_items
 
 from fhir_server.audit_event import event
 from fhir_server.foundation.predicate import Has, both, matches
@@ -17,9 +16,9 @@ from fhir_server.store.mongo import to_mongo
 from fhir_server.store.visible import Page, VisibleStore
 from tests.kit import people
 from tests.kit.battery import battery
+from tests.kit.family import appends, begun, letter_of, masked, provenance, without_items
 from tests.kit.twin import Letter, Log, Step, differences, told
 
-__all__ = ["databases"]
 HIDDEN = frozenset({"d2"})
 
 
@@ -59,7 +58,7 @@ def unfiltered_count(self, type_, where):
     return self._shelf.of(type_).count_documents(to_mongo(both(Has("resource", type_), where)))
 
 
-def filter_after_paging(self, type_, where, order, limit, after=None):
+def filter_after_paging(self, type_, where, order, limit, after=None):  # noqa: PLR0917 - it takes the place of a method
     if after is not None:
         return Page()
     query = to_mongo(both(Has("resource", type_), where, Has("patients", "lea")))
@@ -68,11 +67,11 @@ def filter_after_paging(self, type_, where, order, limit, after=None):
     return Page([self._shown(each) for each in kept])
 
 
-def names_what_is_masked(self, document):  # noqa: ARG001 - it takes the place of a method
+def names_what_is_masked(self, document):
     return stored(document)
 
 
-def finds_through_any_mention(self, node):  # noqa: ARG001 - it takes the place of a method
+def finds_through_any_mention(self, node):
     return Has("mentions.token", node.value) if isinstance(node, Has) and node.field == "token" else None
 
 

@@ -11,10 +11,10 @@ import uuid
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_might_as_well_not_exist import DIETICIAN, _remb, appends, begun, emergency, masked, without_items
 
 from tests.kit import people
 from tests.kit.battery import battery
+from tests.kit.family import DIETICIAN, appends, begun, emergency, masked, remb, without_items
 from tests.kit.twin import NOTHING, Letter, apart, new_world, tell
 
 ASKERS = {
@@ -91,7 +91,7 @@ def written(letters):
             flush()
 
         def more(without, each=each, target=target):
-            told = {"type": {"coding": [_remb()]}} if each["remb"] else {}
+            told = {"type": {"coding": [remb()]}} if each["remb"] else {}
             return {**told, **appends(log.names[target])} if target is not None and target not in without else told
 
         batch.append(Letter(name, () if each["later"] or not each["label"] else (each["label"],), more))
@@ -139,7 +139,7 @@ def test_no_random_world_tells_of_what_is_hidden_in_it(pair, letters, asker, see
     unseen = [where for name, where in log.names.items() if set(name.partition(".")[0].split("+")) <= hidden]
     seen = [where for where in log.names.values() if where not in unseen]
     probes = battery(ASKERS[asker][0], [*seen, "List/classeur"], unseen)
-    chosen = sorted(random.Random(seed).sample(range(len(probes) - 11), 20))  # noqa: S311 - a sample, no secret
+    chosen = sorted(random.Random(seed).sample(range(len(probes) - 11), 20))
 
     found = apart(pair.worlds, [*(probes[each] for each in chosen), *probes[-11:-9]], len(log.steps), enough=3)
 

@@ -87,7 +87,7 @@ WAYS = [
 KINDS = [("DocumentReference", "{0}"), ("Binary", "{0}.content"), ("List", "{0}.set")]
 
 
-def asked(record, who, method, template, more, reference):
+def asked(record, who, method, template, more, reference):  # noqa: PLR0917 - a request and who makes it
     world, _, trips = record
     trips.names.clear()
     trips.thread = threading.get_ident()
@@ -98,7 +98,7 @@ def asked(record, who, method, template, more, reference):
 @pytest.mark.parametrize("who", [people.radiologist(), STRANGER], ids=["authorised", "stranger"])
 @pytest.mark.parametrize(("type_", "named"), KINDS, ids=[kind for kind, _ in KINDS])
 @pytest.mark.parametrize(("method", "template", "more"), WAYS)
-def test_what_is_hidden_is_answered_as_what_is_absent(record, who, type_, named, method, template, more):
+def test_what_is_hidden_is_answered_as_what_is_absent(record, who, type_, named, method, template, more):  # noqa: PLR0917
     hidden, trips = asked(record, who, method, template, more, record[1][named.format("masked")])
     absent, other = asked(record, who, method, template, more, f"{type_}/{ABSENT}")
 

@@ -1,0 +1,258 @@
+"""The CapabilityStatement, replayed against the server: what it lists works, and what it does not list is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fhir_server.definitions.compartments import owner_parameters
+from fhir_server.definitions.library import load
+from fhir_server.definitions.search_parameters import parameters
+from fhir_server.resources import validation
+from tests.kit.application import FHIR_JSON, application
+
+ABSENT = "00000000-0000-7000-8000-ffffffffffff"
+PATCH = "application/json-patch+json"
+VALUES = {"token": "x", "string": "x", "date": "ge2020", "uri": "http://x.example", "reference": "x"}
+# https://hl7.org/fhir/R4/valueset-type-restful-interaction.html, and how each is asked for
+INTERACTIONS = {
+    "read": ("GET", "{type}/{id}"),
+    "vread": ("GET", "{type}/{id}/_history/1"),
+    "history-instance": ("GET", "{type}/{id}/_history"),
+    "history-type": ("GET", "{type}/_history"),
+    "search-type": ("GET", "{type}"),
+    "create": ("POST", "{type}"),
+    "update": ("PUT", "{type}/{id}"),
+    "patch": ("PATCH", "{type}/{id}"),
+    "delete": ("DELETE", "{type}/{id}"),
+}
+OPERATIONS = ("everything", "validate", "meta", "lastn", "document", "expand", "process-message", "docref", "match")
+
+
+@pytest.fixture(scope="module")
+def app(mongo_uri, mongo_client):
+    with application(mongo_uri, mongo_client, open=True) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def client(app):
+    return app.test_client()
+
+
+@pytest.fixture(scope="module")
+def statement(client):
+    return client.get("/fhir/metadata").json
+
+
+@pytest.fixture(scope="module")
+def rest(statement):
+    return statement["rest"][0]
+
+
+@pytest.fixture(scope="module")
+def by_type(rest):
+    return {each["type"]: each for each in rest["resource"]}
+
+
+def ask(client, method, path, body=None, content_type=FHIR_JSON, **how):
+    if body is not None:
+        how |= {"data": json.dumps(body), "content_type": content_type}
+    return client.open(f"/fhir/{path}".rstrip("/"), method=method, **how)
+
+
+def perform(client, code, type_):
+    """The answer to this interaction of a type, on an address where nothing stands, with a body that is no such thing."""
+    method, template = INTERACTIONS[code]
+    body = {"resourceType": type_, "id": ABSENT, "nonsense": 1} if method in ("POST", "PUT") else None
+    if method == "PATCH":
+        return ask(client, method, template.format(type=type_, id=ABSENT), [], PATCH)
+    return ask(client, method, template.format(type=type_, id=ABSENT), body)
+
+
+def codes(answered):
+    return {each["code"] for each in answered.json.get("issue", ())}
+
+
+def groups(found, size):
+    return [found[at : at + size] for at in range(0, len(found), size)]
+
+
+def test_the_statement_holds_to_its_own_definition(statement):
+    assert [] == [each for each in validation.check(statement) if each.severity in ("fatal", "error")]
+
+
+def test_it_says_what_and_where_the_server_is(statement, rest, client):
+    assert ("4.0.1", "instance", "active") == (statement["fhirVersion"], statement["kind"], statement["status"])
+    assert "http://127.0.0.1:8080/fhir" == statement["implementation"]["url"]
+    for format_ in statement["format"]:
+        assert 200 == ask(client, "GET", "Patient", query_string={"_format": format_}).status_code
+        if "/" in format_:
+            assert 200 == ask(client, "GET", "Patient", headers={"Accept": format_}).status_code
+    assert 406 == ask(client, "GET", "Patient", query_string="_format=xml").status_code
+    told = rest["security"]["extension"][0]["extension"]
+    smart = ask(client, "GET", ".well-known/smart-configuration").json
+    assert {"authorize", "token", "introspect", "revoke"} == {each["url"] for each in told}
+    names = {"introspect": "introspection_endpoint", "revoke": "revocation_endpoint"}
+    assert {each["url"]: each["valueUri"] for each in told} == {
+        each["url"]: smart[names.get(each["url"], f"{each['url']}_endpoint")] for each in told
+    }
+
+
+def test_it_lists_every_type_of_r4_that_has_an_address(by_type):
+    assert set(load().endpoints) == set(by_type)
+    assert 145 == len(by_type)
+
+
+def test_the_statement_is_the_same_for_everybody_and_head_has_no_body(client, statement):
+    assert statement == client.get("/fhir/metadata", headers={"Authorization": "Bearer rubbish"}).json
+    assert b"" == client.head("/fhir/metadata").data
+
+
+@pytest.mark.parametrize("code", INTERACTIONS)
+def test_each_interaction_that_is_listed_answers_as_such_and_each_that_is_not_is_refused(client, by_type, code):
+    for type_, told in by_type.items():
+        answered = perform(client, code, type_)
+        if {"code": code} not in told["interaction"]:
+            assert answered.status_code in (404, 405), (type_, answered.text)
+            assert codes(answered) <= {"not-supported", "not-found"}, (type_, answered.text)
+        elif code == "search-type":
+            assert 200 == answered.status_code, (type_, answered.text)
+            assert "searchset" == answered.json["type"]
+        elif code in ("create", "update"):
+            # it was read as such a resource, and its errors are told by element
+            assert 422 == answered.status_code, (type_, answered.text)
+            assert any(each.get("expression") for each in answered.json["issue"])
+        else:
+            assert (404, {"not-found"}) == (answered.status_code, codes(answered)), (type_, answered.text)
+
+
+def test_search_by_post_answers_as_by_get(client, by_type):
+    for type_ in list(by_type)[::12]:
+        assert 200 == client.post(f"/fhir/{type_}/_search", data={"_count": "1"}).status_code
+
+
+def test_each_search_parameter_that_is_listed_is_accepted(client, by_type):
+    for type_, told in by_type.items():
+        for some in groups([each["name"] for each in told["searchParam"] if each["name"] != "_id"], 12):
+            answered = ask(client, "GET", type_, query_string="&".join(f"{each}:missing=true" for each in some))
+            assert 200 == answered.status_code, (type_, some, answered.text)
+        owners = owner_parameters(type_)
+        valued = [
+            f"{each['name']}={VALUES[each['type']]}"
+            for each in told["searchParam"]
+            if each["name"] not in (*owners, "_lastUpdated", "_id")
+        ]
+        for some in groups(valued, 6):
+            answered = ask(client, "GET", type_, query_string="&".join(some))
+            assert 200 == answered.status_code, (type_, some, answered.text)
+    answered = ask(client, "GET", "Patient", query_string="_id=paul-martin&_lastUpdated=ge2000")
+    assert 1 == answered.json["total"]
+
+
+def test_each_parameter_of_r4_that_is_not_listed_is_refused(client, by_type):
+    refused = 0
+    for type_, told in by_type.items():
+        listed = {each["name"] for each in told["searchParam"]}
+        for code in sorted(set(parameters(type_)) - listed):
+            answered = ask(client, "GET", type_, query_string=f"{code}=x")
+            assert (400, {"not-supported"}) == (answered.status_code, codes(answered)), (type_, code, answered.text)
+            refused += 1
+    assert refused > 100
+
+
+@pytest.mark.parametrize("query", ["_has:Observation:patient:code=x", "_filter=name eq x", "_content=x", "_text=x", "_list=x", "_elements=id", "_query=x", "_contained=true", "_type=Patient", "general-practitioner.name=x"])  # fmt: skip
+def test_what_no_statement_lists_is_refused_everywhere(client, query):
+    for type_ in ("Patient", "DocumentReference", "Organization"):
+        assert 400 == ask(client, "GET", type_, query_string=query).status_code
+
+
+def test_each_parameter_is_listed_with_its_published_definition_and_type(by_type):
+    for type_, told in by_type.items():
+        published = parameters(type_)
+        for each in told["searchParam"]:
+            known = published.get(each["name"])
+            if known is not None and each["definition"] == known.url:
+                assert known.type == each["type"], (type_, each)
+            else:
+                assert type_ == "DocumentReference", each
+
+
+def test_each_include_that_is_listed_is_accepted(client, by_type):
+    for type_, told in by_type.items():
+        asked = [f"_include={each}" for each in told.get("searchInclude", ())]
+        asked += [f"_revinclude={each}" for each in told.get("searchRevInclude", ())]
+        for some in groups(asked, 40):
+            answered = ask(client, "GET", type_, query_string="&".join(["_count=1", *some]))
+            assert 200 == answered.status_code, (type_, some, answered.text)
+
+
+def test_an_include_that_is_not_listed_is_refused(client, by_type):
+    listed = {type_: set(told.get("searchInclude", ())) for type_, told in by_type.items()}
+    for type_ in list(by_type)[::5]:
+        others = [each for other in by_type for each in listed[other] if other != type_][::60]
+        for include in (*others, f"{type_}:nonsense", f"{type_}:_id", "*", f"{type_}:*"):
+            assert 400 == ask(client, "GET", type_, query_string={"_include": include}).status_code, (type_, include)
+        reverse = set(by_type[type_].get("searchRevInclude", ()))
+        for include in [each for found in listed.values() for each in found if each not in reverse][::90]:
+            assert 400 == ask(client, "GET", type_, query_string={"_revinclude": include}).status_code, (type_, include)
+
+
+def test_the_interactions_of_the_whole_system_are_those_listed(client, rest):
+    assert {"transaction", "batch"} == {each["code"] for each in rest["interaction"]}
+    for kind in ("transaction", "batch"):
+        answered = ask(client, "POST", "", {"resourceType": "Bundle", "type": kind})
+        assert (200, f"{kind}-response") == (answered.status_code, answered.json["type"])
+    for method, path in (("GET", ""), ("GET", "_history"), ("DELETE", ""), ("GET", "?_id=x")):
+        assert ask(client, method, path).status_code in (404, 405)
+    assert ask(client, "POST", "_search", None).status_code in (404, 405)
+
+
+def test_each_operation_that_is_listed_answers_and_no_other_does(client, by_type, rest):
+    assert "operation" not in rest
+    for type_, told in by_type.items():
+        listed = {each["name"] for each in told.get("operation", ())}
+        for name in listed:
+            answered = ask(client, "POST", f"{type_}/{ABSENT}/${name}", {"resourceType": "Parameters"})
+            assert (422, True) == (answered.status_code, bool(answered.json["issue"])), answered.text
+        for name in set(OPERATIONS) - listed:
+            for path in (f"{type_}/{ABSENT}/${name}", f"{type_}/${name}"):
+                assert ask(client, "POST", path, {"resourceType": "Parameters"}).status_code in (404, 405), path
+
+
+def test_conditions_work_where_they_are_claimed_and_are_refused_where_not(client, by_type):
+    for told in by_type.values():
+        assert ("full-support", False, False, "not-supported") == (
+            told["conditionalRead"], told["conditionalCreate"], told["conditionalUpdate"], told["conditionalDelete"],
+        )  # fmt: skip
+    read = ask(client, "GET", "Patient/paul-martin")
+    for header in ({"If-None-Match": read.headers["ETag"]}, {"If-Modified-Since": read.headers["Last-Modified"]}):
+        assert 304 == ask(client, "GET", "Patient/paul-martin", headers=header).status_code
+    organization = {"resourceType": "Organization", "name": "x"}
+    assert 400 == ask(client, "POST", "Organization", organization, headers={"If-None-Exist": "name=x"}).status_code
+    assert ask(client, "PUT", "Organization?name=x", organization).status_code == 405
+    assert ask(client, "DELETE", "Organization?name=x").status_code == 405
+
+
+def test_versions_and_update_as_create_work_as_claimed(client, by_type):
+    assert by_type["Organization"]["updateCreate"]
+    assert "versioned-update" == by_type["Organization"]["versioning"]
+    body = {"resourceType": "Organization", "id": "truth", "name": "x"}
+    made = ask(client, "PUT", "Organization/truth", body)
+    assert (201, 'W/"1"') == (made.status_code, made.headers["ETag"])
+    assert 412 == ask(client, "PUT", "Organization/truth", body, headers={"If-Match": 'W/"2"'}).status_code
+    again = ask(client, "PUT", "Organization/truth", {**body, "name": "y"}, headers={"If-Match": 'W/"1"'})
+    assert (200, 'W/"2"') == (again.status_code, again.headers["ETag"])
+    assert "x" == ask(client, "GET", "Organization/truth/_history/1").json["name"]
+    assert 2 == ask(client, "GET", "Organization/truth/_history").json["total"]
+    for type_, told in by_type.items():
+        offered = {each["code"] for each in told["interaction"]}
+        assert told["updateCreate"] == ("update" in offered), type_
+        assert told["readHistory"] == ("vread" in offered), type_
+
+
+def test_the_patch_formats_are_those_listed(client, statement):
+    assert [PATCH] == statement["patchFormat"]
+    for kind in ("application/fhir+json", "application/xml-patch+xml", "application/merge-patch+json"):
+        assert 415 == ask(client, "PATCH", f"DocumentReference/{ABSENT}", [], kind).status_code
