@@ -68,6 +68,7 @@ def blueprint(
     made.add_url_rule("/<path:path>", "serve", serve, methods=METHODS, provide_automatic_options=False)
     made.add_url_rule("/<path:path>", "preflight", preflight, methods=["OPTIONS"])
     made.add_url_rule("", "preflight_base", preflight, methods=["OPTIONS"])
+    made.add_url_rule("/", "preflight_root", preflight, methods=["OPTIONS"])
     made.after_request(open_to_origins)
     return made
 

@@ -10,8 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import requests
 
@@ -28,17 +27,17 @@ class Served:
         self.origin = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Served:
+    def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property
     def fhir(self) -> str:
         return f"{self.origin}/fhir"
 
-    def start(self, seconds: float = 40) -> Served:
+    def start(self, seconds: float = 40) -> Self:
         """Start it and wait until it is ready."""
         with (self.data.parent / f"{self.data.name}.log").open("ab") as said:
             self.process = subprocess.Popen(

@@ -41,7 +41,9 @@ class Told:
     organizations: dict[str, str] = field(default_factory=dict)  # name: id
     labels: dict[str, list[str]] = field(default_factory=dict)  # document: the label of each acknowledged version
     doubtful: dict[str, str] = field(default_factory=dict)  # document: the label of a patch nobody answered
-    entries: dict[str, str] = field(default_factory=dict)  # what the entry of an acknowledged request names: the request
+    entries: dict[str, str] = field(
+        default_factory=dict
+    )  # what the entry of an acknowledged request names: the request
     wrong: list[str] = field(default_factory=list)
     writes: int = 0
     reads: int = 0
@@ -232,7 +234,9 @@ def nothing_is_half_written(database, kept):
         if (url := body["content"][0]["attachment"].get("url", "")).startswith("Binary/")
     }
     binaries = of_type["Binary"]
-    listed = [item["item"]["reference"] for each in of_type["List"].values() for item in json.loads(each["body"])["entry"]]
+    listed = [
+        item["item"]["reference"] for each in of_type["List"].values() for item in json.loads(each["body"])["entry"]
+    ]
     assert sorted({*content.values()} - {OF_THE_SANDBOX}) == sorted(listed)
     assert set(content) == set(binaries)
     for url, id_ in content.items():
