@@ -1,16 +1,76 @@
-"""What is sent over the wire: strategies for JSON that is almost right."""
+"""The wire: a client that sends what may be bad and judges what comes, and strategies for JSON that is almost right."""
 
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from fhir_server.definitions.library import load
 from fhir_server.sandbox import dossier
-from tests.kit.application import deposit
+from tests.kit.application import FHIR_JSON, deposit
 from tests.kit.world import opening
+
+PATCH = "application/json-patch+json"
+FORM = "application/x-www-form-urlencoded"
+MAX_BODY = 300_000
+MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+GOOD = json.dumps({"resourceType": "Organization", "name": "x"})
+
+
+class Wire:
+    """Sends what may be bad, and judges what comes."""
+
+    def __init__(self, app):
+        self.client = app.test_client()
+        self.shelf = app.extensions["house"].shelf
+
+    def stored(self):
+        """Everything that is kept, but for the ledger: ids and versions."""
+        kept = {each["_id"]: each["version"] for each in self.shelf.resources.find({}, {"version": 1})}
+        blobs = self.shelf.database["blobs"].count_documents({})
+        return kept, self.shelf.history.estimated_document_count(), blobs
+
+    def send(self, method, path, data=None, content_type=FHIR_JSON, **how):
+        if data is not None:
+            how |= {"data": data if isinstance(data, bytes) else json.dumps(data), "content_type": content_type}
+        return self.client.open(path, method=method, **how)
+
+    def refused(self, statuses, method, path, data=None, content_type=FHIR_JSON, *, stores=False, **how):
+        """The answer, which must be a refusal with one of these statuses that changed nothing."""
+        before = None if stores else self.stored()
+        answered = self.send(method, path, data, content_type, **how)
+        wanted = {statuses} if isinstance(statuses, int) else set(statuses)
+        assert answered.status_code in wanted, (answered.status_code, answered.text[:300])
+        if method != "HEAD":
+            is_outcome(answered)
+        if before is not None:
+            assert before == self.stored()
+        return answered
+
+    def never_500(self, method, path, data=None, content_type=FHIR_JSON, **how):
+        """The answer: anything but a 5xx; a refusal is an OperationOutcome."""
+        answered = self.send(method, path, data, content_type, **how)
+        assert answered.status_code < 500, answered.text
+        if answered.status_code >= 400 and method != "HEAD":
+            is_outcome(answered)
+        return answered
+
+
+def is_outcome(answered):
+    assert answered.content_type.startswith(FHIR_JSON), answered.content_type
+    told = json.loads(answered.data)
+    assert "OperationOutcome" == told["resourceType"]
+    assert told["issue"]
+    for issue in told["issue"]:
+        assert {"severity", "code", "diagnostics"} <= set(issue)
+        assert issue["severity"] in ("fatal", "error", "warning", "information")
+        assert "Traceback" not in issue["diagnostics"]
+
 
 WORDS = st.sampled_from(
     ["Patient", "resourceType", "reference", "Patient/paul-martin", "Patient/", "/", "#", "#p", "urn:uuid:x", "", " ", "x",
@@ -79,7 +139,7 @@ def _spots(node: Any) -> Any:
 @st.composite
 def near_bundles(draw: st.DrawFn) -> dict[str, Any]:
     """Batches and transactions whose entries are almost right."""
-    ids = st.sampled_from(["paul-martin", "cabinet-tilleuls", "nobody", "a_b", "", "..", "x" * 70])
+    ids = st.sampled_from(["jeanne-martin", "imagerie-alpes", "nobody", "a_b", "", "..", "x" * 70])
     types = st.one_of(st.sampled_from(["Patient", "Organization", "DocumentReference", "Consent", "List", "Binary", "AuditEvent"]), st.sampled_from(load().types))  # fmt: skip
     entries = []
     for _ in range(draw(st.integers(0, 4))):
