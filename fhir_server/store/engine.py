@@ -125,7 +125,7 @@ class Engine:
             ) from cause
         engine = cls(home, lock)
         try:
-            engine._address = address_of(data) or engine._launch()
+            engine._address = address_of(data) or engine._adopt() or engine._launch()
             engine._await_primary()
         except BaseException:
             engine.stop()
@@ -155,7 +155,8 @@ class Engine:
         with self._turn:
             if self._stopped:
                 raise EngineFault("the embedded engine is stopped: start it again")
-            self._address = self._launch()
+            self._child = None
+            self._address = self._adopt() or self._launch()
             self._await_primary()
 
     def stop(self) -> None:
@@ -177,15 +178,38 @@ class Engine:
 
     # -- how it is started ------------------------------------------------------------------------------------------
 
+    def _adopt(self) -> Address | None:
+        """The process that a server started and was killed before it noted the address; None if there is none.
+
+        We hold the directory's lock, so it is nobody else's, and it would keep a second one from the database.
+        """
+        found = _stray(self.home)
+        if found is None:
+            return None
+        pid, port = found
+        address = Address(self._uri(port), pid, port)
+        if not self._listens(address):
+            return None
+        self._record(address)
+        return address
+
+    def _socket(self, port: int) -> Path | None:
+        """The unix socket of a port, where the path is short enough."""
+        sock = self.home / f"mongodb-{port}.sock"
+        return sock if len(os.fsencode(sock)) <= _SOCKET_LIMIT else None
+
+    def _uri(self, port: int) -> str:
+        sock = self._socket(port)
+        target = quote(str(sock), safe="") if sock else f"127.0.0.1:{port}"
+        return f"mongodb://{USER}:{self._secret('password')}@{target}/?directConnection=true&authSource=admin"
+
     def _launch(self) -> Address:
         """Start the process; the answer's URI may not be primary yet."""
         binary = find_mongod()
-        secret = self._secret("password")
         self._secret("key")
         for _ in range(3):  # somebody may take the free port before mongod does
             port = self._port()
-            sock = self.home / f"mongodb-{port}.sock"
-            short = len(os.fsencode(sock)) <= _SOCKET_LIMIT
+            short = self._socket(port) is not None
             command = [
                 str(binary),
                 *("--replSet", SET_NAME, "--dbpath", str(self.home / "db"), "--port", str(port)),
@@ -205,25 +229,24 @@ class Engine:
                     )
             except OSError as cause:
                 raise EngineFault(f"`{binary}` does not start: run `fhir-server doctor`") from cause
-            target = quote(str(sock), safe="") if short else f"127.0.0.1:{port}"
-            uri = f"mongodb://{USER}:{secret}@{target}/?directConnection=true&authSource=admin"
-            if self._listens(port):
-                address = Address(uri, self._child.pid, port)
+            address = Address(self._uri(port), self._child.pid, port)
+            if self._listens(address):
                 self._record(address)
                 return address
         raise EngineFault(self._why())
 
-    def _listens(self, port: int) -> bool:
-        """Wait until the process accepts connections; False when it ended because its port was taken."""
-        assert self._child is not None  # noqa: S101 - narrowed for the type checker
+    def _listens(self, address: Address) -> bool:
+        """Wait until the process accepts connections; False when it ended: ours, because its port was taken."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            if self._child.poll() is not None:
+            if self._child is None and not _is_our_mongod(address.pid, self.home):
+                return False
+            if self._child is not None and self._child.poll() is not None:
                 (self.home / "port").unlink(missing_ok=True)
                 if self._child.returncode == 48:  # EXIT_NET_ERROR
                     return False
                 raise EngineFault(self._why())
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", address.port), timeout=1):
                 return True
             time.sleep(0.01)
         raise EngineFault(self._why())
@@ -328,7 +351,7 @@ _SIGNS = (
     ("error while loading shared libraries", "`mongod` misses a system library: run `fhir-server doctor`"),
     ("No space left on device", "the disk is full: free some space, or give another directory with `--data`"),
     ("Insufficient free space", "the disk is nearly full: free some space, or give another directory with `--data`"),
-    ("unable to lock the lock file", "another `mongod` uses this directory: stop it, or give another with `--data`"),
+    ("nable to lock the lock file", "another `mongod` uses this directory: stop it, or give another with `--data`"),
     ("Wrong mongod version", "the data was written by another MongoDB version: use that one, or a new `--data`"),
 )
 """What a failed start says, and what to do about it."""
@@ -347,6 +370,16 @@ def _is_our_mongod(pid: int, home: Path) -> bool:
         return os.fsencode(home / "db") in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
+
+
+def _stray(home: Path) -> tuple[int, int] | None:
+    """Process id and port of a running mongod on the database under `home`, by its command line (Linux)."""
+    for entry in Path("/proc").glob("[0-9]*") if Path("/proc/self").exists() else ():
+        with contextlib.suppress(OSError, ValueError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if os.fsencode(home / "db") in words:
+                return int(entry.name), int(words[words.index(b"--port") + 1])
+    return None
 
 
 def _cache_gb() -> float:

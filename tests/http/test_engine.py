@@ -81,6 +81,25 @@ def test_the_engine_of_a_killed_server_is_adopted(tmp_path, started):
     assert not cmdline.exists() or b"" == cmdline.read_bytes()  # gone, or dead and not yet buried
 
 
+@pytest.mark.parametrize("noted", [False, True], ids=["nothing noted", "the address of the one before it noted"])
+def test_an_engine_whose_server_was_killed_before_it_noted_the_address_is_adopted(tmp_path, started, noted):
+    """As when server and engine are killed while the server starts the engine again: the directory stays usable."""
+    script = f"import os\nfrom pathlib import Path\nfrom fhir_server.store.engine import Engine\nengine = Engine.start(Path({str(tmp_path)!r}))\nos.kill(os.getpid(), 9)\n"
+    subprocess.run([sys.executable, "-c", script], check=False)
+    left = address_of(tmp_path)
+    noting = home_of(tmp_path) / "address.json"
+    if noted:
+        noting.write_text(noting.read_text().replace(str(left.pid), "999999999"))
+    else:
+        noting.unlink()
+    started.append(Engine.start(tmp_path))
+    assert left == started[0].address == address_of(tmp_path)
+    with connect(started[0].uri) as client:
+        client.one.thing.insert_one({"_id": 1})
+    started[0].stop()
+    assert address_of(tmp_path) is None
+
+
 def test_a_killed_engine_is_noticed_and_revived_at_its_address_with_all_that_was_acknowledged(tmp_path, started):
     engine = Engine.start(tmp_path)
     started.append(engine)
