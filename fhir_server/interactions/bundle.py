@@ -210,7 +210,8 @@ def _in_order(visit: Visit, items: list[Item], unit: Unit) -> list[dict[str, Any
             unit.flush()
             flushed = True
         try:
-            request = replace(item.request, owner=owners.get(item.assigned or ""))
+            owner, where = owners.get(item.assigned or ""), f"Bundle.entry[{item.index}]"
+            request = replace(item.request, owner=owner, where=where)
             answered = pipeline.handle(request, visit.principal, visit.house, visit.entry, unit)
         except Problem as refused:
             raise _at(item, refused) from refused

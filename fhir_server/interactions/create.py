@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from fhir_server.foundation.predicate import NOTHING, both
+from fhir_server.foundation.predicate import NOTHING, both, either, one_of
+from fhir_server.foundation.principal import Kind
 from fhir_server.foundation.problem import bad_request, forbidden
 from fhir_server.interactions import announce, answers, bodies
 from fhir_server.interactions.pipeline import Change, Visit
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import existence_is_told, of_resource
 from fhir_server.resources import json_text, references
+from fhir_server.resources.facts import names_of
 from fhir_server.store.changes import Unit, Write
+from fhir_server.store.naming import FREELY, Naming
 
 TOLD = {
     "record.closed": "the record is closed",
@@ -47,9 +50,25 @@ def stage(visit: Visit, resource: dict[str, Any], id_: str | None = None) -> Wri
         resource,
         submitter=bodies.submitter_of(visit.principal),
         after=both(scope, after),
+        naming=naming(visit, resource),
         id_=id_,
         fresh=visit.request.assigned,
     )
+
+
+def naming(visit: Visit, resource: dict[str, Any], shown: dict[str, Any] | None = None) -> Naming:
+    """What a write may name: what its asker may read of the record, and what the version he was `shown` names.
+
+    Whoever stands in for the holder may be named by who collects his word (DMP-22).
+    """
+    before = names_of(shown) if shown else frozenset()
+    if visit.principal.kind is Kind.OPERATOR or names_of(resource) <= before:
+        return FREELY
+    permits, denials = visit.decisions(visit.subject, "read")
+    sees = NOTHING if denials else both(*(each.residual for each in permits))
+    records = [visit.house.records.record(patient) for patient in visit.subject.patients]
+    standing_in = one_of("id", (id_ for each in records if each for id_ in sorted(each.representatives)))
+    return Naming(either(sees, standing_in), before, visit.request.where)
 
 
 def _may_know(visit: Visit) -> bool:

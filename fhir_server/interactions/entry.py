@@ -18,6 +18,7 @@ from fhir_server.interactions.house import House
 from fhir_server.interactions.request import FhirRequest
 from fhir_server.notices.occasion import Notice
 from fhir_server.store.changes import Unit
+from fhir_server.store.documents import held_of
 
 Mark = tuple[int, int, int]
 """How many deeds and notices there were, and how many of the deeds were on their way to the ledger."""
@@ -173,14 +174,12 @@ class Entry:
 
 
 def _hiding_with_lists(made: dict[str, Any], deed: Deed) -> dict[str, Any]:
-    """The event of a List keeps what the List mentions: it hides with it, when all of that is hidden (decisions 16)."""
+    """The event of a List keeps what the List mentions: it hides with it, when all of that is hidden (decisions 16).
+
+    So does the event of what is about a List.
+    """
     named = made["facts"].get("about", ())
-    held = [
-        {**mention, "token": []}
-        for each in deed.about
-        if each.get("id") in named and str(each["id"]).startswith(("List/", "DocumentManifest/"))
-        for mention in each.get("mentions", ())
-    ]
+    held = [copy for each in deed.about if each.get("id") in named for copy in held_of(str(each["id"]), each)]
     if held:
         made["facts"]["mentions"] = held
     return made

@@ -27,7 +27,7 @@ class FhirRequest:
     `path` is relative to `base` (absolute URL without a trailing slash), `query` the decoded pairs of the URL and of a
     `_search` form. `resource` is the parsed body, if it was JSON; `patch` the parsed JSON Patch. `native` is true when
     a Binary is wanted as its own content rather than as a resource. `entry` marks an entry of a bundle; `assigned`
-    is the id its POST will get, `owner` the patient its bundle says it belongs to.
+    is the id its POST will get, `owner` the patient its bundle says it belongs to, `where` its FHIRPath in the bundle.
     """
 
     method: str
@@ -49,6 +49,7 @@ class FhirRequest:
     entry: Literal["batch", "transaction"] | None = None
     assigned: str | None = None
     owner: str | None = None
+    where: str = ""
 
     @property
     def steps(self) -> tuple[str, ...]:

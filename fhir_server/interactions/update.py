@@ -51,7 +51,8 @@ def land(visit: Visit, before: Stored, resource: dict[str, Any], hidden: frozens
         visit.refuse_here("write.refused")
         raise forbidden()
     method = "PATCH" if visit.route.interaction == "patch" else "PUT"
-    write = create.within(visit).replace(before, resource, method=method, after=both(scope, after))
+    naming = create.naming(visit, resource, before.resource())
+    write = create.within(visit).replace(before, resource, method=method, after=both(scope, after), naming=naming)
     return create.landed(visit, write, 200, hidden)
 
 

@@ -15,75 +15,19 @@ from typing import Any
 
 from fhir_server.definitions.compartments import owner_parameters, patient_parameters
 from fhir_server.definitions.elements import children
-from fhir_server.definitions.identifiers import key_of, label_key
+from fhir_server.definitions.identifiers import label_key
 from fhir_server.definitions.library import load, profile_json
 from fhir_server.definitions.paths import extractor
 from fhir_server.foundation.moment import interval
 from fhir_server.foundation.predicate import BEGINNING, END
+from fhir_server.resources.authors import authors_of
+from fhir_server.resources.nodes import codings, node_of, nodes, references_at, values
 from fhir_server.resources.references import local, local_references
 
 Resource = Mapping[str, Any]
 
 IS_ARCHIVED = "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-ext-is-archived"
-AUTHOR_ORGANIZATION = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/ihe-authorOrg"
 
-# Who wrote it, by type: those whom "the author always sees what he wrote" speaks of. Taking part, being asked, or
-# giving a consent is not writing.
-AUTHORS: Mapping[str, tuple[str, ...]] = {
-    "AdverseEvent": ("recorder",),
-    "AllergyIntolerance": ("recorder", "asserter"),
-    "AppointmentResponse": ("actor",),
-    "AuditEvent": ("agent.who",),
-    "Basic": ("author",),
-    "CarePlan": ("author", "contributor"),
-    "ChargeItem": ("enterer", "performer.actor"),
-    "Claim": ("enterer", "provider"),
-    "ClinicalImpression": ("assessor",),
-    "Communication": ("sender",),
-    "CommunicationRequest": ("requester", "sender"),
-    "Composition": ("author", "attester.party"),
-    "Condition": ("recorder", "asserter"),
-    "Contract": ("author",),
-    "CoverageEligibilityRequest": ("enterer", "provider"),
-    "DetectedIssue": ("author",),
-    "DeviceRequest": ("requester",),
-    "DeviceUseStatement": ("source",),
-    "DiagnosticReport": ("performer", "resultsInterpreter"),
-    "DocumentManifest": ("author",),
-    "DocumentReference": ("author", "authenticator"),
-    "Encounter": ("participant.individual",),
-    "EpisodeOfCare": ("careManager",),
-    "ExplanationOfBenefit": ("enterer", "provider"),
-    "Flag": ("author",),
-    "Goal": ("expressedBy",),
-    "GuidanceResponse": ("performer",),
-    "ImagingStudy": ("interpreter", "series.performer.actor"),
-    "Immunization": ("performer.actor",),
-    "Invoice": ("participant.actor",),
-    "Linkage": ("author",),
-    "List": ("source",),
-    "Media": ("operator",),
-    "MedicationAdministration": ("performer.actor",),
-    "MedicationDispense": ("performer.actor",),
-    "MedicationRequest": ("requester", "recorder"),
-    "MedicationStatement": ("informationSource",),
-    "MolecularSequence": ("performer",),
-    "NutritionOrder": ("orderer",),
-    "Observation": ("performer",),
-    "Procedure": ("recorder", "asserter", "performer.actor"),
-    "Provenance": ("agent.who",),
-    "QuestionnaireResponse": ("author",),
-    "RequestGroup": ("author",),
-    "RiskAssessment": ("performer",),
-    "ServiceRequest": ("requester",),
-    "Specimen": ("collection.collector",),
-    "SupplyDelivery": ("supplier",),
-    "SupplyRequest": ("requester",),
-    "Task": ("requester",),
-    "VisionPrescription": ("prescriber",),
-}
-# Organisations that answer for a resource, beside those among its authors and those of a contained PractitionerRole.
-ORGANIZATIONS = ("custodian", "serviceProvider", "managingOrganization", "organization", "authority")
 # When it happened: the first of these that is there.
 PERIODS = (
     "context.period",
@@ -117,7 +61,7 @@ def facts_of(resource: Resource, *, submitter: Collection[str]) -> dict[str, Any
     type_ = resource["resourceType"]
     owners = owners_of(resource)
     types = _type_codes(resource) if type_ == "DocumentReference" else []
-    authors, organizations = _authors(resource)
+    authors, organizations = authors_of(resource)
     found: dict[str, Any] = {
         "patient": owners[0] if owners else None,
         "patients": owners,
@@ -157,12 +101,17 @@ def is_of_record(type_: str) -> bool:
     return type_ in _record_types()
 
 
+def may_be_about(type_: str) -> bool:
+    """Whether resources of the type may exist only because of another."""
+    return bool(_about_paths(type_))
+
+
 def about_of(resource: Resource) -> list[str]:
     """`Type/id` of what it exists only because of: Provenance.target, Communication.about, AuditEvent.entity.what,
     Binary.securityContext, and any reference that its type requires at the root (ImmunizationEvaluation, Slot…).
     """  # noqa: D205 - the list is the summary
     type_ = resource["resourceType"]
-    named = (local(each.get("reference")) for path in _about_paths(type_) for each in _references(resource, path))
+    named = (local(each.get("reference")) for path in _about_paths(type_) for each in references_at(resource, path))
     return list(dict.fromkeys(name for name in named if name and _of_another(name, resource)))
 
 
@@ -172,9 +121,14 @@ def mentions_of(resource: Resource) -> list[str]:
     return [name for name in local_references(resource) if name not in about and _of_another(name, resource)]
 
 
+def names_of(resource: Resource) -> frozenset[str]:
+    """`Type/id` of all of a record that it is about or mentions."""
+    return frozenset((*about_of(resource), *mentions_of(resource)))
+
+
 def attachments_of(resource: Resource) -> list[str]:
     """`Binary/id` of the local contents of a document."""
-    urls = (_dict(each.get("attachment")).get("url") for each in _nodes(resource, "content"))
+    urls = (node_of(each.get("attachment")).get("url") for each in nodes(resource, "content"))
     return [name for name in map(local, urls) if name and name.startswith("Binary/")]
 
 
@@ -221,7 +175,7 @@ def _of_another(name: str, resource: Resource) -> bool:
 
 
 def _type_codes(resource: Resource) -> list[str]:
-    codes = [(coding.get("system"), coding["code"]) for coding in _codings(resource.get("type"))]
+    codes = [(coding.get("system"), coding["code"]) for coding in codings(resource.get("type"))]
     both = [key for system, code in codes for key in (f"{system}|{code}" if system else code, code)]
     return list(dict.fromkeys(both))
 
@@ -231,7 +185,7 @@ def _classes(resource: Resource) -> list[str]:
     word = _words().get(resource["resourceType"])
     if word != _DOCUMENT:
         return [word] if word else []
-    return list(dict.fromkeys(found for coding in _codings(resource.get("type")) if (found := class_of(coding))))
+    return list(dict.fromkeys(found for coding in codings(resource.get("type")) if (found := class_of(coding))))
 
 
 def class_of(coding: Mapping[str, Any]) -> str | None:
@@ -249,72 +203,20 @@ def class_of(coding: Mapping[str, Any]) -> str | None:
 
 def _labels(resource: Resource) -> list[str]:
     type_ = resource["resourceType"]
-    codings = list(_codings(_dict(resource.get("meta")).get("security")))
+    found = list(codings(node_of(resource.get("meta")).get("security")))
     if type_ == "DocumentReference":
-        codings += _codings(resource.get("securityLabel"))
+        found += codings(resource.get("securityLabel"))
     if type_ == "AuditEvent":
-        codings += [each for entity in _nodes(resource, "entity") for each in _codings(entity.get("securityLabel"))]
-    keys = [label_key(coding.get("system"), coding["code"]) for coding in codings]
+        found += [each for entity in nodes(resource, "entity") for each in codings(entity.get("securityLabel"))]
+    keys = [label_key(coding.get("system"), coding["code"]) for coding in found]
     if type_ == "Composition" and isinstance(resource.get("confidentiality"), str):
         keys.append(resource["confidentiality"])
     return list(dict.fromkeys(keys))
 
 
-def _authors(resource: Resource) -> tuple[list[str], list[str]]:
-    contained = {f"#{each.get('id')}": each for each in _nodes(resource, "contained")}
-    authors: dict[str, None] = {}
-    organizations: dict[str, None] = {}
-    for path in AUTHORS.get(resource["resourceType"], ()):
-        for reference in _references(resource, path):
-            _add_identity(reference, contained, authors, organizations, depth=2)
-    for path in ORGANIZATIONS:
-        for reference in _references(resource, path):
-            _add_identity(reference, contained, {}, organizations, depth=1)
-    return list(authors), list(organizations)
-
-
-def _add_identity(
-    reference: Mapping[str, Any],
-    contained: Mapping[str, Mapping[str, Any]],
-    authors: dict[str, None],
-    organizations: dict[str, None],
-    depth: int,
-) -> None:
-    """Note the keys of who is referred to; a contained PractitionerRole stands for its person and its organisation."""
-    text = reference.get("reference")
-    target = contained.get(text) if isinstance(text, str) else None
-    name = local(text)
-    keys = [name] if name else []
-    keys += _keys([reference["identifier"]] if "identifier" in reference else [])
-    if target is not None:
-        keys += _keys(target.get("identifier"))
-        if target.get("resourceType") == "PractitionerRole" and depth:
-            for each in _references(target, "practitioner"):
-                _add_identity(each, contained, authors, organizations, depth - 1)
-            for each in _references(target, "organization"):
-                _add_identity(each, contained, authors, organizations, depth - 1)
-    authors.update(dict.fromkeys(keys))
-    kind = target.get("resourceType") if target else (name or str(reference.get("type", ""))).partition("/")[0]
-    if kind == "Organization" or any(key.startswith("org:") for key in keys):
-        organizations.update(dict.fromkeys(keys))
-    for extension in _nodes(reference, "extension"):
-        if extension.get("url") == AUTHOR_ORGANIZATION and isinstance(extension.get("valueReference"), dict) and depth:
-            _add_identity(extension["valueReference"], contained, authors, organizations, depth - 1)
-
-
-def _keys(identifiers: Any) -> list[str]:
-    """A value without a system names nobody: it would be the same key for everybody who has it."""
-    nodes = identifiers if isinstance(identifiers, list) else [identifiers]
-    return [
-        key_of(each.get("system"), each["value"])
-        for each in nodes
-        if isinstance(each, dict) and isinstance(each.get("value"), str) and isinstance(each.get("system"), str)
-    ]
-
-
 def _encounters(resource: Resource) -> list[str]:
     paths = ("encounter", "context", "context.encounter")
-    named = [local(each.get("reference")) for path in paths for each in _references(resource, path)]
+    named = [local(each.get("reference")) for path in paths for each in references_at(resource, path)]
     if resource["resourceType"] == "Encounter" and "id" in resource:
         named.append(f"Encounter/{resource['id']}")
     return list(dict.fromkeys(name for name in named if name and name.startswith("Encounter/")))
@@ -322,7 +224,7 @@ def _encounters(resource: Resource) -> list[str]:
 
 def _periods(resource: Resource) -> list[dict[str, int]]:
     for row in PERIODS:
-        spans = [span for path in row.split() for value in _values(resource, path) for span in _spans(value)]
+        spans = [span for path in row.split() for value in values(resource, path) for span in _spans(value)]
         if spans:
             return spans
     return []
@@ -345,7 +247,7 @@ def _spans(value: Any) -> Iterator[dict[str, int]]:
 
 def _state(resource: Resource) -> list[str]:
     found = [resource["status"]] if isinstance(resource.get("status"), str) else []
-    if any(coding["code"] == "entered-in-error" for coding in _codings(resource.get("verificationStatus"))):
+    if any(coding["code"] == "entered-in-error" for coding in codings(resource.get("verificationStatus"))):
         found.append("entered-in-error")
     if is_archived(resource):
         found.append("archived")
@@ -355,41 +257,5 @@ def _state(resource: Resource) -> list[str]:
 def is_archived(resource: Resource) -> bool:
     """Archivé: whether the PDSm extension says so."""
     return any(
-        each.get("url") == IS_ARCHIVED and each.get("valueBoolean") is True for each in _nodes(resource, "extension")
+        each.get("url") == IS_ARCHIVED and each.get("valueBoolean") is True for each in nodes(resource, "extension")
     )
-
-
-# --- walking JSON of which nothing is sure ---
-
-
-def _dict(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _values(node: Any, path: str) -> Iterator[Any]:
-    step, _, rest = path.partition(".")
-    found = node.get(step) if isinstance(node, dict) else None
-    for each in found if isinstance(found, list) else [found]:
-        if each is not None:
-            if rest:
-                yield from _values(each, rest)
-            else:
-                yield each
-
-
-def _nodes(node: Any, path: str) -> Iterator[Mapping[str, Any]]:
-    return (each for each in _values(node, path) if isinstance(each, dict))
-
-
-def _references(node: Any, path: str) -> Iterator[Mapping[str, Any]]:
-    return (each for each in _nodes(node, path) if "reference" in each or "identifier" in each)
-
-
-def _codings(value: Any) -> Iterator[Mapping[str, Any]]:
-    """The Codings with a code of a CodeableConcept, a Coding, or a list of either."""
-    for each in value if isinstance(value, list) else [value]:
-        node = _dict(each)
-        if isinstance(node.get("coding"), list):
-            yield from _codings(node["coding"])
-        elif isinstance(node.get("code"), str) and isinstance(node.get("system", ""), str):
-            yield node

@@ -31,6 +31,7 @@ from fhir_server.store import restamp, unguarded
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import Envelope, Shelf, Stored, about_facts, envelope, stored
 from fhir_server.store.freshness import Freshness
+from fhir_server.store.naming import FREELY, Naming
 
 Answer = TypeVar("Answer")
 
@@ -52,6 +53,7 @@ class Write:
     before: Stored | None
     after: Predicate
     submitter: tuple[str, ...]
+    naming: Naming = FREELY
     blob: str | None = None
     about: tuple[str, ...] = ()
 
@@ -75,6 +77,7 @@ class Unit:
         *,
         submitter: Iterable[str],
         after: Predicate,
+        naming: Naming = FREELY,
         id_: str | None = None,
         fresh: str | None = None,
     ) -> Write:
@@ -90,13 +93,16 @@ class Unit:
                 {"id": name}, {"version": 1}, sort=[("version", -1)], session=self.session
             )
             version = gone["version"] + 1 if gone else 1
-        return self._stage(Write("PUT" if id_ else "POST", name, version, resource, None, after, tuple(submitter)))
+        method = "PUT" if id_ else "POST"
+        return self._stage(Write(method, name, version, resource, None, after, tuple(submitter), naming))
 
-    def replace(self, before: Stored, resource: dict[str, Any], *, method: str, after: Predicate) -> Write:
+    def replace(
+        self, before: Stored, resource: dict[str, Any], *, method: str, after: Predicate, naming: Naming = FREELY
+    ) -> Write:
         """Stage the next version of a resource; its submitter stays who first deposited it."""
         submitter = tuple(before.facts.get("submitter", ()))
         return self._stage(
-            Write(method, before.id, before.version + 1, resource, before, after, submitter, before.blob)
+            Write(method, before.id, before.version + 1, resource, before, after, submitter, naming, before.blob)
         )
 
     def remove(self, before: Stored) -> Write:
@@ -196,19 +202,21 @@ class Unit:
                 binary,
                 write.after,
                 write.submitter,
-                binary.blob,
-                (write.id,),
+                blob=binary.blob,
+                about=(write.id,),
             )
         )
 
     def _compose(self, write: Write, done: Mapping[str, Mapping[str, Any]]) -> Envelope:
         assert write.resource is not None  # noqa: S101 - a deletion composes nothing
+        neighbours = self._neighbours(write.resource, write.about, done)
+        write.naming.check(write.resource, neighbours, {*done, *(each.id for each in self.written)})
         made = envelope(
             write.resource,
             version=write.version,
             updated=self.now,
             submitter=write.submitter,
-            neighbours=self._neighbours(write.resource, write.about, done),
+            neighbours=neighbours,
             unique=unique_of(write.resource),
             method=write.method,
             blob=write.blob,

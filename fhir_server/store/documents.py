@@ -11,6 +11,8 @@ history    superseded and deleted   {_id: "Type/id/version", id, type, version, 
 
 `facts.mentions` holds, for each resource of a record that this one only mentions, a copy of that one's access facts
 and the index tokens that exist through it alone, so that a hidden one can be taken away with all its traces.
+`facts.held`, and `held` of such a copy, are the copies of what a List names, kept by what is about that List or
+mentions it: a List of which nothing may be seen is hidden, and they with it.
 `own` keeps the labels that are the resource's own, apart from those it inherits from what it is about.
 """
 
@@ -24,6 +26,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.database import Database
 from pymongo.write_concern import WriteConcern
 
+from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Exists, Has, Not, Predicate, Some, both, either
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text
 from fhir_server.search.index import index_of
@@ -33,6 +36,7 @@ Envelope = dict[str, Any]
 
 INHERITED = ("class", "type", "author", "organization", "submitter", "state", "period")
 MENTIONED = ("patient", "patients", "joint", "label", "encounter", "about", *INHERITED)
+LISTS = ("List", "DocumentManifest")
 
 COLLECTIONS = ("resources", "history", "blobs", "invalidations", "leases")
 RESOURCE_INDEXES = (
@@ -46,12 +50,16 @@ RESOURCE_INDEXES = (
     IndexModel([("facts.about", ASCENDING)], sparse=True),
     IndexModel([("facts.mentions.id", ASCENDING)], sparse=True),
     IndexModel([("facts.mentions.token", ASCENDING)], sparse=True),
+    IndexModel([("facts.mentions.held.id", ASCENDING)], sparse=True),
+    IndexModel([("facts.held.id", ASCENDING)], sparse=True),
     IndexModel([("unique", ASCENDING)], unique=True, sparse=True),
 )
 HISTORY_INDEXES = (
     IndexModel([("id", ASCENDING), ("version", DESCENDING)]),
     IndexModel([("facts.mentions.id", ASCENDING)], sparse=True),
+    IndexModel([("facts.mentions.held.id", ASCENDING)], sparse=True),
     IndexModel([("facts.about", ASCENDING)], sparse=True),
+    IndexModel([("facts.held.id", ASCENDING)], sparse=True),
 )
 
 
@@ -163,7 +171,7 @@ def envelope(
     sources = [id_ for id_ in (about or access.about_of(resource)) if id_ in neighbours]
     if sources:
         facts["about"] = sources
-        inherit(made, [neighbours[id_] for id_ in sources])
+        inherit(made, {id_: neighbours[id_] for id_ in sources})
     if unique:
         made["unique"] = list(unique)
     if blob:
@@ -182,7 +190,7 @@ def about_facts(
         "own": list(facts.get("label", [])),
         "facts": {**facts, "about": list(sources)},
     }
-    inherit(made, list(sources.values()))
+    inherit(made, sources)
     joined: dict[str, Any] = made["facts"]
     return joined
 
@@ -198,17 +206,44 @@ def sort_keys(dates: Mapping[str, Sequence[Mapping[str, int]]]) -> Envelope:
 def mention(id_: str, facts: Mapping[str, Any], tokens: Sequence[str]) -> dict[str, Any]:
     """What a resource keeps of one that it mentions."""
     kept = {name: facts[name] for name in MENTIONED if name in facts}
+    held = held_of(id_, facts)
+    if held:
+        kept["held"] = held
     return {"id": id_, "resource": id_.partition("/")[0], **kept, "token": list(tokens)}
 
 
-def inherit(made: Envelope, sources: Sequence[Mapping[str, Any]]) -> None:
-    """Give an envelope the access facts of what it is about: all their labels, and the rest joined (decisions 16)."""
-    facts = made["facts"]
+def held_of(id_: str, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Copies of what is shown for the sake of something alone: what a List names, or what this is about holds."""
+    held = facts.get("mentions", ()) if id_.partition("/")[0] in LISTS else facts.get("held", ())
+    return [{name: value for name, value in each.items() if name != "token"} for each in held]
+
+
+def nameable(residual: Predicate) -> Predicate:
+    """What, among the copies of facts that a resource keeps, speaks of something the residual lets be seen.
+
+    What several records own is named by none of them: each owner would have to permit it. A List is seen by what it
+    holds.
+    """
+    if residual in (EVERYTHING, NOTHING):
+        return residual
+    alone = both(residual, Not(Has("joint", True)))
+    return both(alone, either(Not(Exists("held")), Some("held", alone)))
+
+
+def inherit(made: Envelope, about: Mapping[str, Mapping[str, Any]]) -> None:
+    """Give an envelope the access facts of what it is about, by `Type/id`: all their labels, and the rest joined
+    (decisions 16).
+    """  # noqa: D205 - the sentence is the summary
+    facts, sources = made["facts"], about.values()
     labels = [*made["own"], *(label for source in sources for label in source.get("label", []))]
     if labels:
         facts["label"] = list(dict.fromkeys(labels))
     if made["type"] == "AuditEvent":
         return
+    held = [each for id_, source in about.items() for each in held_of(id_, source)]
+    facts.pop("held", None)
+    if held:
+        facts["held"] = held
     if not facts.get("patients"):
         facts.update(
             {

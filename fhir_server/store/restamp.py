@@ -11,7 +11,7 @@ from typing import Any
 from pymongo.client_session import ClientSession
 
 from fhir_server.store import unguarded
-from fhir_server.store.documents import MENTIONED, Shelf, inherit
+from fhir_server.store.documents import MENTIONED, Shelf, held_of, inherit
 
 ENDED = "entered-in-error"
 TRACED = ("label",)
@@ -22,7 +22,7 @@ def spread(
     shelf: Shelf, id_: str, before: Mapping[str, Any], after: Mapping[str, Any], session: ClientSession | None
 ) -> None:
     """Bring every copy of the facts of `Type/id` up to date, in current and past versions and in the ledger."""
-    if all(before.get(name) == after.get(name) for name in MENTIONED):
+    if all(before.get(name) == after.get(name) for name in MENTIONED) and held_of(id_, before) == held_of(id_, after):
         return
     _spread_mentions(shelf, id_, after, session)
     for collection in (shelf.resources, shelf.history, shelf.ledger):
@@ -32,7 +32,7 @@ def spread(
             sources[id_] = after
             each["own"] = each.get("own", [])
             each["facts"].pop("label", None)
-            inherit(each, [sources[name] for name in each["facts"]["about"] if name in sources])
+            inherit(each, {name: sources[name] for name in each["facts"]["about"] if name in sources})
             collection.update_one({"_id": each["_id"]}, {"$set": {"facts": each["facts"]}}, session=session)
             if collection is shelf.resources:
                 _spread_mentions(shelf, each["_id"], each["facts"], session)
@@ -55,8 +55,22 @@ def _sources(shelf: Shelf, ids: Sequence[str], session: ClientSession | None) ->
 
 
 def _spread_mentions(shelf: Shelf, id_: str, facts: Mapping[str, Any], session: ClientSession | None) -> None:
+    held = held_of(id_, facts)
     for collection, names in ((shelf.resources, MENTIONED), (shelf.history, MENTIONED), (shelf.ledger, TRACED)):
-        kept = {f"facts.mentions.$[mention].{name}": facts[name] for name in names if name in facts}
-        gone = {f"facts.mentions.$[mention].{name}": "" for name in names if name not in facts}
-        update = {operator: fields for operator, fields in (("$set", kept), ("$unset", gone)) if fields}
-        collection.update_many({"facts.mentions.id": id_}, update, array_filters=[{"mention.id": id_}], session=session)
+        listed = {} if collection is shelf.ledger else {"held": held or None}
+        _copy(collection, "facts.mentions", {name: facts.get(name) for name in names} | listed, id_, session)
+        if collection is not shelf.ledger:
+            for path in ("facts.held", "facts.mentions.held"):
+                _copy(collection, path, {name: facts.get(name) for name in names}, id_, session)
+
+
+def _copy(collection: Any, path: str, facts: Mapping[str, Any], id_: str, session: ClientSession | None) -> None:
+    """Put facts into every copy of those of `id_` at a path; a fact that is None is taken out of it."""
+    *outer, last = path.removeprefix("facts.").split(".")
+    steps = [*(f"{each}.$[{each}]" for each in outer), f"{last}.$[copy]"]
+    filters: list[dict[str, Any]] = [{"copy.id": id_}, *({f"{each}.{last}.id": id_} for each in outer)]
+    place = ".".join(("facts", *steps))
+    kept = {f"{place}.{name}": value for name, value in facts.items() if value is not None}
+    gone = {f"{place}.{name}": "" for name, value in facts.items() if value is None}
+    update = {operator: fields for operator, fields in (("$set", kept), ("$unset", gone)) if fields}
+    collection.update_many({f"{path}.id": id_}, update, array_filters=filters, session=session)

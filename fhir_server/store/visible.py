@@ -5,7 +5,7 @@ No method is without the guard, and nothing else holds a collection (setup.cfg, 
 
 The guard has two halves. `residual` is what consent leaves visible; `scope` what the token may ask for. A resource
 that only *mentions* one the residual hides is shown without that mention, and cannot be found through it; a List
-whose every item is hidden is hidden itself (decisions 16).
+whose every item is hidden is hidden itself, and with it what is about that List (decisions 16).
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from fhir_server.resources import facts as access
 from fhir_server.resources import json_text, references
 from fhir_server.search.index import may_come_by_reference
 from fhir_server.store.blobs import Blobs
-from fhir_server.store.documents import Shelf, Stored, stored
+from fhir_server.store.documents import LISTS, Shelf, Stored, nameable, stored
 from fhir_server.store.mongo import Filter
 from fhir_server.store.simplify import filter_of
 
-WITH_LISTS = ("List", "DocumentManifest", "AuditEvent")
+WITH_LISTS = (*LISTS, "AuditEvent")
 _OUT = {"index": 0, "dates": 0, "own": 0, "unique": 0, "entry": 0, "chain": 0}
 MAX_TIME_MS = 5_000
 
@@ -81,8 +81,7 @@ class VisibleStore:
         self._scope = scope
         self._session = session
         self._shared = shared
-        # what several records own is named by none of them: each owner would have to permit it
-        self._mentioned = residual if residual == EVERYTHING else both(residual, Not(Has("joint", True)))
+        self._mentioned = nameable(residual)
 
     def within(self, scope: Predicate) -> VisibleStore:
         """The same door, narrowed to what one right of the token covers."""
@@ -162,7 +161,7 @@ class VisibleStore:
         wanted = list(dict.fromkeys(ids))
         if not wanted:
             return []
-        seen = either(both(self._residual, self._left_something("")), self._shared)
+        seen = either(both(self._residual, self._left_something(""), self._held_something("")), self._shared)
         query = filter_of((one_of("id", wanted), self._scope, seen), "")
         return [
             self._shown(each) for each in self._shelf.resources.find(query, _OUT, session=self._session).limit(limit)
@@ -185,16 +184,23 @@ class VisibleStore:
     def _filter(self, where: Predicate, type_: str) -> Filter:
         asked = rewrite(where, self._through_mentions)
         typed = Has("resource", type_) if type_ and not _names_id(where) else EVERYTHING
-        return filter_of((typed, asked, self._scope, self._residual, self._left_something(type_)), type_)
+        left = (self._left_something(type_), self._held_something(type_))
+        return filter_of((typed, asked, self._scope, self._residual, *left), type_)
 
     def _history_filter(self, type_: str) -> Filter:
-        return {"$and": [filter_of((self._scope, self._residual, self._left_something(type_)), type_)]}
+        left = (self._left_something(type_), self._held_something(type_))
+        return {"$and": [filter_of((self._scope, self._residual, *left), type_)]}
 
     def _left_something(self, type_: str) -> Predicate:
         if self._residual == EVERYTHING or (type_ and type_ not in WITH_LISTS):
             return EVERYTHING
         left = either(Not(Exists("mentions")), Some("mentions", self._mentioned))
         return left if type_ else either(Not(one_of("resource", WITH_LISTS)), left)
+
+    def _held_something(self, type_: str) -> Predicate:
+        if self._residual == EVERYTHING or (type_ and not access.may_be_about(type_)):
+            return EVERYTHING
+        return either(Not(Exists("held")), Some("held", self._mentioned))
 
     def _through_mentions(self, node: Predicate) -> Predicate | None:
         """A clause on a reference holds on the resource itself, or through a mention that may be seen."""

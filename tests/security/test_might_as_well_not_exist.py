@@ -22,6 +22,7 @@ from tests.kit.family import (
     letter_of,
     masked,
     provenance,
+    told_about,
     without_items,
 )
 from tests.kit.twin import Letter, Log, Step, differences, id_at, told
@@ -189,9 +190,6 @@ def test_the_holder_sees_who_read_a_letter_once_it_has_been_announced(databases)
         world.close()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a write that names a hidden resource loses that name, one that names an absent keeps it"
-)
 def test_a_write_that_names_an_address_does_not_tell_whether_something_stands_there(databases):
     log = begun()
     log.deposit(Letter("d1", ("MASQUE_PS",)))
@@ -201,11 +199,6 @@ def test_a_write_that_names_an_address_does_not_tell_whether_something_stands_th
     assert [] == found, "\n\n".join(found)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a List that hides because its items do is still named by what mentions it",
-)
 def test_a_mention_of_an_emptied_list_goes_with_it(databases):
     log = begun()
     log.deposit(Letter("d1", ("MASQUE_PS",)))
@@ -222,9 +215,6 @@ def test_a_mention_of_an_emptied_list_goes_with_it(databases):
     assert [] == found, "\n\n".join(found)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="what is about a List that hides because its items do is still shown"
-)
 def test_what_is_about_an_emptied_list_hides_with_it(databases):
     log = begun()
     log.deposit(Letter("d1", ("MASQUE_PS",)))
@@ -233,6 +223,87 @@ def test_what_is_about_an_emptied_list_hides_with_it(databases):
     found = differences(databases, log.steps, frozenset({"d1"}), [Step(people.radiologist(), "GET", "Provenance/w1")])
 
     assert [] == found, "\n\n".join(found)
+
+
+FOLDER = "List/classeur"
+ABOUT_A_LIST = [
+    Step(people.radiologist(), "GET", "Provenance/w1"),
+    Step(people.radiologist(), "GET", "Provenance/w1/_history"),
+    Step(people.radiologist(), "GET", "Provenance?patient=lea"),
+    Step(people.radiologist(), "GET", "Communication/c1"),
+    Step(people.radiologist(), "GET", FOLDER),
+    Step(people.radiologist(), "GET", f"{FOLDER}/_history"),
+    Step(people.radiologist(), "GET", f"{FOLDER}/_history/1"),
+    Step(people.radiologist(), "GET", "List?patient=lea&_include=List:item&_revinclude=Provenance:target"),
+    Step(people.radiologist(), "GET", "List?patient=lea&_summary=count"),
+    Step(people.radiologist(), "GET", "AuditEvent?patient=lea"),
+]
+
+
+def speaks_of_a_list(log: Log) -> str:
+    """A submission of one letter, and what is about it and mentions it; its name."""
+    log.deposit(Letter("d1"))
+    log.put(letter_of("lea", "d2", None))
+    submission = log.names["d1.set"]
+    log.put(provenance("w1", submission), because=["d1"])
+    log.put(told_about("c1", submission), because=["d1"])
+
+    def folder(without):
+        items = ["DocumentReference/d2", *([] if "d1" in without else [submission])]
+        return {**without_items({}, *())(without), "entry": [{"item": {"reference": each}} for each in items]}
+
+    log.put(folder, at=FOLDER)
+    return submission
+
+
+def test_a_list_that_a_mask_empties_later_takes_with_it_what_is_about_it_and_its_mentions(databases):
+    log = begun()
+    submission = speaks_of_a_list(log)
+    folder = log.steps[-1].body
+    log.put(lambda without: {**folder(without), "title": "classeur, revu"}, at=FOLDER)
+    for address in (submission, "Provenance/w1"):
+        log.ask(people.doctor(), "GET", address, because=["d1"])
+    masked(log, "d1")
+    probes = [*ABOUT_A_LIST, Step(people.radiologist(), "GET", f"Provenance?target={submission}")]
+
+    found = differences(databases, log.steps, frozenset({"d1"}), probes)
+
+    assert [] == found, "\n\n".join(found)
+
+
+def test_a_list_that_shows_something_again_brings_back_what_is_about_it_and_its_mentions(databases):
+    log = begun()
+    submission = speaks_of_a_list(log)
+    masked(log, "d1")
+    who = people.radiologist()
+    world, _ = told(databases(), log.steps)
+    try:
+        gone = [world.ask(who, "GET", each).status for each in (submission, "Provenance/w1")]
+        assert ([404] * 2, False) == (gone, submission.encode() in world.ask(who, "GET", FOLDER).body)
+        unmask = [{"op": "remove", "path": "/securityLabel/1"}]
+        assert 200 == world.ask(people.holder(), "PATCH", log.names["d1"], unmask).status
+        back = [world.ask(who, "GET", each).status for each in (submission, "Provenance/w1")]
+        assert ([200] * 2, True) == (back, submission.encode() in world.ask(who, "GET", FOLDER).body)
+    finally:
+        world.close()
+
+
+def test_a_list_whose_items_are_changed_is_followed_by_what_is_about_it_and_mentions_it(databases):
+    """An emptied List is given something to show: its Provenance and its mention are there at once."""
+    log = begun()
+    submission = speaks_of_a_list(log)
+    masked(log, "d1")
+    who = people.radiologist()
+    world, _ = told(databases(), log.steps)
+    try:
+        assert 404 == world.ask(who, "GET", "Provenance/w1").status
+        list_ = world.ask(people.operator(), "GET", submission).json
+        list_["entry"].append({"item": {"reference": "DocumentReference/d2"}})
+        assert 200 == world.ask(people.operator(), "PUT", submission, list_).status
+        assert 200 == world.ask(who, "GET", "Provenance/w1").status
+        assert submission.encode() in world.ask(who, "GET", FOLDER).body
+    finally:
+        world.close()
 
 
 def test_a_patch_keeps_the_mentions_that_its_author_cannot_see_and_does_not_tell_of_them(databases):

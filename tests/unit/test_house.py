@@ -34,7 +34,7 @@ def names(text: str) -> frozenset[str]:
 
 # `joint`: whether several patients own it; written by store/documents.py
 FACTS = names(
-    "patient patients type class label author organization submitter encounter period state about mentions joint"
+    "patient patients type class label author organization submitter encounter period state about mentions held joint"
 )
 ENVELOPE = names("id resource version updated token")
 

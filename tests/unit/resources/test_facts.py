@@ -7,8 +7,8 @@ import pytest
 from fhir_server.definitions.library import load
 from fhir_server.foundation.moment import interval
 from fhir_server.foundation.predicate import BEGINNING, END
+from fhir_server.resources.authors import AUTHORS
 from fhir_server.resources.facts import (
-    AUTHORS,
     IS_ARCHIVED,
     about_of,
     attachments_of,
