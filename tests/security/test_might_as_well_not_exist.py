@@ -190,11 +190,13 @@ def test_the_holder_sees_who_read_a_letter_once_it_has_been_announced(databases)
         world.close()
 
 
-def test_a_write_that_names_an_address_does_not_tell_whether_something_stands_there(databases):
-    log = begun()
-    log.deposit(Letter("d1", ("MASQUE_PS",)))
+@pytest.mark.slow
+@pytest.mark.parametrize(("who", "hidden"), ASKERS)
+def test_a_write_that_names_an_address_does_not_tell_whether_something_stands_there(databases, who, hidden):
+    log = family_life()
+    seen, unseen = addresses(log, hidden)
 
-    found = differences(databases, log.steps, frozenset({"d1"}), writings(people.radiologist(), [log.names["d1"]]))
+    found = differences(databases, log.steps, frozenset(hidden), writings(who, [*unseen, *seen[:2]]))
 
     assert [] == found, "\n\n".join(found)
 
