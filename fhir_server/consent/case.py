@@ -88,17 +88,21 @@ def _designates(each: Directive, person: frozenset[str], at: int) -> bool:
 
 
 def _may_represent(request: AccessRequest, directives: Directives, majority: int) -> bool:
-    """Until the holder's majority (DMP-142), or as long as an active Consent cites a protection measure."""
     reference = request.representing
-    if reference is None:
-        return False
+    return reference is not None and may_represent(reference, directives, request.birth, request.at, majority)
+
+
+def may_represent(reference: str, directives: Directives, birth: str | None, at: int, majority: int) -> bool:
+    """Whether a legal representative (`RelatedPerson/x`) still is one: in his term, and until the holder's majority
+    (DMP-142), or as long as an active Consent cites a protection measure.
+    """  # noqa: D205 - the sentence is the summary
     term = directives.terms.get(reference)
-    if term is not None and not term.lo <= request.at <= term.hi:
+    if term is not None and not term.lo <= at <= term.hi:
         return False
-    if request.birth and not of_age(request.birth, request.at, majority):
+    if birth and not of_age(birth, at, majority):
         return True
     return any(
-        each.kind == REPRESENTATION and each.permit and each.sourced and each.in_force(request.at)
+        each.kind == REPRESENTATION and each.permit and each.sourced and each.in_force(at)
         for each in directives.actors.get(reference, ())
     )
 

@@ -55,6 +55,7 @@ class Settings:
     holder_consents: frozenset[str]
     representative_consents: frozenset[str]
     collected: frozenset[str]
+    card_reading: Mapping[str, Any]
 
 
 @cache
@@ -97,6 +98,7 @@ def read(rules: Mapping[str, Any]) -> Settings:
         holder_consents=frozenset(holder["consents"]),
         representative_consents=frozenset(rules["representative"]["consents"]),
         collected=frozenset(rules["collected"]),
+        card_reading=rules["cardReading"],
     )
 
 

@@ -7,35 +7,19 @@ says, and where a rule needs it and it is not given, there is no Way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
-
 from fhir_server.consent.case import Case
-from fhir_server.consent.directive import (
-    AUTHORISATION,
-    BLOCK,
-    CREATION,
-    ESTABLISHMENT,
-    FEEDING,
-    REPRESENTATION,
-    TREATING,
-    UNREADABLE,
-    Directive,
-    actors_named,
-    is_guardian,
-    parse,
-)
-from fhir_server.consent.provision import ALWAYS
+from fhir_server.consent.directive import FEEDING, is_guardian
+from fhir_server.consent.recording import collected_consent, holder_decides, opening, treating_physician_decides
 from fhir_server.consent.request import wrote
 from fhir_server.consent.verdict import Forbid, Verdict, Way
 from fhir_server.foundation.predicate import EVERYTHING, Has, Not, Predicate, both, either, matches, one_of
 from fhir_server.foundation.principal import Kind
+from fhir_server.resources.authors import writers_of
 
 DELETED = Has("state", "entered-in-error")
 SUPERSEDED = Has("state", "superseded")
 ARCHIVED = Has("state", "archived")
 LEVELS = (Has("label", "R"), Has("label", "V"))
-_THIRD_PARTIES = (Kind.PROFESSIONAL, Kind.RECEPTION, Kind.ESTABLISHMENT)
 _CHANGES = ("update", "patch", "delete")
 
 
@@ -65,83 +49,6 @@ def operator_writes(case: Case) -> Verdict | None:
     DMP-105.
     """
     return Way("write.operator") if case.request.writes and case.request.principal.kind is Kind.OPERATOR else None
-
-
-def opening(case: Case) -> Verdict | None:
-    """Ouverture: the identity, the representative and the consent of a record that is not there yet.
-
-    DMP-20 to DMP-22, DMP-90, DMP-93.
-    """
-    request = case.request
-    if (
-        request.verb != "create"
-        or request.standing != "none"
-        or request.principal.kind.value not in case.settings.opening
-    ):
-        return None
-    third = request.principal.kind in _THIRD_PARTIES
-    if request.type == "Patient":
-        return Way("write.opening") if third and _is_identity(request.proposed) else None
-    if request.patient is None or not (third or case.patient_side):
-        return None
-    if request.type == "Consent":
-        return Way("write.opening") if _collected(case, {CREATION} | case.settings.collected) else None
-    return Way("write.opening") if request.type in ("RelatedPerson", "Provenance") and third else None
-
-
-def _is_identity(patient: Mapping[str, Any] | None) -> bool:
-    """An identity may be brought by a third party; it is a Consent that opens the record (DMP-22)."""
-    return patient is not None and patient.get("active") is not True
-
-
-def holder_decides(case: Case) -> Verdict | None:
-    """Choix du titulaire ou de son représentant: his Consents, each said by himself.
-
-    DMP-22, DMP-26, DMP-44, DMP-73.
-    """
-    request, settings = case.request, case.settings
-    if request.type != "Consent" or not request.writes or not case.patient_side:
-        return None
-    kinds = settings.holder_consents if request.by_holder else settings.representative_consents
-    if request.verb != "delete":
-        wanted = _proposed(case)
-        if wanted is None or wanted.kind not in kinds or wanted.performers.isdisjoint(_own_references(case)):
-            return None
-    kept = [each.id for kind in (REPRESENTATION,) if kind not in kinds for each in case.directives.of_kind(kind)]
-    return Way("write.own-consent", before=Not(one_of("id", kept)) if kept else EVERYTHING)
-
-
-def collected_consent(case: Case) -> Verdict | None:
-    """Consentement recueilli: by a professional or a desk, for itself or for another, from the holder.
-
-    DMP-26, DMP-41, DMP-45, DMP-110.
-    """
-    request = case.request
-    normal = request.normal or not request.by_professional
-    if (
-        (request.type, request.verb) != ("Consent", "create")
-        or request.principal.kind not in _THIRD_PARTIES
-        or not normal
-    ):
-        return None
-    return Way("write.collected-consent") if _collected(case, case.settings.collected) else None
-
-
-def treating_physician_decides(case: Case) -> Verdict | None:
-    """Médecin traitant DMP: at the holder's request, blocks another or hands on his standing to one already authorised.
-
-    DMP-53, DMP-54.
-    """
-    request = case.request
-    if (request.type, request.verb) != ("Consent", "create") or not case.treating or not request.normal:
-        return None
-    wanted = _proposed(case)
-    if wanted is None or wanted.root is None or not wanted.root.actors or not _said_for_holder(wanted, case):
-        return None
-    if wanted.kind == BLOCK and not wanted.root.permit:
-        return Way("write.block-at-request")
-    handed = wanted.kind == TREATING and wanted.root.permit and all(map(_is_authorised(case), wanted.root.actors))
-    return Way("write.hand-on") if handed else None
 
 
 def holder_documents(case: Case) -> Verdict | None:
@@ -232,14 +139,26 @@ def feeding(case: Case) -> Verdict | None:
     classes = case.matrix.write_classes(request.principal.profession)
     if not classes:
         return None
+    if settings.deposit_author_is_actor and not _is_author(case):
+        return None
     parts: list[Predicate] = [Not(DELETED)]
-    if request.type == "DocumentReference" and settings.deposit_author_is_actor:
-        parts.append(one_of("author", sorted(case.person)))
     if settings.enforce_write_classes:
         parts.append(
             either(one_of("class", classes), one_of("resource", sorted(settings.deposit_types - {"DocumentReference"})))
         )
     return Way("write.feeding", after=both(*parts))
+
+
+def _is_author(case: Case) -> bool:
+    """Whether who deposits is among those said to have written it: nobody deposits in another's name alone.
+
+    A document names its author (DMP-60); of other types, where somebody is named.
+    """
+    proposed = case.request.proposed
+    if proposed is None:
+        return False
+    written = {key for key in writers_of(proposed) if not key.startswith(("Organization/", "org:"))}
+    return not written.isdisjoint(case.person) or (not written and proposed.get("resourceType") != "DocumentReference")
 
 
 def feeding_by_system(case: Case) -> Verdict | None:
@@ -296,15 +215,23 @@ def _others(case: Case) -> tuple[Predicate, ...]:
 def author_changes(case: Case) -> Verdict | None:
     """Auteur: hides from the holder, supersedes, archives, deletes what he wrote; documents stay as they are.
 
-    DMP-131, DMP-133, DMP-135 to DMP-137.
+    DMP-62, DMP-92, DMP-131, DMP-133, DMP-135 to DMP-137.
     """
     request = case.request
     if request.verb not in _CHANGES or not (request.by_system or (request.by_professional and request.normal)):
         return None
     if request.type == "DocumentReference" and request.verb != "update":
-        return Way("write.own-document", before=wrote(request), after=wrote(request))
+        kept = _set_by_persons(case) if request.by_system else ()
+        return Way("write.own-document", before=wrote(request), after=wrote(request), unchanged=kept)
     changed = case.matrix.is_clinical(request.type) or request.type in ("List", "DocumentManifest", "Provenance")
     return Way("write.own-data", before=wrote(request), after=wrote(request)) if changed else None
+
+
+def _set_by_persons(case: Case) -> tuple[Predicate, ...]:
+    """The masks that stand: the holder's or a minor's word to somebody, which a system sets and never lifts."""
+    masks = (Has("label", case.settings.masked), Has("label", case.settings.hidden_from_representatives))
+    current = case.request.current
+    return masks if current is None else tuple(each for each in masks if matches(each, current))
 
 
 def own_subscription(case: Case) -> Verdict | None:
@@ -345,48 +272,6 @@ WRITING = (
 def _is_deposit(case: Case) -> bool:
     """Whether the type is one that is fed: documents and what carries them, data of a document class."""
     return case.request.type in case.settings.deposit_types or case.matrix.is_clinical(case.request.type)
-
-
-def _proposed(case: Case) -> Directive | None:
-    """The Consent about to be written, if it can be read."""
-    if case.request.proposed is None:
-        return None
-    members = case.request.members
-    if members is None:
-        members = {each: {each: ALWAYS} for each in actors_named(case.request.proposed)}
-    found = parse(case.request.proposed, members)
-    return None if found is None or found.kind == UNREADABLE else found
-
-
-def _own_references(case: Case) -> frozenset[str]:
-    reference = case.request.representing or f"Patient/{case.request.patient}"
-    return frozenset({reference})
-
-
-def _said_for_holder(wanted: Directive, case: Case) -> bool:
-    """Whether the holder, or who represents him, is who consented."""
-    return not wanted.performers.isdisjoint({f"Patient/{case.request.patient}", *case.request.representatives})
-
-
-def _collected(case: Case, kinds: Iterable[str]) -> bool:
-    """A Consent of these types, said by the holder; an authorisation names somebody."""
-    wanted = _proposed(case)
-    if wanted is None or wanted.kind not in kinds or wanted.root is None or not _said_for_holder(wanted, case):
-        return False
-    return wanted.kind not in (AUTHORISATION, ESTABLISHMENT) or (
-        wanted.permit and bool(wanted.root.actors or wanted.root.members)
-    )
-
-
-def _is_authorised(case: Case) -> Any:
-    """Whether a key is named by an active authorisation of the record."""
-    at = case.request.at
-
-    def authorised(key: str) -> bool:
-        named = case.directives.actors.get(key, ())
-        return any(each.kind == AUTHORISATION and each.permit and each.in_force(at) for each in named)
-
-    return authorised
 
 
 def _not_theirs(case: Case) -> tuple[Predicate, ...]:

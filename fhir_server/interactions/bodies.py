@@ -15,6 +15,7 @@ from fhir_server.interactions.request import FhirRequest
 from fhir_server.interactions.subject import existence_is_told, patients_of_identifier
 from fhir_server.resources import references, validation
 from fhir_server.resources.kind import kind_of
+from fhir_server.resources.visibility import check_visibility
 from fhir_server.store.changes import Unit
 
 NOBODY = "Patient/-"
@@ -33,7 +34,8 @@ def of_type(request: FhirRequest, type_: str) -> dict[str, Any]:
 
 def checked(resource: dict[str, Any]) -> tuple[Issue, ...]:
     """The warnings there are. Raises Problem 422 with every error, each naming its element."""
-    issues = [*validation.check(resource), *kind_of(resource["resourceType"]).check(resource)]
+    ours = (*kind_of(resource["resourceType"]).check(resource), *check_visibility(resource))
+    issues = [*validation.check(resource), *ours]
     errors = tuple(issue for issue in issues if issue.severity in ("fatal", "error"))
     if errors:
         raise Problem(422, errors)

@@ -181,12 +181,16 @@ def _may_deposit(visit: Visit, submission: list[Any]) -> bool:
     """Whether token and record let these documents in, as if they came for the first time. Raises Problem 403."""
     narrow(visit.principal.scopes, "DocumentReference", "c", visit.principal, compile_criteria)
     begun = len(visit.entry.deeds)
-    owners = {owner for resource in _resolved(visit, submission) for owner in owners_of(resource)}
+    documents = _resolved(visit, submission)
+    owners = {owner for document in documents for owner in owners_of(document)}
     visit.subject = Subject(tuple(sorted(owners)), named=True, joint=True)
-    allowed, _ = visit.rights_for("DocumentReference", visit.subject, Change(), "create")
-    if allowed == NOTHING:
+    rights = (
+        visit.rights_for("DocumentReference", visit.subject, Change(proposed=each), "create") for each in documents
+    )
+    allowed = bool(owners) and all(before != NOTHING for before, _ in rights)
+    if not allowed:
         del visit.entry.deeds[begun:]
-    return bool(owners) and allowed != NOTHING
+    return allowed
 
 
 def _resolved(visit: Visit, submission: list[Any]) -> list[dict[str, Any]]:

@@ -10,8 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fhir_server.consent.case import may_represent
 from fhir_server.consent.matrix import Matrix
+from fhir_server.consent.settings import settings
 from fhir_server.definitions.identifiers import is_ins_system
+from fhir_server.foundation.moment import micros
 from fhir_server.foundation.predicate import EVERYTHING
 from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.foundation.problem import problem
@@ -136,9 +139,16 @@ def as_stored(house: House, shown: Stored, unit: Unit | None) -> Stored:
 
 
 def persons_of(house: House, patient: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
-    """The Patient and the legal representatives of a record: who is to be told of something, and where."""
+    """The Patient and those who represent the holder now: who is to be told of something, and where (DMP-142)."""
     found = unguarded.directives_of(house.shelf, patient)
     record = house.records.record(patient)
-    standing_in = record.representatives if record else frozenset()
+    if record is None:
+        return None, []
+    at = micros(house.clock())
+    standing_in = {
+        each
+        for each in record.representatives
+        if may_represent(each, record.directives, record.birth, at, settings().majority)
+    }
     related = [each for each in found["related"] if f"RelatedPerson/{each.get('id')}" in standing_in]
     return next(iter(found["patient"]), None), related

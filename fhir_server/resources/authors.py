@@ -6,7 +6,7 @@ May not know: the store, the asker, the rules.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from fhir_server.definitions.identifiers import key_of
@@ -39,7 +39,6 @@ AUTHORS: Mapping[str, tuple[str, ...]] = {
     "DiagnosticReport": ("performer", "resultsInterpreter"),
     "DocumentManifest": ("author",),
     "DocumentReference": ("author", "authenticator"),
-    "Encounter": ("participant.individual",),
     "EpisodeOfCare": ("careManager",),
     "ExplanationOfBenefit": ("enterer", "provider"),
     "Flag": ("author",),
@@ -74,12 +73,24 @@ AUTHORS: Mapping[str, tuple[str, ...]] = {
 ORGANIZATIONS = ("custodian", "serviceProvider", "managingOrganization", "organization", "authority")
 
 
+def writers_of(resource: Mapping[str, Any]) -> list[str]:
+    """The keys of those said to have written it: of a document its `author`, who authenticates it apart."""
+    only = {"author"} if resource["resourceType"] == "DocumentReference" else None
+    return _authors(resource, only)[0]
+
+
 def authors_of(resource: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """The keys of who wrote a resource, and of the organisations that answer for it; in document order."""
+    return _authors(resource)
+
+
+def _authors(resource: Mapping[str, Any], only: Collection[str] | None = None) -> tuple[list[str], list[str]]:
     contained = {f"#{each.get('id')}": each for each in nodes(resource, "contained")}
     authors: dict[str, None] = {}
     organizations: dict[str, None] = {}
     for path in AUTHORS.get(resource["resourceType"], ()):
+        if only is not None and path not in only:
+            continue
         for reference in references_at(resource, path):
             _add_identity(reference, contained, authors, organizations, depth=2)
     for path in ORGANIZATIONS:

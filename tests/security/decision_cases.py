@@ -166,7 +166,7 @@ def consent(given: dict[str, Any], index: int, record: dict[str, Any]) -> dict[s
         "provision": provision(given),
     }
     if given.get("sourced", True):
-        built["sourceAttachment"] = {"title": "Consentement"}
+        built["sourceAttachment"] = {"title": given.get("source", "Consentement")}
     return built
 
 

@@ -224,13 +224,31 @@ def test_the_switch_for_occupational_medicine_is_off_and_asks_for_an_express_con
 
 def test_the_switch_for_write_classes_confines_deposits_to_those_of_the_profession(monkeypatch):
     pharmacist = replace(DOCTOR, profession="21")
-    asked = asking(pharmacist, verb="create")
+    said = {"resourceType": "DocumentReference", "author": [{"reference": "Practitioner/d"}]}
+    asked = asking(pharmacist, verb="create", proposed=said)
     made = document(author=["Practitioner/d"], **{"class": ["31"], "type": ["18748-4"]})
     assert matches(decide(asked, Directives(()), Matrix.load()).after, made)
     strict = replace(settings(), enforce_write_classes=True)
     monkeypatch.setattr(room, "settings", lambda: strict)
     assert not matches(decide(asked, Directives(()), Matrix.load()).after, made)
     assert matches(decide(asked, Directives(()), Matrix.load()).after, document(author=["Practitioner/d"]))
+
+
+def test_the_switch_for_declared_card_readings_lets_a_professional_authorise_himself_and_nobody_else(monkeypatch):
+    """DMP-41: off as shipped, because the word of who asks proves nothing."""
+    word = {"sourceAttachment": {"title": "Lecture carte Vitale"}}
+    himself = {**a_consent(9, "ps-autorisation", "Practitioner/d"), **word}
+    another = {**a_consent(9, "ps-autorisation", "Practitioner/e"), **word}
+    unread = {**himself, "sourceAttachment": {"title": "Accord oral"}}
+
+    def allowed(proposed):
+        asked = asking(DOCTOR, verb="create", type="Consent", proposed=proposed)
+        return isinstance(decide(asked, Directives(()), Matrix.load()), Permit)
+
+    assert [False] * 3 == [allowed(each) for each in (himself, another, unread)]
+    believing = replace(settings(), card_reading={"declared": True, "title": "Lecture carte Vitale"})
+    monkeypatch.setattr(room, "settings", lambda: believing)
+    assert [True, False, False] == [allowed(each) for each in (himself, another, unread)]
 
 
 def test_a_team_is_blocked_by_name_even_where_its_members_were_not_looked_up():

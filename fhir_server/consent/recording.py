@@ -1,0 +1,182 @@
+"""Recording: who may put the holder's word on record, as a Consent (decisions 18).
+
+May live here: rules that give a Way for Consents, and for what comes with the opening of a record. May not know: the
+store, the clock, HTTP. Where a rule needs `AccessRequest.proposed` and it is not given, there is no Way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fhir_server.consent import wishes
+from fhir_server.consent.case import Case, of_age
+from fhir_server.consent.directive import (
+    AUTHORISATION,
+    BLOCK,
+    CREATION,
+    ESTABLISHMENT,
+    REPRESENTATION,
+    TREATING,
+    UNREADABLE,
+    Directive,
+    actors_named,
+    is_guardian,
+    parse,
+)
+from fhir_server.consent.provision import ALWAYS
+from fhir_server.consent.verdict import Verdict, Way
+from fhir_server.foundation.predicate import EVERYTHING, Not, one_of
+from fhir_server.foundation.principal import Kind
+
+_THIRD_PARTIES = (Kind.PROFESSIONAL, Kind.RECEPTION, Kind.ESTABLISHMENT)
+_CONSULTS = (
+    wishes.treating_physician,
+    wishes.authorised_professional,
+    wishes.authorised_establishment,
+    wishes.care_team,
+)
+
+
+def opening(case: Case) -> Verdict | None:
+    """Ouverture: the identity, the representative of a minor and the consent of a record that is not there yet.
+
+    DMP-20 to DMP-22, DMP-26, DMP-90, DMP-91, DMP-93.
+    """
+    request, kind = case.request, case.request.principal.kind
+    if request.verb != "create" or request.standing != "none" or kind.value not in case.settings.opening:
+        return None
+    third = kind in _THIRD_PARTIES
+    match request.type:
+        case "Patient":
+            opens = third and _is_identity(request.proposed)
+        case "Consent":
+            opens = request.patient is not None and (case.patient_side or (third and _agrees(case)))
+            opens = opens and _collected(case, {CREATION})
+        case "RelatedPerson":
+            opens = third and request.patient is not None and _may_be_represented(case)
+        case _:
+            opens = third and request.patient is not None and request.type == "Provenance"
+    return Way("write.opening") if opens else None
+
+
+def _agrees(case: Case) -> bool:
+    """Whether the Consent says yes: an opposition is the holder's own to write (DMP-103)."""
+    wanted = _proposed(case)
+    return wanted is not None and wanted.permit
+
+
+def _may_be_represented(case: Case) -> bool:
+    """Whether the person proposed is none who represents, or represents a minor: nobody invents an adult's guardian."""
+    birth, at = case.request.birth, case.request.at
+    minor = bool(birth) and not of_age(birth or "", at, case.settings.majority)
+    return case.request.proposed is not None and (minor or not is_guardian(case.request.proposed))
+
+
+def _is_identity(patient: Mapping[str, Any] | None) -> bool:
+    """An identity may be brought by a third party; it is a Consent that opens the record (DMP-22)."""
+    return patient is not None and patient.get("active") is not True
+
+
+def holder_decides(case: Case) -> Verdict | None:
+    """Choix du titulaire ou de son représentant: his Consents, each said by himself.
+
+    DMP-22, DMP-26, DMP-44, DMP-73.
+    """
+    request, settings = case.request, case.settings
+    if request.type != "Consent" or not request.writes or not case.patient_side:
+        return None
+    kinds = settings.holder_consents if request.by_holder else settings.representative_consents
+    if request.verb != "delete":
+        wanted = _proposed(case)
+        if wanted is None or wanted.kind not in kinds or wanted.performers.isdisjoint(_own_references(case)):
+            return None
+    kept = [each.id for kind in (REPRESENTATION,) if kind not in kinds for each in case.directives.of_kind(kind)]
+    return Way("write.own-consent", before=Not(one_of("id", kept)) if kept else EVERYTHING)
+
+
+def collected_consent(case: Case) -> Verdict | None:
+    """Consentement recueilli: by who may consult, for another; by a reading of the carte Vitale, for himself.
+
+    DMP-41, DMP-45, DMP-110, DMP-152.
+    """
+    request = case.request
+    if (request.type, request.verb) != ("Consent", "create") or not case.professional or not request.normal:
+        return None
+    consults = any(rule(case) is not None for rule in _CONSULTS)
+    if consults and _collected(case, case.settings.collected):
+        return Way("write.collected-consent")
+    return Way("write.vitale-reading") if _collected(case, {AUTHORISATION}) and _read_from_card(case) else None
+
+
+def _read_from_card(case: Case) -> bool:
+    """Whether the Consent names its collector alone and cites the reading of the card, and such a word is taken.
+
+    It is the collector's own word: nothing here binds it to the card, so the switch is off (docs/adr/0012).
+    """
+    wanted, proposed = _proposed(case), case.request.proposed or {}
+    if wanted is None or wanted.root is None or not wanted.root.actors or wanted.nested:
+        return False
+    source, reading = proposed.get("sourceAttachment"), case.settings.card_reading
+    told = isinstance(source, Mapping) and source.get("title") == reading["title"]
+    return told and reading["declared"] and not wanted.root.members and wanted.root.actors <= case.person
+
+
+def treating_physician_decides(case: Case) -> Verdict | None:
+    """Médecin traitant DMP: at the holder's request, blocks another or hands on his standing to one already authorised.
+
+    DMP-53, DMP-54.
+    """
+    request = case.request
+    if (request.type, request.verb) != ("Consent", "create") or not case.treating or not request.normal:
+        return None
+    wanted = _proposed(case)
+    if wanted is None or wanted.root is None or not wanted.root.actors or not _said_for_holder(wanted, case):
+        return None
+    if wanted.kind == BLOCK and not wanted.root.permit:
+        others = [key for key in wanted.root.actors if key.startswith(("RelatedPerson/", "Patient/"))]
+        return None if others else Way("write.block-at-request")
+    handed = wanted.kind == TREATING and wanted.root.permit and all(map(_is_authorised(case), wanted.root.actors))
+    return Way("write.hand-on") if handed else None
+
+
+def _proposed(case: Case) -> Directive | None:
+    """The Consent about to be written, if it can be read."""
+    if case.request.proposed is None:
+        return None
+    members = case.request.members
+    if members is None:
+        members = {each: {each: ALWAYS} for each in actors_named(case.request.proposed)}
+    found = parse(case.request.proposed, members)
+    return None if found is None or found.kind == UNREADABLE else found
+
+
+def _own_references(case: Case) -> frozenset[str]:
+    reference = case.request.representing or f"Patient/{case.request.patient}"
+    return frozenset({reference})
+
+
+def _said_for_holder(wanted: Directive, case: Case) -> bool:
+    """Whether the holder, or who represents him, is who consented."""
+    return not wanted.performers.isdisjoint({f"Patient/{case.request.patient}", *case.request.representatives})
+
+
+def _collected(case: Case, kinds: Iterable[str]) -> bool:
+    """A Consent of these types, said by the holder; an authorisation names somebody."""
+    wanted = _proposed(case)
+    if wanted is None or wanted.kind not in kinds or wanted.root is None or not _said_for_holder(wanted, case):
+        return False
+    return wanted.kind not in (AUTHORISATION, ESTABLISHMENT) or (
+        wanted.permit and bool(wanted.root.actors or wanted.root.members)
+    )
+
+
+def _is_authorised(case: Case) -> Any:
+    """Whether a key is named by an active authorisation of the record."""
+    at = case.request.at
+
+    def authorised(key: str) -> bool:
+        named = case.directives.actors.get(key, ())
+        return any(each.kind == AUTHORISATION and each.permit and each.in_force(at) for each in named)
+
+    return authorised
