@@ -207,7 +207,7 @@ def _in_order(visit: Visit, items: list[Item], unit: Unit) -> list[dict[str, Any
     flushed = False
     for item in sorted(items, key=lambda each: ORDER[each.request.method]):
         if item.request.method in ("GET", "HEAD") and not flushed:
-            unit.flush()
+            _flushed(visit, unit)
             flushed = True
         try:
             owner, where = owners.get(item.assigned or ""), f"Bundle.entry[{item.index}]"
@@ -216,7 +216,19 @@ def _in_order(visit: Visit, items: list[Item], unit: Unit) -> list[dict[str, Any
         except Problem as refused:
             raise _at(item, refused) from refused
         made[item.index] = _entry(item, answered)
+    _flushed(visit, unit)
     return [made[index] for index in sorted(made)]
+
+
+def _flushed(visit: Visit, unit: Unit) -> None:
+    """Write what is staged; a state that may not be left is noted as refused in every record that was written to."""
+    try:
+        unit.flush()
+    except Problem as refused:
+        if refused.status == 403:
+            for patient in dict.fromkeys(deed.patient for deed in visit.entry.deeds[visit.begun :]):
+                visit.entry.add("transaction", "", patient=patient, outcome="8", refused=("write.refused",))
+        raise
 
 
 def _at(item: Item, refused: Problem) -> Problem:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fhir_server.foundation.predicate import NOTHING, both, either, one_of
 from fhir_server.foundation.principal import Kind
-from fhir_server.foundation.problem import bad_request, forbidden
+from fhir_server.foundation.problem import Problem, bad_request, forbidden
 from fhir_server.interactions import announce, answers, bodies
 from fhir_server.interactions.pipeline import Change, Visit
 from fhir_server.interactions.request import FhirResponse
@@ -80,7 +80,7 @@ def landed(visit: Visit, write: Write, status: int, hidden: frozenset[str] = fro
     """Note a write, and answer it less its `hidden` mentions: at once, or by its text when a transaction lands it."""
     unit = within(visit)
     if visit.request.entry != "transaction":
-        unit.flush()
+        _flushed(visit, unit)
     version = unit.preview(write)
     visit.note(
         patient=next(iter(version.facts.get("patients", ())), None) or next(iter(visit.subject.patients), None),
@@ -96,6 +96,16 @@ def landed(visit: Visit, write: Write, status: int, hidden: frozenset[str] = fro
     if hidden:
         version = replace(version, body=json_text.write(references.drop(version.resource(), hidden)))
     return answers.written(visit.request, version, status)
+
+
+def _flushed(visit: Visit, unit: Unit) -> None:
+    """Write what is staged; a state that may not be left is noted as refused in its record (decisions 20)."""
+    try:
+        unit.flush()
+    except Problem as refused:
+        if refused.status == 403:
+            visit.refuse_here("write.refused")
+        raise
 
 
 def within(visit: Visit) -> Unit:

@@ -72,8 +72,11 @@ def of_resource(resource: dict[str, object], hint: str | None = None) -> Subject
 
 
 def of_search(query: Query, principal: Principal, house: House) -> Subject:
-    """The records a search spans: those it names, the one an INS finds, or those the asker has standing with."""
-    if query.type in house.matrix.shared_types:
+    """The records a search spans: those it names, the one an INS finds, or those the asker has standing with.
+
+    None for the types of no record: the directory and definitions, and what is one's own.
+    """
+    if query.type in house.matrix.shared_types or house.matrix.class_of(query.type) == "own":
         return NO_RECORD
     if query.patients:
         return Subject(

@@ -234,7 +234,7 @@ def request(built: World, ask: dict[str, Any]) -> AccessRequest:
     verb = ask.get("verb", "search")
     now = datetime.fromisoformat(ask.get("now", built.record["now"]))
     current = built.resources[ask["on"]] if "on" in ask else None
-    proposed = _proposed(built, ask)
+    proposed = proposed_by(built, ask)
     return AccessRequest(
         principal=principal(ask["as"], ask, built.people),
         verb=verb,
@@ -253,7 +253,7 @@ def request(built: World, ask: dict[str, Any]) -> AccessRequest:
     )
 
 
-def _proposed(built: World, ask: dict[str, Any]) -> dict[str, Any] | None:
+def proposed_by(built: World, ask: dict[str, Any]) -> dict[str, Any] | None:
     name = ask.get("on", "propose")
     if "consent" in ask:
         return {**consent(ask["consent"], 0, built.record), "id": name}
