@@ -17,8 +17,8 @@ from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.interactions.house import House
 from fhir_server.resources import consent_patterns
 from fhir_server.smart.server import Smart
-from fhir_server.store.changes import stamped, unique_of
 from fhir_server.store.documents import envelope
+from fhir_server.store.write import stamped, unique_of
 
 SEED = 20260401
 DOCUMENTS = 20

@@ -202,7 +202,8 @@ def professional_relabels(case: Case) -> Verdict | None:
         secret, request.current
     )  # who did not write it may add, not lift
     locked = (Has("label", case.settings.hidden_from_holder), *_others(case), *LEVELS, DELETED, SUPERSEDED, ARCHIVED)
-    return Way("write.label", unchanged=locked if added else (*locked, secret))
+    kept = (*locked, *_masks_of_others(case))
+    return Way("write.label", unchanged=kept if added else (*kept, secret))
 
 
 def _others(case: Case) -> tuple[Predicate, ...]:
@@ -221,17 +222,21 @@ def author_changes(case: Case) -> Verdict | None:
     if request.verb not in _CHANGES or not (request.by_system or (request.by_professional and request.normal)):
         return None
     if request.type == "DocumentReference" and request.verb != "update":
-        kept = _set_by_persons(case) if request.by_system else ()
-        return Way("write.own-document", before=wrote(request), after=wrote(request), unchanged=kept)
+        return Way("write.own-document", before=wrote(request), after=wrote(request), unchanged=_masks_of_others(case))
     changed = case.matrix.is_clinical(request.type) or request.type in ("List", "DocumentManifest", "Provenance")
     return Way("write.own-data", before=wrote(request), after=wrote(request)) if changed else None
 
 
-def _set_by_persons(case: Case) -> tuple[Predicate, ...]:
-    """The masks that stand: the holder's or a minor's word to somebody, which a system sets and never lifts."""
-    masks = (Has("label", case.settings.masked), Has("label", case.settings.hidden_from_representatives))
-    current = case.request.current
-    return masks if current is None else tuple(each for each in masks if matches(each, current))
+def _masks_of_others(case: Case) -> tuple[Predicate, ...]:
+    """The masks that stand and that somebody else set: the holder's or a minor's word, not the asker's to take back.
+
+    The médecin traitant lifts a mask at the holder's request (DMP-52, DMP-53).
+    """
+    current = case.request.current or {}
+    setters = current.get("set_by") or {}
+    hiding = (case.settings.hidden_from_representatives, *(() if case.treating else (case.settings.masked,)))
+    standing = (each for each in hiding if matches(Has("label", each), current))
+    return tuple(Has("label", each) for each in standing if case.keys.isdisjoint(setters.get(each, ())))
 
 
 def own_subscription(case: Case) -> Verdict | None:

@@ -49,10 +49,11 @@ def kept(resource: dict[str, Any]) -> dict[str, Any]:
 
 def relative(resource: dict[str, Any], base: str) -> dict[str, Any]:
     """The resource with absolute references to this server made relative: one spelling, so that each is found."""
+    start = f"{base}/".lower()
     mapping = {
-        text: text[len(base) + 1 :]
+        text: text.strip()[len(start) :]
         for _, text, _ in references.find(resource)
-        if text.startswith(f"{base}/") and text != f"{base}/"
+        if text.strip().lower().startswith(start) and len(text.strip()) > len(start)
     }
     return references.rewrite(resource, mapping) if mapping else resource
 

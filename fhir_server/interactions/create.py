@@ -14,8 +14,9 @@ from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import existence_is_told, of_resource
 from fhir_server.resources import json_text, references
 from fhir_server.resources.facts import names_of
-from fhir_server.store.changes import Unit, Write
+from fhir_server.store.changes import Unit
 from fhir_server.store.naming import FREELY, Naming
+from fhir_server.store.write import Write
 
 TOLD = {
     "record.closed": "the record is closed",

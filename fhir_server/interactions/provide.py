@@ -21,8 +21,8 @@ from fhir_server.resources.document_reference import check_attachment
 from fhir_server.resources.facts import owners_of
 from fhir_server.resources.patient import identity_is_qualified
 from fhir_server.smart.scope import narrow
-from fhir_server.store.changes import unique_of
 from fhir_server.store.documents import Stored
+from fhir_server.store.write import unique_of
 
 DELETED = "entered-in-error"
 
@@ -62,6 +62,7 @@ def check(visit: Visit, items: list[Any]) -> None:
                 text = "status is `current` or `superseded`: nothing is deposited deleted"
                 issues.append(Issue("error", "code-invalid", text, f"{where}.status"))
         issues += _identity_issues(resource, where)
+    issues += _shared_contents(items)
     if len(patients) > 1:
         issues.append(
             Issue("error", "business-rule", "two patients in one submission", "Bundle.entry.resource.subject")
@@ -72,6 +73,22 @@ def check(visit: Visit, items: list[Any]) -> None:
         )
     if issues:
         raise unprocessable(tuple(issues))
+
+
+def _shared_contents(items: list[Any]) -> list[Issue]:
+    """A content is bound to one document (decisions 14): a second one that names it would tell of the first."""
+    seen: set[str] = set()
+    issues: list[Issue] = []
+    for item in items:
+        resource = item.request.resource
+        if resource is None or resource.get("resourceType") != "DocumentReference":
+            continue
+        own = {url for url in _urls(resource) if url.startswith("Binary/")}
+        if own & seen:
+            where = f"Bundle.entry[{item.index}].resource.content.attachment.url"
+            issues.append(Issue("error", "business-rule", "another document of the submission has this content", where))
+        seen |= own
+    return issues
 
 
 def again(visit: Visit, submission: list[Any], items: list[Any]) -> FhirResponse | None:

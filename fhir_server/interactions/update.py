@@ -52,7 +52,10 @@ def land(visit: Visit, before: Stored, resource: dict[str, Any], hidden: frozens
         raise forbidden()
     method = "PATCH" if visit.route.interaction == "patch" else "PUT"
     naming = create.naming(visit, resource, before.resource())
-    write = create.within(visit).replace(before, resource, method=method, after=both(scope, after), naming=naming)
+    by = bodies.submitter_of(visit.principal)
+    write = create.within(visit).replace(
+        before, resource, method=method, by=by, after=both(scope, after), naming=naming
+    )
     return create.landed(visit, write, 200, hidden)
 
 

@@ -116,9 +116,22 @@ def about_of(resource: Resource) -> list[str]:
 
 
 def mentions_of(resource: Resource) -> list[str]:
-    """`Type/id` of every other resource of a record that it names, contained resources and extensions included."""
-    about = set(about_of(resource))
+    """`Type/id` of every other resource of a record that it names, contained resources and extensions included.
+
+    The contents of a document are none: they are about it.
+    """
+    about = {
+        *about_of(resource),
+        *(attachments_of(resource) if resource["resourceType"] == "DocumentReference" else ()),
+    }
     return [name for name in local_references(resource) if name not in about and _of_another(name, resource)]
+
+
+def items_of(resource: Resource) -> list[str]:
+    """`Type/id` of what a List or a DocumentManifest lists: it exists for the sake of these (decisions 16)."""
+    path = {"List": "entry.item", "DocumentManifest": "content"}.get(resource["resourceType"])
+    named = (local(each.get("reference")) for each in references_at(resource, path)) if path else ()
+    return list(dict.fromkeys(name for name in named if name and _of_another(name, resource)))
 
 
 def names_of(resource: Resource) -> frozenset[str]:
@@ -215,11 +228,11 @@ def _labels(resource: Resource) -> list[str]:
 
 
 def _encounters(resource: Resource) -> list[str]:
-    paths = ("encounter", "context", "context.encounter")
-    named = [local(each.get("reference")) for path in paths for each in references_at(resource, path)]
+    """Every stay or visit it names, whatever for; an Encounter is of its own."""
+    named = [name for name in local_references(resource) if name.startswith("Encounter/")]
     if resource["resourceType"] == "Encounter" and "id" in resource:
         named.append(f"Encounter/{resource['id']}")
-    return list(dict.fromkeys(name for name in named if name and name.startswith("Encounter/")))
+    return list(dict.fromkeys(named))
 
 
 def _periods(resource: Resource) -> list[dict[str, int]]:

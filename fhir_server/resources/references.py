@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cache
 from html import escape, unescape
+from posixpath import normpath
 from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from fhir_server.definitions.elements import Property, children, properties
 
 _LOCAL = re.compile(r"([A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?(?:#.*)?")
+_TAIL = re.compile(r"(?:^|/)([A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?$")
 _VERSION = re.compile(r"/_history/[A-Za-z0-9\-.]{1,64}$")
 _ATTRIBUTE = re.compile(r"(?P<before>\b(?:href|src)\s*=\s*)(?P<quote>[\"'])(?P<link>.*?)(?P=quote)", re.DOTALL)
 # What a transaction replaces; "Elements of type canonical are not replaced" (https://hl7.org/fhir/R4/http.html#trules).
@@ -39,13 +43,28 @@ def local(text: object) -> str | None:
     return found[1] if found else None
 
 
+def linked(text: str) -> str | None:
+    """`Type/id` of a narrative link, however it is spelt that a browser would follow it to a resource of this server.
+
+    Links to other hosts are none; those to this one were made relative when they came (`relative_to`).
+    """
+    try:
+        parts = urlsplit("".join(text.split()))
+    except ValueError:
+        return None
+    if parts.scheme or parts.netloc:
+        return None
+    found = _TAIL.search(normpath(unquote(parts.path)))
+    return found[1] if found else None
+
+
 def find(resource: Mapping[str, Any]) -> Iterator[Link]:
     """Every link of a resource, in document order, those of contained resources and extensions included."""
     yield from _find(resource, resource["resourceType"], resource["resourceType"])
 
 
 def local_references(resource: Mapping[str, Any]) -> list[str]:
-    """`Type/id` of every local literal reference and narrative link, each once, in document order."""
+    """`Type/id` of every local literal reference, url, uri and narrative link, each once, in document order."""
     found: dict[str, None] = {}
     _collect(resource, found)
     return list(found)
@@ -146,12 +165,20 @@ def _collect(node: Any, found: dict[str, None]) -> None:
     for name, value in node.items():
         if isinstance(value, (dict, list)):
             _collect(value, found)
-        elif name == "reference":
+            if isinstance(value, list) and _is_link(name):
+                found.update((text, None) for text in map(local, value) if text)
+        elif name == "div" and isinstance(value, str):
+            found.update((text, None) for text in map(linked, _links(value)) if text)
+        elif name == "reference" or _is_link(name):
             text = local(value)
             if text:
                 found[text] = None
-        elif name == "div" and isinstance(value, str):
-            found.update((text, None) for text in map(local, _links(value)) if text)
+
+
+@cache
+def _is_link(name: str) -> bool:
+    """Whether a member is written like a url, uri or canonical: `url`, `valueUri`, `instantiatesCanonical`."""
+    return name.lower().endswith(("url", "uri", "canonical"))
 
 
 # --- changing ---
@@ -232,21 +259,28 @@ def _without(node: dict[str, Any], place: str, hidden: Collection[str], *, root:
 
 def _kept(value: Any, name: str, known: Mapping[str, Property], hidden: Collection[str]) -> Any:
     if isinstance(value, list):
-        items = [_kept(each, name, known, hidden) for each in value]
+        items = [_whole(_kept(each, name, known, hidden), each, name) for each in value]
         if all(new is old for new, old in zip(items, value, strict=True)):
             return value
         left = [new for new, old in zip(items, value, strict=True) if new is not None or old is None]
         return left if any(each is not None for each in left) else None
     if isinstance(value, str):
         property_ = known.get(name)
-        if property_ is not None and property_.type.code == "xhtml":
-            return None if any(local(text) in hidden for text in _links(value)) else value
-        return value
+        code = property_.type.code if property_ is not None else ""
+        if code == "xhtml":
+            return None if any(linked(text) in hidden for text in _links(value)) else value
+        return None if code in _LINKS and local(value) in hidden else value
     if not isinstance(value, dict):
         return value
     if name in known:
         return _without(value, _place(value, known[name]), hidden)
     return _without(value, "Element", hidden) if name.startswith("_") else value
+
+
+def _whole(made: Any, before: Any, name: str) -> Any:
+    """What is left of an item; a nested provision of a Consent that lost its data would say more than it did."""
+    lost = name == "provision" and isinstance(before, dict) and "data" in before and "data" not in (made or {})
+    return None if lost else made
 
 
 def _stands(made: Mapping[str, Any], before: Mapping[str, Any], place: str) -> bool:

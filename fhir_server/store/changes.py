@@ -21,8 +21,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
-from fhir_server.definitions.identifiers import is_ins_system
-from fhir_server.foundation.moment import from_micros, instant, micros
+from fhir_server.foundation.moment import from_micros, micros
 from fhir_server.foundation.predicate import EVERYTHING, Predicate, matches
 from fhir_server.foundation.problem import Problem, conflict, forbidden
 from fhir_server.resources import facts as access
@@ -32,30 +31,17 @@ from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import Envelope, Shelf, Stored, about_facts, envelope, stored
 from fhir_server.store.freshness import Freshness
 from fhir_server.store.naming import FREELY, Naming
+from fhir_server.store.write import Write, own_facts, referenced_first, setters_of, stamped, unique_of
 
 Answer = TypeVar("Answer")
 
 RECORD_TYPES = frozenset({"Patient", "Consent", "RelatedPerson"})
 MILLISECOND = 1_000
 """`updated` is kept as `meta.lastUpdated` shows it, so that a search for the one finds the other."""
-KEPT = ("type", "version", "updated", "method", "facts", "own", "blob", "body")
+KEPT = ("type", "version", "updated", "method", "facts", "index", "dates", "own", "set_by", "blob", "body")
+Restamped = tuple[str, Mapping[str, Any], Mapping[str, Any]]
+"""`Type/id`, and its facts before and after."""
 GROUP_TYPES = frozenset({"CareTeam", "Group", "PractitionerRole", "Organization"})
-
-
-@dataclass(slots=True)
-class Write:
-    """One staged write: the resource as it will stand, or None for a deletion, and what stood before."""
-
-    method: str
-    id: str
-    version: int
-    resource: dict[str, Any] | None
-    before: Stored | None
-    after: Predicate
-    submitter: tuple[str, ...]
-    naming: Naming = FREELY
-    blob: str | None = None
-    about: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -70,6 +56,8 @@ class Unit:
     staged: list[Write] = field(default_factory=list)
     written: list[Stored] = field(default_factory=list)
     bumped: int | None = None
+    copied: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    restamped: list[Restamped] = field(default_factory=list)
 
     def create(
         self,
@@ -97,13 +85,20 @@ class Unit:
         return self._stage(Write(method, name, version, resource, None, after, tuple(submitter), naming))
 
     def replace(
-        self, before: Stored, resource: dict[str, Any], *, method: str, after: Predicate, naming: Naming = FREELY
+        self,
+        before: Stored,
+        resource: dict[str, Any],
+        *,
+        method: str,
+        by: Iterable[str],
+        after: Predicate,
+        naming: Naming = FREELY,
     ) -> Write:
-        """Stage the next version of a resource; its submitter stays who first deposited it."""
-        submitter = tuple(before.facts.get("submitter", ()))
-        return self._stage(
-            Write(method, before.id, before.version + 1, resource, before, after, submitter, naming, before.blob)
-        )
+        """Stage the next version of a resource, by who has these keys; its submitter stays who first deposited it."""
+        submitter, version = tuple(before.facts.get("submitter", ())), before.version + 1
+        write = Write(method, before.id, version, resource, before, after, submitter, naming, before.blob)
+        write.by = tuple(by)
+        return self._stage(write)
 
     def remove(self, before: Stored) -> Write:
         """Stage a deletion."""
@@ -115,13 +110,17 @@ class Unit:
         self._bind_binaries(pending)
         # what is referred to in a circle is known by its own facts before it is composed
         circle = pending if len(pending) > 1 else []
-        done: dict[str, Mapping[str, Any]] = {write.id: _own_facts(write) for write in circle if write.resource}
-        for write in _referenced_first(pending):
+        done: dict[str, Mapping[str, Any]] = {write.id: own_facts(write) for write in circle if write.resource}
+        for write in referenced_first(pending):
             if write.resource is None:
                 self._supersede(write)
                 self.shelf.resources.delete_one({"_id": write.id}, session=self.session)
+                if write.id.startswith("DocumentReference/"):  # its versions as well: nobody reads them (DMP-135)
+                    ended = {"$set": {"facts.state": [restamp.ENDED]}}
+                    self.shelf.history.update_many({"id": write.id}, ended, session=self.session)
                 self._tombstone(write)
-                restamp.ended(self.shelf, write.id, write.before.facts if write.before else {}, self.session)
+                facts = write.before.facts if write.before else {}
+                self._restamp(write.id, facts, {**facts, "state": [restamp.ENDED]})
             else:
                 made = self._compose(write, done)
                 done[write.id] = made["facts"]
@@ -135,10 +134,10 @@ class Unit:
                 return version
         if write.resource is None:
             raise LookupError("a deletion makes no version to show")
-        facts = _own_facts(write)
+        facts = own_facts(write)
         about = access.about_of(write.resource)
         if about:
-            known = {each.id: _own_facts(each) for each in self.staged if each.resource}
+            known = {each.id: own_facts(each) for each in self.staged if each.resource}
             neighbours = self._neighbours({**write.resource}, about, known)
             facts = about_facts(write.resource, facts, {name: neighbours[name] for name in about if name in neighbours})
         text = json_text.write(write.resource)
@@ -221,6 +220,7 @@ class Unit:
             method=write.method,
             blob=write.blob,
             about=write.about,
+            set_by=setters_of(write),
         )
         if not matches(write.after, made):
             raise forbidden()
@@ -232,12 +232,22 @@ class Unit:
         """The facts of what a resource is about or mentions: as stored, or as far as they are `known` in this unit."""
         wanted = {*access.about_of(resource), *access.mentions_of(resource), *about}
         here = {name: known[name] for name in wanted if name in known}
-        return {**unguarded.facts_of(self.shelf, wanted - here.keys(), self.session), **here}
+        there = unguarded.facts_of(self.shelf, wanted - here.keys(), self.session)
+        self.copied.update(there)
+        return {**there, **here}
+
+    def _restamp(self, id_: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        restamp.spread(self.shelf, id_, before, after, self.session)
+        if restamp.changed(id_, before, after):
+            self.restamped.append((id_, before, after))
 
     def _put(self, write: Write, made: Envelope) -> None:
         try:
             if write.before is None:
                 self.shelf.resources.insert_one(made, session=self.session)
+                # under an id of the asker's choice it may have been named before it came
+                if write.method == "PUT" and restamp.is_named(self.shelf, write.id, self.session):
+                    self._restamp(write.id, {}, made["facts"])
             else:
                 self._supersede(write)
                 replaced = self.shelf.resources.replace_one(
@@ -245,7 +255,7 @@ class Unit:
                 )
                 if replaced.matched_count != 1:
                     raise Problem(412, conflict("the resource has changed meanwhile").issues)
-                restamp.spread(self.shelf, write.id, write.before.facts, made["facts"], self.session)
+                self._restamp(write.id, write.before.facts, made["facts"])
         except DuplicateKeyError as taken:
             raise conflict("an identifier of this resource is already in use") from taken
         if write.blob and write.before is None:
@@ -321,57 +331,20 @@ class Changes:
                 write_concern=WriteConcern("majority", j=True),
                 read_preference=ReadPreference.PRIMARY,
             )
+        self._catch_up(last[0])
         bumped = last[0].bumped
         if bumped is not None:
             self._freshness.settle(bumped)
         return answer
 
+    def _catch_up(self, unit: Unit) -> None:
+        """Restamp what two transactions at once hid from each other (write skew), before either is answered.
 
-def _own_facts(write: Write) -> dict[str, Any]:
-    """The facts a staged resource has of itself."""
-    assert write.resource is not None  # noqa: S101 - a deletion has none
-    return access.facts_of(write.resource, submitter=frozenset(write.submitter))
-
-
-def stamped(resource: Mapping[str, Any], id_: str, version: int, updated: int) -> dict[str, Any]:
-    """The resource with the `id`, `meta.versionId` and `meta.lastUpdated` that the server owns."""
-    meta = {
-        **resource.get("meta", {}),
-        "versionId": str(version),
-        "lastUpdated": instant(from_micros(updated)),
-    }
-    rest = {name: value for name, value in resource.items() if name not in ("resourceType", "id", "meta")}
-    return {"resourceType": resource["resourceType"], "id": id_, "meta": meta, **rest}
-
-
-def unique_of(resource: Mapping[str, Any]) -> list[str]:
-    """The keys no two resources may share: a Patient's INS, a document's masterIdentifier."""
-    if resource["resourceType"] == "Patient":
-        return [
-            f"ins|{each.get('system')}|{each.get('value')}"
-            for each in resource.get("identifier", [])
-            if is_ins_system(each.get("system", ""))
-        ]
-    master = resource.get("masterIdentifier") if resource["resourceType"] == "DocumentReference" else None
-    return [f"document|{master.get('system', '')}|{master.get('value', '')}"] if master else []
-
-
-def _referenced_first(pending: list[Write]) -> list[Write]:
-    """The writes, each after those it is about or mentions; a circle keeps the order of the request."""
-    by_id = {write.id: write for write in pending}
-    ordered: dict[str, Write] = {}
-    entered: set[str] = set()
-
-    def place(write: Write) -> None:
-        if write.id in entered:
-            return
-        entered.add(write.id)
-        if write.resource is not None:
-            for id_ in (*write.about, *access.about_of(write.resource), *access.mentions_of(write.resource)):
-                if id_ in by_id:
-                    place(by_id[id_])
-        ordered[write.id] = write
-
-    for write in pending:
-        place(write)
-    return list(ordered.values())
+        Whoever commits last sees what the other did: who changed facts looks again for copies of them, who copied facts
+        looks whether they are still so.
+        """
+        for id_, before, after in unit.restamped:
+            restamp.spread(self._shelf, id_, before, after, None)
+        now = unguarded.facts_of(self._shelf, unit.copied)
+        for id_, copied in unit.copied.items():
+            restamp.spread(self._shelf, id_, copied, now.get(id_) or {**copied, "state": [restamp.ENDED]}, None)

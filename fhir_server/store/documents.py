@@ -4,8 +4,9 @@ May live here: how a resource becomes an envelope, what a stored one looks like 
 May not know: who may see it. `body` is the JSON text as it was sent, but for `id` and `meta` (decisions 7 and 12).
 
 resources  what is current          {_id: "Type/id", type, version, updated, method, facts, index, dates, first, last,
-                                     unique, own, blob, body}
-history    superseded and deleted   {_id: "Type/id/version", id, type, version, updated, method, facts, blob, body}
+                                     unique, own, set_by, blob, body}
+history    superseded and deleted   {_id: "Type/id/version", id, type, version, updated, method, facts, index, dates,
+                                     own, set_by, blob, body}
 
 `first` and `last` are the least and the greatest beginning of each date parameter: what a sort goes by.
 
@@ -13,19 +14,22 @@ history    superseded and deleted   {_id: "Type/id/version", id, type, version, 
 and the index tokens that exist through it alone, so that a hidden one can be taken away with all its traces.
 `facts.held`, and `held` of such a copy, are the copies of what a List names, kept by what is about that List or
 mentions it: a List of which nothing may be seen is hidden, and they with it.
-`own` keeps the labels that are the resource's own, apart from those it inherits from what it is about.
+`own` keeps the labels that are the resource's own, apart from those it inherits from what it is about; `set_by`, for
+each of these that hides something, the keys of who set it (docs/adr/0012).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.database import Database
 from pymongo.write_concern import WriteConcern
 
+from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Exists, Has, Not, Predicate, Some, both, either
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text
@@ -34,8 +38,8 @@ from fhir_server.store.collections import make_collections
 
 Envelope = dict[str, Any]
 
-INHERITED = ("class", "type", "author", "organization", "submitter", "state", "period")
-MENTIONED = ("patient", "patients", "joint", "label", "encounter", "about", *INHERITED)
+INHERITED = ("class", "type", "author", "organization", "submitter", "state", "period", "encounter")
+MENTIONED = ("patient", "patients", "joint", "label", "about", *INHERITED)
 LISTS = ("List", "DocumentManifest")
 
 COLLECTIONS = ("resources", "history", "blobs", "invalidations", "leases")
@@ -75,6 +79,7 @@ class Stored:
     body: str = field(repr=False)
     method: str = "PUT"
     blob: str | None = None
+    set_by: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
 
     @property
     def key(self) -> str:
@@ -84,7 +89,7 @@ class Stored:
     def envelope(self) -> dict[str, Any]:
         """What a predicate is asked of: the envelope without its index."""
         named = {"_id": self.id, "type": self.type, "version": self.version}
-        return {**named, "updated": self.updated, "facts": self.facts}
+        return {**named, "updated": self.updated, "facts": self.facts, "set_by": self.set_by}
 
     def resource(self) -> dict[str, Any]:
         """The resource, parsed anew."""
@@ -102,6 +107,7 @@ def stored(document: Mapping[str, Any]) -> Stored:
         body=document.get("body", ""),
         method=document.get("method", "PUT"),
         blob=document.get("blob"),
+        set_by=document.get("set_by", {}),
     )
 
 
@@ -139,20 +145,22 @@ def envelope(
     method: str = "PUT",
     blob: str | None = None,
     about: Sequence[str] = (),
+    set_by: Mapping[str, Sequence[str]] | None = None,
 ) -> Envelope:
     """The envelope of a resource whose `id` and `meta` are final.
 
-    `neighbours` gives the envelopes' facts of every local resource it is about or mentions, by `Type/id`.
+    `neighbours` gives the envelopes' facts of every local resource it is about or mentions, by `Type/id`; `set_by` who
+    set each label that hides, the submitter where nothing else is said.
     """
     facts = access.facts_of(resource, submitter=frozenset(submitter))
     if len(facts.get("patients", ())) > 1:
         facts["joint"] = True
     indexed = index_of(resource)
     own = list(facts.get("label", []))
-    # what belongs to no record is hidden by no decision over one
-    mentioned = [id_ for id_ in access.mentions_of(resource) if neighbours.get(id_, {}).get("patients")]
+    mentioned = access.mentions_of(resource)
     tokens, through = indexed.apart(mentioned)
-    mentions = [mention(id_, neighbours[id_], through.get(id_, [])) for id_ in mentioned]
+    items = frozenset(access.items_of(resource))
+    mentions = [mention(id_, neighbours.get(id_, {}), through.get(id_, []), item=id_ in items) for id_ in mentioned]
     made: Envelope = {
         "_id": f"{resource['resourceType']}/{resource['id']}",
         "type": resource["resourceType"],
@@ -168,15 +176,25 @@ def envelope(
     }
     if mentions:
         facts["mentions"] = mentions
-    sources = [id_ for id_ in (about or access.about_of(resource)) if id_ in neighbours]
+    sources = list(about or access.about_of(resource))
     if sources:
         facts["about"] = sources
-        inherit(made, {id_: neighbours[id_] for id_ in sources})
+        inherit(made, {id_: neighbours[id_] for id_ in sources if id_ in neighbours})
+    hiding = {label: list((set_by or {}).get(label, submitter)) for label in own if label in hiding_labels()}
+    if hiding:
+        made["set_by"] = hiding
     if unique:
         made["unique"] = list(unique)
     if blob:
         made["blob"] = blob
     return made
+
+
+@cache
+def hiding_labels() -> frozenset[str]:
+    """The codes by which something is hidden from somebody (TRE_A07)."""
+    table = profile_json("dmp/labels.json")
+    return frozenset(table["codes"]) - frozenset(table["confidentiality"])
 
 
 def about_facts(
@@ -203,9 +221,14 @@ def sort_keys(dates: Mapping[str, Sequence[Mapping[str, int]]]) -> Envelope:
     }
 
 
-def mention(id_: str, facts: Mapping[str, Any], tokens: Sequence[str]) -> dict[str, Any]:
-    """What a resource keeps of one that it mentions."""
-    kept = {name: facts[name] for name in MENTIONED if name in facts}
+def mention(id_: str, facts: Mapping[str, Any], tokens: Sequence[str], *, item: bool = False) -> dict[str, Any]:
+    """What a resource keeps of one that it mentions; `absent` where nothing of a record stands there (yet).
+
+    `item`: it is what a List lists, and not only named by it.
+    """
+    kept: dict[str, Any] = {name: facts[name] for name in MENTIONED if name in facts}
+    kept |= {} if facts.get("patients") else {"absent": True}
+    kept |= {"item": True} if item else {}
     held = held_of(id_, facts)
     if held:
         kept["held"] = held
@@ -214,7 +237,10 @@ def mention(id_: str, facts: Mapping[str, Any], tokens: Sequence[str]) -> dict[s
 
 def held_of(id_: str, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Copies of what is shown for the sake of something alone: what a List names, or what this is about holds."""
-    held = facts.get("mentions", ()) if id_.partition("/")[0] in LISTS else facts.get("held", ())
+    if id_.partition("/")[0] in LISTS:
+        held = [each for each in facts.get("mentions", ()) if each.get("item")]
+    else:
+        held = facts.get("held", ())
     return [{name: value for name, value in each.items() if name != "token"} for each in held]
 
 
@@ -222,11 +248,11 @@ def nameable(residual: Predicate) -> Predicate:
     """What, among the copies of facts that a resource keeps, speaks of something the residual lets be seen.
 
     What several records own is named by none of them: each owner would have to permit it. A List is seen by what it
-    holds.
+    holds. What is absent hides nothing; it is restamped should it come.
     """
     if residual in (EVERYTHING, NOTHING):
         return residual
-    alone = both(residual, Not(Has("joint", True)))
+    alone = either(Has("absent", True), both(residual, Not(Has("joint", True))))
     return both(alone, either(Not(Exists("held")), Some("held", alone)))
 
 
@@ -245,14 +271,7 @@ def inherit(made: Envelope, about: Mapping[str, Mapping[str, Any]]) -> None:
     if held:
         facts["held"] = held
     if not facts.get("patients"):
-        facts.update(
-            {
-                name: source[name]
-                for source in sources
-                for name in ("patient", "patients", "encounter")
-                if name in source
-            }
-        )
+        facts.update({name: source[name] for source in sources for name in ("patient", "patients") if name in source})
     for name in INHERITED:
         joined = [value for source in sources for value in source.get(name, [])]
         if joined:

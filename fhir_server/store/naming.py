@@ -47,7 +47,9 @@ class Naming:
                 raise unprocessable((Issue("error", "not-found", text, self._place(resource, name)),))
 
     def _place(self, resource: Mapping[str, Any], name: str) -> str | None:
-        path = next((each.path for each in references.find(resource) if references.local(each.text) == name), None)
+        links = references.find(resource)
+        spelt = ((each.path, {references.local(each.text), references.linked(each.text)}) for each in links)
+        path = next((path for path, names in spelt if name in names), None)
         return f"{self.where}.resource.ofType({path})" if self.where and path else path
 
 

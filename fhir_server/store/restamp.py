@@ -18,16 +18,25 @@ TRACED = ("label",)
 """Of a mention in the ledger only labels change: a trace outlives the state of what it traces."""
 
 
-def spread(
-    shelf: Shelf, id_: str, before: Mapping[str, Any], after: Mapping[str, Any], session: ClientSession | None
+def spread(  # noqa: PLR0917 - one change of facts, and the way here
+    shelf: Shelf,
+    id_: str,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    session: ClientSession | None,
+    known: frozenset[str] = frozenset(),
 ) -> None:
-    """Bring every copy of the facts of `Type/id` up to date, in current and past versions and in the ledger."""
-    if all(before.get(name) == after.get(name) for name in MENTIONED) and held_of(id_, before) == held_of(id_, after):
+    """Bring every copy of the facts of `Type/id` up to date, in current and past versions and in the ledger.
+
+    What is about it passes them on to what is about that in turn; `known` are those on the way here.
+    """
+    if id_ in known or not changed(id_, before, after):
         return
     _spread_mentions(shelf, id_, after, session)
     for collection in (shelf.resources, shelf.history, shelf.ledger):
         found = collection.find({"facts.about": id_}, {"facts": 1, "own": 1, "type": 1}, session=session)
         for each in found:
+            old = dict(each["facts"])
             sources = _sources(shelf, each["facts"]["about"], session)
             sources[id_] = after
             each["own"] = each.get("own", [])
@@ -35,7 +44,21 @@ def spread(
             inherit(each, {name: sources[name] for name in each["facts"]["about"] if name in sources})
             collection.update_one({"_id": each["_id"]}, {"$set": {"facts": each["facts"]}}, session=session)
             if collection is shelf.resources:
-                _spread_mentions(shelf, each["_id"], each["facts"], session)
+                spread(shelf, each["_id"], old, each["facts"], session, known | {id_})
+
+
+def changed(id_: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether two states of the facts of `Type/id` differ in what others keep copies of."""
+    return any(before.get(name) != after.get(name) for name in MENTIONED) or held_of(id_, before) != held_of(id_, after)
+
+
+def is_named(shelf: Shelf, id_: str, session: ClientSession | None) -> bool:
+    """Whether anything was written that names or is about `Type/id`: before it was there, then."""
+    named = [{path: id_} for path in ("facts.about", "facts.mentions.id", "facts.held.id", "facts.mentions.held.id")]
+    return any(
+        collection.find_one({"$or": named}, {"_id": 1}, session=session) is not None
+        for collection in (shelf.resources, shelf.history)
+    )
 
 
 def ended(shelf: Shelf, id_: str, facts: Mapping[str, Any], session: ClientSession | None) -> None:
@@ -58,10 +81,12 @@ def _spread_mentions(shelf: Shelf, id_: str, facts: Mapping[str, Any], session: 
     held = held_of(id_, facts)
     for collection, names in ((shelf.resources, MENTIONED), (shelf.history, MENTIONED), (shelf.ledger, TRACED)):
         listed = {} if collection is shelf.ledger else {"held": held or None}
-        _copy(collection, "facts.mentions", {name: facts.get(name) for name in names} | listed, id_, session)
+        _copy(
+            collection, "facts.mentions", {name: facts.get(name) for name in (*names, "absent")} | listed, id_, session
+        )
         if collection is not shelf.ledger:
             for path in ("facts.held", "facts.mentions.held"):
-                _copy(collection, path, {name: facts.get(name) for name in names}, id_, session)
+                _copy(collection, path, {name: facts.get(name) for name in (*names, "absent")}, id_, session)
 
 
 def _copy(collection: Any, path: str, facts: Mapping[str, Any], id_: str, session: ClientSession | None) -> None:

@@ -82,6 +82,8 @@ class VisibleStore:
         self._session = session
         self._shared = shared
         self._mentioned = nameable(residual)
+        # criteria of a scope are asked of mentions as those of a query are
+        self._covered = rewrite(scope, self._through_mentions)
 
     def within(self, scope: Predicate) -> VisibleStore:
         """The same door, narrowed to what one right of the token covers."""
@@ -162,7 +164,7 @@ class VisibleStore:
         if not wanted:
             return []
         seen = either(both(self._residual, self._left_something(""), self._held_something("")), self._shared)
-        query = filter_of((one_of("id", wanted), self._scope, seen), "")
+        query = filter_of((one_of("id", wanted), self._covered, seen), "")
         return [
             self._shown(each) for each in self._shelf.resources.find(query, _OUT, session=self._session).limit(limit)
         ]
@@ -185,17 +187,23 @@ class VisibleStore:
         asked = rewrite(where, self._through_mentions)
         typed = Has("resource", type_) if type_ and not _names_id(where) else EVERYTHING
         left = (self._left_something(type_), self._held_something(type_))
-        return filter_of((typed, asked, self._scope, self._residual, *left), type_)
+        return filter_of((typed, asked, self._covered, self._residual, *left), type_)
 
     def _history_filter(self, type_: str) -> Filter:
         left = (self._left_something(type_), self._held_something(type_))
-        return {"$and": [filter_of((self._scope, self._residual, *left), type_)]}
+        return {"$and": [filter_of((self._covered, self._residual, *left), type_)]}
 
     def _left_something(self, type_: str) -> Predicate:
         if self._residual == EVERYTHING or (type_ and type_ not in WITH_LISTS):
             return EVERYTHING
-        left = either(Not(Exists("mentions")), Some("mentions", self._mentioned))
-        return left if type_ else either(Not(one_of("resource", WITH_LISTS)), left)
+        if type_ == "AuditEvent":
+            return either(Not(Exists("mentions")), Some("mentions", self._mentioned))
+        item = Has("item", True)
+        left = either(Not(Some("mentions", item)), Some("mentions", All((item, self._mentioned))))
+        if type_:
+            return left
+        lists = either(Not(one_of("resource", LISTS)), left)
+        return both(lists, either(Not(Has("resource", "AuditEvent")), self._left_something("AuditEvent")))
 
     def _held_something(self, type_: str) -> Predicate:
         if self._residual == EVERYTHING or (type_ and not access.may_be_about(type_)):

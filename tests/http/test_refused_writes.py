@@ -29,7 +29,7 @@ def test_a_deposit_in_another_s_name_is_on_record_as_refused_in_that_record(worl
     """Decisions 20: the reasons of a refusal stay in the entry, for the holder and the operator."""
     answered, kept = refused_by(world, people.radiologist(), "POST", "DocumentReference", LETTER)
 
-    assert (403, [("lea", ["write.refused"])]) == (answered.status, kept)
+    assert (403, [("lea", ["write.none"])]) == (answered.status, kept)
 
 
 def test_the_holder_reads_in_the_access_history_who_tried_to_deposit_in_another_s_name(world):
@@ -54,7 +54,7 @@ def test_a_submission_in_another_s_name_is_on_record_as_refused_in_that_record(w
     before = world.house.shelf.resources.count_documents({})
     answered, kept = refused_by(world, people.radiologist(), "POST", "", submission())
 
-    assert (403, [("lea", ["write.refused"])]) == (answered.status, kept)
+    assert (403, [("lea", ["write.none"])]) == (answered.status, kept)
     assert before == world.house.shelf.resources.count_documents({})
 
 
@@ -67,4 +67,4 @@ def test_a_batch_says_of_each_entry_alone_that_it_was_refused(world):
     answered, kept = refused_by(world, people.radiologist(), "POST", "", batch)
 
     assert ["403", "201", "403"] == [each["response"]["status"][:3] for each in answered.json["entry"]]
-    assert [["write.refused"], ["write.refused"]] == [reasons for patient, reasons in kept if patient and reasons]
+    assert [["write.none"], ["write.none"]] == [reasons for patient, reasons in kept if patient and reasons]

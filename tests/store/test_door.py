@@ -100,7 +100,7 @@ def mask(changes, shelf, labels):
         after = {**before.resource(), "securityLabel": labels}
         if not labels:
             after.pop("securityLabel")
-        unit.replace(before, after, method="PATCH", after=EVERYTHING)
+        unit.replace(before, after, method="PATCH", by=(), after=EVERYTHING)
 
     changes.atomically(relabel)
 

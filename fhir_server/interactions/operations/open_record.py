@@ -18,7 +18,7 @@ from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import Subject, of_instance
 from fhir_server.resources import consent_patterns
 from fhir_server.smart.scope import narrow
-from fhir_server.store.changes import Write
+from fhir_server.store.write import Write
 
 NAME = "open-record"
 QUESTIONS = {
@@ -56,7 +56,8 @@ def run(visit: Visit) -> FhirResponse:
     unit = create.within(visit)
     consents = [_consent(visit, subject, each, consenting) for each in _consents(visit, answers_given)]
     whose = Has("patients", visit.route.id)
-    opened = unit.replace(before, _opened(patient, answers_given), method="PUT", after=both(scope, whose))
+    by = bodies.submitter_of(visit.principal)
+    opened = unit.replace(before, _opened(patient, answers_given), method="PUT", by=by, after=both(scope, whose))
     writes = [opened, *consents]
     unit.flush()
     versions = [unit.preview(write) for write in writes]

@@ -14,10 +14,13 @@ STANDING = {
     "DocumentReference/masked": MASKED,
     "DocumentReference/of-two": {**FACTS, "patients": ["lea", "paul"], "joint": True},
     "DocumentReference/of-another": {"patients": ["paul"], "patient": "paul"},
-    "List/emptied": {**FACTS, "mentions": [{"id": "DocumentReference/masked", **MASKED}]},
+    "List/emptied": {**FACTS, "mentions": [{"id": "DocumentReference/masked", "item": True, **MASKED}]},
     "List/half": {
         **FACTS,
-        "mentions": [{"id": "DocumentReference/masked", **MASKED}, {"id": "DocumentReference/seen", **FACTS}],
+        "mentions": [
+            {"id": "DocumentReference/masked", "item": True, **MASKED},
+            {"id": "DocumentReference/seen", "item": True, **FACTS},
+        ],
     },
 }
 

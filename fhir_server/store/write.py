@@ -1,0 +1,90 @@
+"""Write: one staged write as a value, and what is known of it before it is composed.
+
+May live here: its shape, the elements the server owns, its unique keys, the order of several. May not know: MongoDB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_server.definitions.identifiers import is_ins_system
+from fhir_server.foundation.moment import from_micros, instant
+from fhir_server.foundation.predicate import Predicate
+from fhir_server.resources import facts as access
+from fhir_server.store.documents import Stored, hiding_labels
+from fhir_server.store.naming import FREELY, Naming
+
+
+@dataclass(slots=True)
+class Write:
+    """One staged write: the resource as it will stand, or None for a deletion, and what stood before."""
+
+    method: str
+    id: str
+    version: int
+    resource: dict[str, Any] | None
+    before: Stored | None
+    after: Predicate
+    submitter: tuple[str, ...]
+    naming: Naming = FREELY
+    blob: str | None = None
+    about: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
+
+
+def setters_of(write: Write) -> dict[str, Sequence[str]]:
+    """Who set each label that hides: whoever did before, else who writes."""
+    known = write.before.set_by if write.before else {}
+    return {**dict.fromkeys(hiding_labels(), write.by or write.submitter), **known}
+
+
+def own_facts(write: Write) -> dict[str, Any]:
+    """The facts a staged resource has of itself."""
+    assert write.resource is not None  # noqa: S101 - a deletion has none
+    return access.facts_of(write.resource, submitter=frozenset(write.submitter))
+
+
+def stamped(resource: Mapping[str, Any], id_: str, version: int, updated: int) -> dict[str, Any]:
+    """The resource with the `id`, `meta.versionId` and `meta.lastUpdated` that the server owns."""
+    meta = {
+        **resource.get("meta", {}),
+        "versionId": str(version),
+        "lastUpdated": instant(from_micros(updated)),
+    }
+    rest = {name: value for name, value in resource.items() if name not in ("resourceType", "id", "meta")}
+    return {"resourceType": resource["resourceType"], "id": id_, "meta": meta, **rest}
+
+
+def unique_of(resource: Mapping[str, Any]) -> list[str]:
+    """The keys no two resources may share: a Patient's INS, a document's masterIdentifier."""
+    if resource["resourceType"] == "Patient":
+        return [
+            f"ins|{each.get('system')}|{each.get('value')}"
+            for each in resource.get("identifier", [])
+            if is_ins_system(each.get("system", ""))
+        ]
+    master = resource.get("masterIdentifier") if resource["resourceType"] == "DocumentReference" else None
+    return [f"document|{master.get('system', '')}|{master.get('value', '')}"] if master else []
+
+
+def referenced_first(pending: list[Write]) -> list[Write]:
+    """The writes, each after those it is about or mentions; a circle keeps the order of the request."""
+    by_id = {write.id: write for write in pending}
+    ordered: dict[str, Write] = {}
+    entered: set[str] = set()
+
+    def place(write: Write) -> None:
+        if write.id in entered:
+            return
+        entered.add(write.id)
+        if write.resource is not None:
+            for id_ in (*write.about, *access.about_of(write.resource), *access.mentions_of(write.resource)):
+                if id_ in by_id:
+                    place(by_id[id_])
+        ordered[write.id] = write
+
+    for write in pending:
+        place(write)
+    return list(ordered.values())
