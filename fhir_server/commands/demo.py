@@ -49,6 +49,8 @@ def demo(*, leave: bool, port: int, against: str | None) -> None:
         if status:
             console.print(f"a sandbox that was played with is as new after: curl -X POST {origin}/sandbox/reset")
         sys.exit(status)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal must not leave a server and its data behind
+        signal.signal(number, lambda told, _: sys.exit(128 + told))
     stays = sys.stdin.isatty() and sys.stdout.isatty() and not leave
     with _sandbox(port, console) as origin:
         status = _play(origin, console)

@@ -178,6 +178,19 @@ def test_the_demonstration_fails_and_names_the_step_when_a_sandbox_does_not_answ
     assert f"{origin}/sandbox/reset" in played.stdout
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["told to end", "its terminal was closed"])
+def test_a_demonstration_that_is_ended_leaves_no_server_behind(number):
+    origin = f"http://127.0.0.1:{(port := free_port())}"
+    playing = subprocess.Popen(
+        [*PROGRAM, "demo", "--port", str(port)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    until(lambda: is_ready(origin))
+    playing.send_signal(number)
+    assert playing.wait(60) == 128 + number
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{origin}/health/live", timeout=5)
+
+
 def test_the_demonstration_says_when_nothing_answers_where_it_was_sent():
     played = demo("--against", f"http://127.0.0.1:{free_port()}")
     assert (played.returncode, "nothing answers at" in played.stderr) == (1, True)
