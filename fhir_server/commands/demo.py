@@ -47,7 +47,9 @@ def demo(*, leave: bool, port: int, against: str | None) -> None:
         _is_a_sandbox(origin)
         status = _play(origin, console)
         if status:
-            console.print(f"a sandbox that was played with is as new after: curl -X POST {origin}/sandbox/reset")
+            console.print(
+                f"a sandbox that was played with is as new after: curl -X POST {origin}/sandbox/reset", soft_wrap=True
+            )
         sys.exit(status)
     for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal must not leave a server and its data behind
         signal.signal(number, lambda told, _: sys.exit(128 + told))

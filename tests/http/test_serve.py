@@ -65,7 +65,9 @@ def until(true, seconds=40):
 
 
 def children(pid):
-    listed = subprocess.run(["ps", "--ppid", str(pid), "-o", "pid=,args="], capture_output=True, text=True).stdout
+    listed = subprocess.run(
+        ["ps", "-ww", "--ppid", str(pid), "-o", "pid=,args="], capture_output=True, text=True
+    ).stdout
     return [int(line.split()[0]) for line in listed.splitlines() if "mongod" not in line]
 
 
@@ -133,6 +135,23 @@ def test_without_the_flag_a_sandboxs_data_is_not_served(serve, tmp_path):
     assert plain.returncode == 1
     assert "passwords everybody knows" in plain.stderr
     assert address_of(tmp_path) is None
+
+
+def test_a_start_prints_where_things_are_and_nothing_else(serve):
+    process, _ = serve()
+    process.terminate()
+    assert [line.split()[0] for line in process.communicate(timeout=60)[1].splitlines()] == [
+        "data", "FHIR", "sandbox", "stopped",
+    ]  # fmt: skip
+
+
+def test_a_worker_that_finds_no_database_says_so_in_a_line():
+    environ = os.environ | {"FHIR_SERVER_MONGO_URI": f"mongodb://127.0.0.1:{free_port()}/?replicaSet=rs0"}
+    command = [sys.executable, "-c", "from fhir_server.commands.serve import application; application()"]
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("a worker did not start: MongoDB does not answer")
+    assert len(ended.stderr.splitlines()) == 1
 
 
 def demo(*flags):
