@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 WORKERS ?= 2
 
-.PHONY: help install demo serve test check lint types floors unit bench definitions lock docs clean
+.PHONY: help install demo serve test check lint types floors unit bench definitions lock docs tour clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ definitions: $(STAMP) ## rebuild fhir_server/definitions/r4 from the published p
 
 docs: $(STAMP) ## rebuild the pages under docs/reference that are made from tables
 	$(BIN)/python tools/build_docs.py
+
+tour: $(STAMP) ## play the demonstration and put what it printed into the README
+	$(BIN)/python tools/write_tour.py
 
 lock: ## choose new versions of every dependency
 	test -x $(BIN)/pip-compile || $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet 'pip-tools>=7.4'

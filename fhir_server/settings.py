@@ -101,7 +101,7 @@ class Settings:
     max_query: int = _setting(
         16_000, "Longest query string or form of a search, in bytes", minimum=1_000, maximum=1_000_000
     )
-    access_log: bool = _setting(False, "Print one line per request: method, route and status, never a query or an id")
+    access_log: bool = _setting(False, "Print one line per request: method, status and milliseconds, never an address")
 
     @property
     def loopback(self) -> bool:

@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from fhir_server.commands.options import PLACE, chosen, setting_options
 from fhir_server.commands.place import reach
@@ -40,7 +39,7 @@ def verify(**place: Any) -> None:
         with Console(stderr=True).status(f"reading {records} records"):
             findings = findings_of(found.database)
     for finding in findings:
-        console.print(f"[red]{finding.kind}[/] {finding.id}: {finding.text}", highlight=False)
+        console.print(f"[red]{finding.kind}[/] {finding.id}: {finding.text}", highlight=False, soft_wrap=True)
     console.print(f"[red]{len(findings)} findings" if findings else f"[green]{records} records, nothing amiss")
     sys.exit(1 if findings else 0)
 
@@ -60,16 +59,14 @@ def trail(*, patient: str, limit: int, language: Any, **place: Any) -> None:
     settings = chosen(**place)
     with reach(settings) as found:
         events = _events(found.database, settings, patient, limit)
-    table = Table(box=None, pad_edge=False)
-    for heading in ("date", "heure", "qui", "identité", "profession", "action", "mode", "motif", "structure"):
-        table.add_column(heading, overflow="fold")
     for event in events:
         told = row(event, language)
-        table.add_row(
-            told.date, told.time, told.who, told.identity, told.profession, told.action, told.mode, told.reason,
-            told.organisation,
-        )  # fmt: skip
-    Console().print(table)
+        click.echo(f"{told.date} {told.time}  {_joined(told.action, told.mode, told.reason)}")
+        click.echo(f"                     {_joined(told.who, told.identity, told.profession, told.organisation)}")
+
+
+def _joined(*told: str) -> str:
+    return " · ".join(dict.fromkeys(filter(None, told)))
 
 
 def _events(database: Database, settings: Settings, patient: str, limit: int) -> list[dict[str, Any]]:

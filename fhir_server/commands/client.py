@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from fhir_server.commands.options import PLACE, chosen, setting_options
 from fhir_server.commands.place import reach
@@ -94,13 +92,17 @@ def list_(**place: Any) -> None:
     """List every client, also those that are shut out."""
     with _register(**place) as clients:
         rows = clients.list()
-    table = Table(box=None, pad_edge=False)
-    for heading in ("client_id", "kind", "name", "acts as", "for", "state", "scope"):
-        table.add_column(heading, overflow="fold")
+    if not rows:
+        click.echo("no client is registered: see `fhir-server client add --help`")
     for row in rows:
-        state = "disabled" if row.disabled else "enabled"
-        table.add_row(row.key, row.kind, row.name, row.acts_as or "", row.organization or "", state, row.scope)
-    Console().print(table)
+        click.echo("  ".join(filter(None, (row.key, row.kind, "disabled" if row.disabled else "enabled", _for(row)))))
+        click.echo(f"    {row.scope}")
+
+
+def _for(row: Any) -> str:
+    """What a client is called, what it is and for whom, as far as it was said."""
+    told = (row.name, row.acts_as and f"as {row.acts_as}", row.organization and f"for {row.organization}")
+    return ", ".join(filter(None, told))
 
 
 @client.command()

@@ -29,7 +29,9 @@ _PATIENCE = 60
 @click.option("--exit", "leave", is_flag=True, help="Stop the server afterwards, in a terminal too.")
 @click.option("--port", type=int, default=8080, show_default=True, help="Port to serve on; another if it is taken.")
 @click.option(
-    "--against", metavar="ORIGIN", help="Play against a sandbox that runs already, such as http://127.0.0.1:8080."
+    "--against",
+    metavar="ORIGIN",
+    help="Play against a sandbox that runs already and was not played with, such as http://127.0.0.1:8080.",
 )
 def demo(*, leave: bool, port: int, against: str | None) -> None:
     """Play the main job on real input, over HTTP, and say what was expected and what came.
@@ -41,7 +43,16 @@ def demo(*, leave: bool, port: int, against: str | None) -> None:
     """
     console = Console()
     if against:
-        sys.exit(_play(against.rstrip("/"), console))
+        origin = against.rstrip("/")
+        _is_a_sandbox(origin)
+        status = _play(origin, console)
+        if status:
+            console.print(
+                f"a sandbox that was played with is as new after: curl -X POST {origin}/sandbox/reset", soft_wrap=True
+            )
+        sys.exit(status)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal must not leave a server and its data behind
+        signal.signal(number, lambda told, _: sys.exit(128 + told))
     stays = sys.stdin.isatty() and sys.stdout.isatty() and not leave
     with _sandbox(port, console) as origin:
         status = _play(origin, console)
@@ -72,6 +83,20 @@ def _play(origin: str, console: Console) -> int:
         else f"\n[green]{told}, all as expected"
     )
     return 1 if stage.failed else 0
+
+
+def _is_a_sandbox(origin: str) -> None:
+    """ClickException unless a sandbox answers at `origin`."""
+    import requests
+
+    try:
+        answers = requests.get(f"{origin}/sandbox.json", timeout=20).ok
+    except (requests.RequestException, ValueError) as cause:
+        raise click.ClickException(
+            f"nothing answers at `{origin}`: start one with `fhir-server serve --sandbox`"
+        ) from cause
+    if not answers:
+        raise click.ClickException(f"what answers at `{origin}` is no sandbox: start one with `--sandbox`")
 
 
 @contextmanager

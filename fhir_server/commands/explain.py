@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -96,8 +97,8 @@ def _print(asked: AccessRequest, directives: Any, language: str) -> None:
     from fhir_server.consent.decision import Deny, decide
     from fhir_server.consent.explain import sentence
     from fhir_server.consent.matrix import Matrix
-    from fhir_server.foundation.predicate import EVERYTHING
-    from fhir_server.store.mongo import to_mongo
+    from fhir_server.foundation.predicate import EVERYTHING, Has
+    from fhir_server.store.simplify import filter_of
 
     console = Console(highlight=False, soft_wrap=True)
     decision = decide(asked, directives, Matrix.load())
@@ -114,12 +115,19 @@ def _print(asked: AccessRequest, directives: Any, language: str) -> None:
         for reason in dict.fromkeys(reasons):
             console.print(f"  {title}  {reason}: {sentence(reason, language)}")
     for obligation in decision.obligations:
-        console.print(f"  obliged   {type(obligation).__name__}")
+        console.print(f"  obliged   {_sentence(obligation)}")
+    typed = Has("resource", asked.type)
     console.print("\nfilter")
-    console.print_json(json.dumps(to_mongo(decision.residual), default=str))
+    console.print_json(json.dumps(filter_of((typed, decision.residual), asked.type), default=str))
     if asked.writes and decision.after != EVERYTHING:
         console.print("\nfilter of what is written")
-        console.print_json(json.dumps(to_mongo(decision.after), default=str))
+        console.print_json(json.dumps(filter_of((typed, decision.after), asked.type), default=str))
+
+
+def _sentence(obligation: object) -> str:
+    """What an obligation is, by the first words of its docstring."""
+    text = re.split(r"[.:(]", " ".join((type(obligation).__doc__ or "").split()))[0].strip()
+    return text[:1].lower() + text[1:]
 
 
 def principal_of(shelf: Shelf, who: str) -> Principal:

@@ -77,7 +77,7 @@ def _write(batch: list[dict[str, Any]], house: Any, base: str, console: Console)
     except Problem as problem:
         for issue in problem.issues:
             where = f"{issue.expression}: " if issue.expression else ""
-            console.print(f"{problem.status} {where}{issue.text}", highlight=False, markup=False)
+            console.print(f"{problem.status} {where}{issue.text}", highlight=False, markup=False, soft_wrap=True)
         return len(batch)
     return 0
 

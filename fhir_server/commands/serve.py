@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import logging
 import os
 import signal
 import socket
@@ -63,14 +64,16 @@ def run(settings: Settings, console: Console) -> int:
     else:
         with console.status("starting the embedded MongoDB"):
             engine = Engine.start(settings.data_dir)
-        console.print(f"data        {engine.home}", highlight=False)
+        console.print(f"data        {engine.home}", highlight=False, soft_wrap=True)
     try:
         _not_a_sandbox(engine.uri if engine else settings.mongo_uri, settings)
         os.environ.update(settings.to_environment() | ({"FHIR_SERVER_MONGO_URI": engine.uri} if engine else {}))
         os.environ[PARENT] = str(os.getpid())
-        console.print(f"FHIR        {settings.fhir_base}", highlight=False)
+        console.print(f"FHIR        {settings.fhir_base}", highlight=False, soft_wrap=True)
         if settings.sandbox:
-            console.print(f"sandbox     {settings.base_url}/sandbox   (synthetic data only)", highlight=False)
+            console.print(
+                f"sandbox     {settings.base_url}/sandbox   (synthetic data only)", highlight=False, soft_wrap=True
+            )
         failed = threading.Event()
         if engine is not None:
             threading.Thread(target=_tend, args=(engine, failed, console), daemon=True).start()
@@ -102,8 +105,18 @@ def _built() -> Callable[..., Any]:
         if os.getppid() != parent:
             os._exit(1)
     from fhir_server.app import create_app
+    from fhir_server.store.connection import DatabaseFault
 
-    app: Callable[..., Any] = create_app()
+    try:
+        app: Callable[..., Any] = create_app()
+    except (EngineFault, DatabaseFault) as cause:
+        # the server starts another process in this one's place: a line each time, slowly, instead of a page
+        sys.stderr.write(
+            f"a worker did not start: {cause if isinstance(cause, EngineFault) else type(cause).__name__}\n"
+        )
+        sys.stderr.flush()
+        time.sleep(1)
+        os._exit(1)
     return app
 
 
@@ -162,6 +175,8 @@ def _answer(settings: Settings) -> None:
     except ImportError:
         _answer_with_gunicorn(settings)
         return
+    # it finds more threads than processors strange; ours wait for the database most of the time (docs/performance.md)
+    logging.getLogger("_granian").addFilter(lambda record: "Python threads" not in record.getMessage())
     Granian(
         FACTORY,
         factory=True,

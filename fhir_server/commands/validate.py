@@ -37,10 +37,12 @@ def validate(*, paths: tuple[Path, ...], advice: bool, quiet: bool) -> None:
         bad += not good
         if quiet and good:
             continue
-        console.print(f"[{'green' if good else 'red'}]{'good' if good else 'bad '}[/] {path}", highlight=False)
+        console.print(
+            f"[{'green' if good else 'red'}]{'good' if good else 'bad '}[/] {path}", highlight=False, soft_wrap=True
+        )
         for issue in [] if quiet else issues:
             where = f"{issue.expression}: " if issue.expression else ""
-            console.print(f"     {issue.severity}  {where}{issue.text}", highlight=False, markup=False)
+            console.print(f"     {issue.severity}  {where}{issue.text}", highlight=False, markup=False, soft_wrap=True)
     if len(files) > 1:
         console.print(f"{len(files) - bad} good, {bad} bad", highlight=False)
     sys.exit(1 if bad else 0)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, make_response, render_template, request
+from flask import Blueprint, Response, jsonify, make_response, redirect, render_template, request
 
 from fhir_server.foundation.moment import instant
 from fhir_server.foundation.problem import Problem, bad_request
@@ -48,6 +48,11 @@ def blueprint(desk: Desk) -> Blueprint:
             "records": dossier.records(),
             "canonical": CANONICAL,
         }
+
+    @pages.get("/")
+    def origin() -> Any:
+        """Where a person lands who types the address that `serve` printed."""
+        return redirect("/sandbox")
 
     @pages.get("/sandbox")
     def page() -> str:

@@ -7,12 +7,15 @@ anything of the server but its addresses.
 from __future__ import annotations
 
 import importlib.util
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import requests
 from rich.console import Console
@@ -23,15 +26,33 @@ from fhir_server.sandbox.browser import sign_in
 
 HOSPITAL = Path(__file__).parents[2] / "examples" / "hospital" / "submit.py"
 _TIMEOUT = 20
+_LONG = re.compile(r"\b([0-9a-f]{4})(?:[0-9a-f]{4}-(?:[0-9a-f]{4}-){3}[0-9a-f]{8}|[0-9]{20,})([0-9a-f]{4})\b")
+"""A UUID, or a number made of one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came: the status, the parsed JSON (empty if it was none) and the bytes."""
+    """What came: the status, the parsed JSON (empty if it was none) and the bytes; and what was asked for it."""
 
     status: int
     json: dict[str, Any]
     content: bytes
+    asked: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """The status in words, such as `404 Not Found`."""
+        return f"{self.status} {HTTPStatus(self.status).phrase}"
+
+    @property
+    def said(self) -> str:
+        """Why it was refused, in the server's words; empty if it was not."""
+        issues = [each.get("diagnostics", "") for each in self.json.get("issue", ())]
+        return "; ".join(filter(None, [*issues, self.json.get("error_description", "")]))
+
+    def found(self, what: str) -> str:
+        """The outcome of a search with its total, such as `200 OK, 2 documents`."""
+        return self.outcome if self.total is None else f"{self.outcome}, {self.total} {what}{'s'[: self.total != 1]}"
 
     @property
     def resources(self) -> list[dict[str, Any]]:
@@ -75,7 +96,18 @@ class Actor:
 def answer(came: requests.Response) -> Answer:
     """The Answer of a response."""
     parsed = came.json() if "json" in came.headers.get("Content-Type", "") and came.content else {}
-    return Answer(came.status_code, parsed, came.content)
+    return Answer(came.status_code, parsed, came.content, request_line(came.request))
+
+
+def request_line(sent: requests.PreparedRequest) -> str:
+    """What was sent, as it is told: the method and the address on this server, unescaped."""
+    parts = urlsplit(sent.url or "")
+    return f"{sent.method} {unquote(parts.path)}{f'?{unquote(parts.query)}' if parts.query else ''}"
+
+
+def shortened(text: str) -> str:
+    """`text` with its UUIDs cut to both ends, so that a line stays a line."""
+    return _LONG.sub(r"\1…\2", text)
 
 
 @dataclass(slots=True)
@@ -86,6 +118,7 @@ class Stage:
     console: Console
     failed: int = 0
     told: int = 0
+    scenes: int = 0
     _card: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -108,20 +141,36 @@ class Stage:
         """A person's row of `/sandbox.json`."""
         return next(row for row in self.card["people"] if row["login"] == login)
 
+    def prologue(self, text: str) -> None:
+        """Say what is going to be told."""
+        self.console.print(escape(text), highlight=False, soft_wrap=True)
+
     def scene(self, title: str) -> None:
         """Begin a scene."""
-        self.console.print(f"\n[bold]{title}")
+        self.scenes += 1
+        self.console.print(f"\n[bold]{self.scenes}. {escape(title)}[/]", highlight=False, soft_wrap=True)
 
-    def expect(self, what: str, expected: object, came: object) -> bool:
-        """Tell one step; it fails unless `expected == came`."""
+    def expect(self, what: str, sent: str, *, expected: str, came: str, said: str = "") -> bool:
+        """Tell one step: who does what, what was sent, what had to come and what came.
+
+        It fails unless `expected == came`; then `said`, the server's own words, are told too.
+        """
         self.told += 1
         good = expected == came
-        mark = "[green]ok[/]" if good else "[red]NO[/]"
         self.failed += not good
-        self.console.print(f"  {mark}  {escape(what)}", highlight=False, soft_wrap=True)
-        told = f"expected {_short(expected)}, came {_short(came)}"
-        self.console.print(f"      {escape(told)}", highlight=False, style="dim" if good else "red", soft_wrap=True)
+        mark, colour = ("[green]ok[/]", "green") if good else ("[bold red]NO[/]", "bold red")
+        self._tell(f"{mark}  {escape(what)}: [cyan]{escape(shortened(sent))}[/]")
+        self._tell(f"    expected {escape(expected)}; came [{colour}]{escape(came)}[/]")
+        if said and not good:
+            self._tell(f"    [red]the server said: {escape(said)}[/]")
         return good
+
+    def show(self, line: str) -> None:
+        """Show something of what came."""
+        self._tell(f"    [dim]{escape(line)}[/]")
+
+    def _tell(self, line: str) -> None:
+        self.console.print(f"  {line}", highlight=False, soft_wrap=True)
 
     def in_browser(self, login: str, client_id: str, *, launch: str | None = None, scope: str | None = None) -> Actor:
         """This person signed in to this application as with a browser, page by page."""
@@ -183,8 +232,3 @@ def hospital() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def _short(value: object) -> str:
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    return text if len(text) <= 90 else f"{text[:87]}..."

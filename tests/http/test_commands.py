@@ -37,7 +37,10 @@ def test_a_system_is_registered_listed_and_shut_out(run, keys, database):
     added = run("client", "add", "backend", "--id", "my-hospital", "--keys", str(keys), *HOSPITAL)
     assert added.exit_code == 0, added.output
     assert "my-hospital" in added.output
-    assert "my-hospital" in run("client", "list").output
+    listed = run("client", "list").output.splitlines()
+    assert ["my-hospital  backend  enabled  as establishment, for Organization/x"] == [
+        line for line in listed if line.startswith("my-hospital")
+    ]
     assert run("client", "disable", "my-hospital").exit_code == 0
     assert database["smart_clients"].find_one({"_id": "my-hospital"})["disabled"] is True
     assert run("client", "disable", "--undo", "my-hospital").exit_code == 0
@@ -82,9 +85,12 @@ def test_an_empty_ledger_has_nothing_amiss_and_looking_is_put_on_record(run, dat
     assert "0 records, nothing amiss" in run("audit", "verify").output
     looked = run("audit", "trail", "--patient", "p1")
     assert looked.exit_code == 0, looked.output
+    told = run("audit", "trail", "--patient", "p1", "--language", "en").output.splitlines()
+    assert getpass.getuser() in told[1]
+    assert "Search (access history)" in told[0]
     kept = database["ledger"].find_one({"facts.patients": "p1"})
     assert getpass.getuser() in kept["body"]
-    assert "1 records, nothing amiss" in run("audit", "verify").output
+    assert "2 records, nothing amiss" in run("audit", "verify").output
 
 
 def test_a_changed_record_is_found(run, database):
@@ -155,13 +161,16 @@ def test_a_decision_is_explained_with_its_reasons_and_its_filter(loaded, run):
     assert "permit" in treating
     assert "consent.treating-physician" in treating
     assert '"facts.patients": "paul-martin"' in treating
+    assert "{}" not in treating  # what is settled by the type and the record does not reach MongoDB
     refused = run("explain", "--as", "dr-garnier", "--patient", "paul-martin", "--language", "en").output
     assert "deny" in refused
     assert "party.occupational-medicine: Occupational medicine" in refused
     assert "Patient/lea-martin: none" in run("explain", "--as", "lea-martin", "--patient", "lea-martin").output
     emergency = ("explain", "--as", "dr-roux", "--patient", "paul-martin", "--purpose", "BTG")
     assert "emergency.no-reason" in run(*emergency).output
-    assert "permit" in run(*emergency, "--reason", "inconscient").output
+    reasoned = run(*emergency, "--reason", "inconscient").output
+    assert "permit" in reasoned
+    assert "obliged   the holder is told of the access" in reasoned
 
 
 @pytest.mark.parametrize(

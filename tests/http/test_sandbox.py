@@ -6,12 +6,17 @@ import sys
 import time
 
 import pytest
+from lxml import html
 
 from fhir_server.app import close_house, create_app
 from fhir_server.sandbox import dossier
 from fhir_server.settings import Settings
 
 READS = "user/Patient.rs user/DocumentReference.rs"
+PSC = (
+    "/sandbox/psc/authorize?response_type=code&client_id=dmp-on-fhir&scope=openid&state=s&nonce=n&code_challenge=c"
+    "&code_challenge_method=S256&redirect_uri=http%3A%2F%2F127.0.0.1%3A8080%2Fauth%2Fpsc%2Fcallback"
+)
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +81,21 @@ def test_every_page_is_html_in_french_with_the_banner(client):
         assert '<html lang="fr">' in page.text
     for login in dossier.people():
         assert f"<code>{login}</code>" in client.get("/sandbox").text
+
+
+def test_the_origin_alone_leads_a_browser_to_the_sandboxs_page(client):
+    came = client.get("/")
+    assert (came.status_code, came.headers["Location"]) == (302, "/sandbox")
+
+
+def test_every_field_of_the_pages_has_its_label_and_a_type_that_the_style_sheet_knows(client):
+    for path in ("/sandbox/outbox", PSC):
+        page = html.fromstring(client.get(path).text)
+        fields = page.xpath("//input[not(@type='hidden')]")
+        assert fields, path
+        for field in fields:
+            assert page.xpath(f"//label[@for='{field.get('id')}']"), (path, field.get("name"))
+            assert field.get("type") in ("text", "password"), (path, field.get("name"))
 
 
 @pytest.mark.parametrize(

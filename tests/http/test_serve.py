@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import requests
@@ -63,7 +65,9 @@ def until(true, seconds=40):
 
 
 def children(pid):
-    listed = subprocess.run(["ps", "--ppid", str(pid), "-o", "pid=,args="], capture_output=True, text=True).stdout
+    listed = subprocess.run(
+        ["ps", "-ww", "--ppid", str(pid), "-o", "pid=,args="], capture_output=True, text=True
+    ).stdout
     return [int(line.split()[0]) for line in listed.splitlines() if "mongod" not in line]
 
 
@@ -133,19 +137,82 @@ def test_without_the_flag_a_sandboxs_data_is_not_served(serve, tmp_path):
     assert address_of(tmp_path) is None
 
 
-def test_the_demonstration_plays_in_under_thirty_seconds_and_stops_what_it_started():
+def test_a_start_prints_where_things_are_and_nothing_else(serve):
+    process, _ = serve()
+    process.terminate()
+    assert [line.split()[0] for line in process.communicate(timeout=60)[1].splitlines()] == [
+        "data", "FHIR", "sandbox", "stopped",
+    ]  # fmt: skip
+
+
+def test_a_worker_that_finds_no_database_says_so_in_a_line():
+    environ = os.environ | {"FHIR_SERVER_MONGO_URI": f"mongodb://127.0.0.1:{free_port()}/?replicaSet=rs0"}
+    command = [sys.executable, "-c", "from fhir_server.commands.serve import application; application()"]
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("a worker did not start: MongoDB does not answer")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def demo(*flags):
+    return subprocess.run([*PROGRAM, "demo", *flags], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+def test_the_demonstration_plays_in_under_thirty_seconds_as_the_readme_tells_it_and_stops_what_it_started():
     begun = time.monotonic()
-    played = subprocess.run(
-        [*PROGRAM, "demo", "--exit", "--port", str(free_port())],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
+    played = demo("--exit", "--port", str(free_port()))
     took = time.monotonic() - begun
     assert played.returncode == 0, played.stdout[-4000:] + played.stderr[-2000:]
     assert took < 30 * max(1, os.getloadavg()[0] / os.cpu_count())  # on a machine that does nothing else besides
     assert "all as expected" in played.stdout
     assert "NO  " not in played.stdout
+    # `make tour` puts what a run printed into the README; ids and times are those of that run
+    assert whatever_run(tour()).splitlines() == whatever_run(played.stdout).strip().splitlines()
+
+
+def tour():
+    """What the README says that `make demo` printed."""
+    return Path("README.md").read_text("utf-8").partition("<!-- tour:begin -->\n```\n")[2].partition("\n```")[0]
+
+
+def whatever_run(told):
+    """Without what differs from run to run: ids, the time of day, the seconds it took."""
+    return re.sub(r"[0-9a-f]{4}…[0-9a-f]{4}|\d\d:\d\d:\d\d|\d+\.\d s", "…", told)
+
+
+def test_the_demonstration_fails_and_names_the_step_when_a_sandbox_does_not_answer_as_expected(serve):
+    _, origin = serve()
+    asked = {"as": "lea", "scope": "openid patient/*.rs patient/Patient.u patient/Consent.cruds"}
+    token = requests.post(f"{origin}/sandbox/token", json=asked, timeout=20).json()["access_token"]
+    opening = [{"name": name, "valueBoolean": True} for name in ("breakGlass", "emergencyDispatch", "feeding")]
+    requests.post(
+        f"{origin}/fhir/Patient/lea-martin/$open-record", timeout=20,
+        data=json.dumps({"resourceType": "Parameters", "parameter": opening}),
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/fhir+json"},
+    ).raise_for_status()  # fmt: skip
+    played = demo("--against", origin)
+    assert played.returncode == 1
+    assert "NO  It deposits the letter of discharge all the same" in played.stdout
+    assert "did not come as expected" in played.stdout
+    assert f"{origin}/sandbox/reset" in played.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["told to end", "its terminal was closed"])
+def test_a_demonstration_that_is_ended_leaves_no_server_behind(number):
+    origin = f"http://127.0.0.1:{(port := free_port())}"
+    playing = subprocess.Popen(
+        [*PROGRAM, "demo", "--port", str(port)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    until(lambda: is_ready(origin))
+    playing.send_signal(number)
+    assert playing.wait(60) == 128 + number
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{origin}/health/live", timeout=5)
+
+
+def test_the_demonstration_says_when_nothing_answers_where_it_was_sent():
+    played = demo("--against", f"http://127.0.0.1:{free_port()}")
+    assert (played.returncode, "nothing answers at" in played.stderr) == (1, True)
 
 
 def test_the_hospitals_script_says_that_the_record_is_not_open_then_deposits(serve):

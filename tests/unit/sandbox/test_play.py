@@ -3,12 +3,13 @@
 from io import StringIO
 
 import pytest
+import requests
 from lxml import html
 from rich.console import Console
 
-from fhir_server.sandbox import scenes
+from fhir_server.sandbox import scenes, steps
 from fhir_server.sandbox.browser import _filled
-from fhir_server.sandbox.play import Answer, Stage, hospital
+from fhir_server.sandbox.play import Answer, Stage, hospital, request_line, shortened
 
 PAGE = """
 <form method="post">
@@ -29,18 +30,46 @@ def stage():
     return Stage("http://127.0.0.1:1", Console(file=StringIO(), width=200))
 
 
-def test_a_step_that_comes_as_expected_is_told_with_both(stage):
-    assert stage.expect("the letter", 200, 200) is True
+def test_a_step_that_comes_as_expected_is_told_with_who_what_was_sent_and_both(stage):
+    assert stage.expect("Léa asks", "GET /fhir/Patient/lea", expected="200 OK", came="200 OK") is True
     assert (stage.told, stage.failed) == (1, 0)
-    assert "ok  the letter" in stage.console.file.getvalue()
-    assert "expected 200, came 200" in stage.console.file.getvalue()
+    assert stage.console.file.getvalue() == (
+        "  ok  Léa asks: GET /fhir/Patient/lea\n      expected 200 OK; came 200 OK\n"
+    )
 
 
-def test_a_step_that_does_not_is_told_and_counted(stage):
-    assert stage.expect("the letter [ITI-65]", 200, 403) is False
+def test_a_step_that_does_not_is_told_and_counted_with_the_servers_own_words(stage):
+    assert stage.expect("[ITI-65]", "POST /fhir", expected="200 OK", came="403 Forbidden", said="not open") is False
     assert stage.failed == 1
-    assert "NO  the letter [ITI-65]" in stage.console.file.getvalue()
-    assert "expected 200, came 403" in stage.console.file.getvalue()
+    assert stage.console.file.getvalue() == (
+        "  NO  [ITI-65]: POST /fhir\n      expected 200 OK; came 403 Forbidden\n      the server said: not open\n"
+    )
+
+
+def test_without_a_terminal_there_is_no_colour_and_in_one_there_is():
+    plain, coloured = StringIO(), StringIO()
+    for file, terminal in ((plain, False), (coloured, True)):
+        stage = Stage(
+            "http://127.0.0.1:1",
+            Console(file=file, force_terminal=terminal, color_system="standard" if terminal else "auto"),
+        )
+        stage.scene("One")
+        stage.expect("Léa asks", "GET /fhir", expected="200 OK", came="404 Not Found")
+    assert "\x1b" not in plain.getvalue()
+    assert "\x1b[1;31mNO" in coloured.getvalue()
+
+
+def test_scenes_are_counted(stage):
+    stage.scene("One")
+    stage.scene("Two")
+    assert stage.console.file.getvalue() == "\n1. One\n\n2. Two\n"
+
+
+def test_what_was_sent_is_told_unescaped_and_its_uuids_cut():
+    sent = requests.Request("GET", "http://127.0.0.1:8080/fhir/Patient", params={"identifier": "urn:oid:1|2"}).prepare()
+    assert request_line(sent) == "GET /fhir/Patient?identifier=urn:oid:1|2"
+    assert shortened("GET /fhir/List/01a20af1-7c2c-753f-b2ff-975374fd9bdb") == "GET /fhir/List/01a2…9bdb"
+    assert shortened("urn:oid:2.25.93683778121255772062896899746240480759") == "urn:oid:2.25.9368…0759"
 
 
 def test_what_becomes_true_soon_is_waited_for_and_what_does_not_is_false(stage):
@@ -68,6 +97,14 @@ def test_a_form_is_filled_as_its_person_would():
 def test_an_answer_reads_a_bundle_and_a_refusal():
     bundle = Answer(200, {"total": 2, "entry": [{"resource": {"id": "a"}}, {"search": {}}]}, b"")
     assert (bundle.total, bundle.resources) == (2, [{"id": "a"}])
+    assert bundle.found("document") == "200 OK, 2 documents"
+    assert Answer(200, {"total": 1}, b"").found("document") == "200 OK, 1 document"
+    refusal = Answer(403, {"issue": [{"diagnostics": "the record is not open"}]}, b"")
+    assert (refusal.outcome, refusal.said) == ("403 Forbidden", "the record is not open")
+    assert refusal.found("document") == "403 Forbidden"
+    assert Answer(400, {"error": "invalid_request", "error_description": "a reason is needed"}, b"").said == (
+        "a reason is needed"
+    )
 
 
 def test_the_hospital_of_the_play_is_the_script_of_the_examples():
@@ -80,7 +117,7 @@ def test_every_scene_has_a_title_in_one_line(scene):
 
 
 def test_the_published_submission_stands_as_it_is_but_for_the_patient():
-    published = scenes._published()
+    published = steps.published()
     assert published["type"] == "transaction"
     assert "123456789012345" not in str(published)
     assert "284033818500122" in str(published)
