@@ -234,7 +234,10 @@ class _Pages:
         if request.method == "GET":
             return self._page("patient", asked)
         self._smart.attempts.count("ins", person.subject, limit=SEARCHES, window=SEARCH_WINDOW)
-        chosen = self._smart.journey.choose_patient(asked, request.form.get("ins", ""))
+        try:
+            chosen = self._smart.journey.choose_patient(asked, person, request.form.get("ins", ""))
+        except OAuth2Error as error:
+            return self._back(asked, error)
         return self._onward(chosen) if chosen is not None else self._page("patient", asked, fault="patient.unknown")
 
     def approve(self) -> Response:
