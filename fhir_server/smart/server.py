@@ -18,6 +18,7 @@ from authlib.oauth2.rfc6749 import (
     InvalidClientError,
     InvalidRequestError,
     OAuth2Error,
+    UnauthorizedClientError,
     UnsupportedResponseTypeError,
 )
 
@@ -238,6 +239,8 @@ class Smart:
         try:
             if client is None:
                 raise InvalidClientError(description="the client is not known", status_code=401)
+            if not client.check_response_type("code"):
+                raise UnauthorizedClientError("this client may not ask people")
             approval = self.approver.approve(person, client, scope, patient=patient, purpose=purpose, reason=reason)
             body = self.issuer.tokens(self.issuer.grant(approval))
         except OAuth2Error as error:
