@@ -157,7 +157,7 @@ def _answer(settings: Settings) -> None:
     """Answer with granian, or with gunicorn where granian does not run; returns once drained."""
     try:
         from granian import Granian
-        from granian.constants import Interfaces
+        from granian.constants import Interfaces, SSLProtocols
         from granian.log import LogLevels
     except ImportError:
         _answer_with_gunicorn(settings)
@@ -178,6 +178,7 @@ def _answer(settings: Settings) -> None:
         log_access_format="%(method)s %(status)d %(dt_ms).1f ms",
         ssl_cert=Path(settings.tls_cert) if settings.tls_cert else None,
         ssl_key=Path(settings.tls_key) if settings.tls_key else None,
+        ssl_protocol_min=SSLProtocols.tls12,
     ).serve()
 
 

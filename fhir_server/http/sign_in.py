@@ -108,7 +108,7 @@ class _Pages:
         """Titulaire or professionnel?"""
         asked = self._request()
         self._browser.session_or_new()
-        if request.method == "GET":
+        if request.method != "POST":
             return self._page("who", asked)
         return (
             self._professional(asked)
@@ -120,7 +120,7 @@ class _Pages:
         """Identifiant et mot de passe."""
         asked = self._request()
         session = self._browser.session_or_new()
-        if request.method == "GET":
+        if request.method != "POST":
             return self._page("password", asked)
         account = self._smart.accounts.check(
             request.form.get("identifier", ""), request.form.get("password", ""), request.remote_addr or ""
@@ -139,7 +139,7 @@ class _Pages:
         asked, session, account = self._signing_in()
         if session is None or account is None or not account.must_change:
             return _see("auth_pages.password", asked)
-        if request.method == "GET":
+        if request.method != "POST":
             return self._page("change", asked)
         chosen = request.form.get("password", "")
         fault = self._smart.accounts.fault_of(account, chosen, request.form.get("again", ""))
@@ -154,7 +154,7 @@ class _Pages:
         asked, session, account = self._signing_in()
         if session is None or account is None or (account.must_change and not session.new_password):
             return _see("auth_pages.password", asked)
-        if request.method == "GET":
+        if request.method != "POST":
             return self._page("code", asked, channel=account.channel)
         accounts = self._smart.accounts
         if request.form.get("again"):
@@ -231,7 +231,7 @@ class _Pages:
         asked, person = self._answering()
         if asked is None or person is None:
             return self.fault("error.form", 400)
-        if request.method == "GET":
+        if request.method != "POST":
             return self._page("patient", asked)
         self._smart.attempts.count("ins", person.subject, limit=SEARCHES, window=SEARCH_WINDOW)
         try:
@@ -250,7 +250,7 @@ class _Pages:
         try:
             if journey.step(asked, session) != "approve":
                 return self._onward(asked)
-            if request.method == "GET":
+            if request.method != "POST":
                 offer = journey.offer(asked, person)
                 return self._offer(asked, person, offer.client.record.name or offer.client.id, offer.approval)
             if request.form.get("answer") == "deny":

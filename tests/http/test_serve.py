@@ -4,12 +4,20 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
+import warnings
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 
 from fhir_server.store.engine import address_of
 
@@ -26,15 +34,15 @@ def serve(tmp_path):
     """Starts `serve --sandbox` on data of its own; whatever still runs is killed afterwards."""
     started = []
 
-    def serve(*flags):
+    def serve(*flags, secure=None):
         port = free_port()
         process = subprocess.Popen(
             [*PROGRAM, "serve", "--sandbox", "--data", str(tmp_path), "--port", str(port), *flags],
             stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         started.append(process)
-        origin = f"http://127.0.0.1:{port}"
-        until(lambda: is_ready(origin) or process.poll() is not None)
+        origin = f"{'https' if secure else 'http'}://127.0.0.1:{port}"
+        until(lambda: is_ready(origin, secure) or process.poll() is not None)
         return process, origin
 
     yield serve
@@ -48,9 +56,9 @@ def serve(tmp_path):
         os.kill(left.pid, signal.SIGKILL)
 
 
-def is_ready(origin):
+def is_ready(origin, secure=None):
     try:
-        return requests.get(f"{origin}/health/ready", timeout=2).ok
+        return requests.get(f"{origin}/health/ready", timeout=2, verify=secure).ok
     except requests.RequestException:
         return False
 
@@ -65,6 +73,59 @@ def until(true, seconds=40):
 def children(pid):
     listed = subprocess.run(["ps", "--ppid", str(pid), "-o", "pid=,args="], capture_output=True, text=True).stdout
     return [int(line.split()[0]) for line in listed.splitlines() if "mongod" not in line]
+
+
+def certificate(place):
+    """A certificate of this machine's own, and its key, in PEM."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    kinds = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (place / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (place / "key.pem").write_bytes(key.private_bytes(*kinds))
+    return str(place / "cert.pem"), str(place / "key.pem")
+
+
+def speaks(origin, cert, version):
+    """Whether the server agrees to this version of TLS and to no other."""
+    context = ssl.create_default_context(cafile=cert)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = context.maximum_version = version
+    port = int(origin.rpartition(":")[2])
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), 10) as wire,
+            context.wrap_socket(wire, server_hostname="127.0.0.1"),
+        ):
+            return True
+    except OSError:
+        return False
+
+
+def test_with_a_certificate_it_speaks_tls_1_2_and_1_3_and_nothing_older(serve, tmp_path):
+    """smart.md D18 D6: and it names itself by https everywhere."""
+    cert, key = certificate(tmp_path)
+    _, origin = serve("--workers", "1", "--tls-cert", cert, "--tls-key", key, secure=cert)
+    assert [False, True, True] == [
+        speaks(origin, cert, each) for each in (ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
+    ]
+    told = requests.get(f"{origin}/.well-known/openid-configuration", verify=cert, timeout=10).json()
+    assert [origin] * 3 == [told["issuer"], told["token_endpoint"][:-11], told["jwks_uri"][:-10]]
+    page = requests.get(f"{origin}/auth/who", verify=cert, timeout=10)
+    assert page.headers["Set-Cookie"].startswith("__Host-dmp=") and "Secure" in page.headers["Set-Cookie"]
 
 
 def test_it_says_where_it_is_and_stops_with_its_engine(serve, tmp_path):
