@@ -174,3 +174,20 @@ def test_an_ins_of_a_record_that_stays_shut_is_answered_like_one_that_nobody_has
     ]
     journey, begun, person, _ = launched(app, "dr-moreau", "paul-martin")
     assert "paul-martin" == journey.choose_patient(begun, person, rows["paul-martin"]).patient
+
+
+@pytest.mark.parametrize("scope", ["openid fhirUser", "openid fhirUser user/Observation.rs"])
+@pytest.mark.parametrize("login", ["dr-moreau", "paul", "jeanne", "lea-pour-noe", "operateur"])
+def test_who_is_signed_in_is_read_with_the_token_that_names_them(app, login, scope):
+    """smart.md O7: the fhirUser of the token is 200 and the right type; nobody else is read with it."""
+    client = app.test_client()
+    person = dossier.people()[login]
+    client_id = {"operator": "admin-app"}.get(person.kind)
+    asked = {"as": login, "scope": scope, **({"client_id": client_id} if client_id else {})}
+    answer = client.post("/sandbox/token", json=asked)
+    header = {"Authorization": f"Bearer {answer.json['access_token']}"}
+    user = client.get(f"/fhir/{person.fhir_user}", headers=header)
+    assert (200, person.fhir_user) == (user.status_code, f"{user.json.get('resourceType')}/{user.json.get('id')}")
+    others = ("Practitioner/dr-roux", "Patient/lea-martin", "RelatedPerson/nobody")
+    assert {403, 404} >= {client.get(f"/fhir/{each}", headers=header).status_code for each in others}
+    assert 403 == client.get("/fhir/Practitioner", headers=header).status_code
