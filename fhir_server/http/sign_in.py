@@ -15,10 +15,11 @@ from typing import Any
 
 from authlib.oauth2.rfc6749 import AccessDeniedError, InvalidRequestError, OAuth2Error
 from flask import Blueprint, Response, redirect, request, url_for
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from fhir_server.foundation.principal import Kind, Principal, Purpose
 from fhir_server.foundation.problem import Problem
-from fhir_server.http.browser import Browser, language, words
+from fhir_server.http.browser import Browser, language, limit_form, words
 from fhir_server.smart import identity
 from fhir_server.smart.accounts import hashed, person_of
 from fhir_server.smart.approval import Approval, check_mode
@@ -69,7 +70,12 @@ def blueprint(smart: Smart, browser: Browser) -> Blueprint:
     made.route("/auth/patient", methods=["GET", "POST"])(form(pages.patient))
     made.route("/auth/approve", methods=["GET", "POST"])(form(pages.approve))
     made.post("/auth/sign-out")(form(pages.sign_out))
+    made.before_request(limit_form)
     made.after_request(browser.finish)
+
+    @made.errorhandler(RequestEntityTooLarge)
+    def _too_large(_: Exception) -> Response:
+        return pages.fault("error.form", 413)
 
     @made.errorhandler(TooMany)
     def _too_many(waits: TooMany) -> Response:

@@ -12,7 +12,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import requests
@@ -23,6 +23,10 @@ PATIENCE = 2.0
 LONGEST = 200_000
 DEFAULT_AGE = 60.0
 GREATEST_AGE = 3600.0
+FAILED_AGE = 5.0
+"""Seconds in which a set that could not be had is not asked for again."""
+FETCHES = 8
+"""Sets that are fetched at a time: one more is not had."""
 REFETCHES = 10
 """Fetches in a minute that unknown key ids may cause, per address: strangers must not drive our requests."""
 
@@ -33,6 +37,15 @@ Jwk = dict[str, Any]
 class _Remembered:
     keys: list[Jwk]
     until: float
+    failed: bool = False
+
+
+@dataclass(slots=True)
+class _Fetch:
+    """One under way; whoever wants the same set waits for it too."""
+
+    done: threading.Event = field(default_factory=threading.Event)
+    keys: list[Jwk] = field(default_factory=list)
 
 
 class KeySets:
@@ -44,6 +57,7 @@ class KeySets:
         self._session, self._clock = session, clock
         self._remembered: dict[str, _Remembered] = {}
         self._refetched: dict[str, list[float]] = {}
+        self._under_way: dict[str, _Fetch] = {}
         self._lock = threading.Lock()
 
     def candidates(self, kid: str, alg: str, *, jwks: dict[str, Any] | None, jwks_uri: str | None) -> list[Any]:
@@ -53,7 +67,7 @@ class KeySets:
         remembered = self._remembered.get(jwks_uri)
         if remembered is not None and remembered.until > self._clock():
             found = _fitting(remembered.keys, kid, alg)
-            if found or not self._may_refetch(jwks_uri):
+            if found or remembered.failed or not self._may_refetch(jwks_uri):
                 return found
         return _fitting(self._fetch(jwks_uri), kid, alg)
 
@@ -65,6 +79,41 @@ class KeySets:
             return len(recent) < REFETCHES
 
     def _fetch(self, uri: str) -> list[Jwk]:
+        """The keys of the set; [] if it is not there within `PATIENCE` seconds in all, however it dawdles.
+
+        A timeout of requests is between two bytes, so it is another thread that waits for them.
+        """
+        with self._lock:
+            fetch = self._under_way.get(uri)
+            if fetch is None:
+                if len(self._under_way) >= FETCHES:
+                    return []
+                fetch = self._under_way[uri] = _Fetch()
+                threading.Thread(target=self._run, args=(uri, fetch), name="key set", daemon=True).start()
+        if fetch.done.wait(PATIENCE):
+            return fetch.keys
+        self._remember_failure(uri)
+        return []
+
+    def _run(self, uri: str, fetch: _Fetch) -> None:
+        try:
+            found = self._ask(uri)
+            if found is None:
+                self._remember_failure(uri)
+            else:
+                fetch.keys = found
+        finally:
+            with self._lock:
+                del self._under_way[uri]
+            fetch.done.set()
+
+    def _remember_failure(self, uri: str) -> None:
+        known = self._remembered.get(uri)
+        if known is not None and known.until > self._clock():
+            return  # what is known stays known
+        self._remembered[uri] = _Remembered([], self._clock() + FAILED_AGE, failed=True)
+
+    def _ask(self, uri: str) -> list[Jwk] | None:
         try:
             with (
                 self._session() as session,
@@ -73,19 +122,19 @@ class KeySets:
                 ) as response,
             ):
                 if response.status_code != 200:
-                    return []
+                    return None
                 body = _read(response, time.monotonic() + PATIENCE)
                 age = _age(response.headers.get("Cache-Control", ""))
             keys = json.loads(body)["keys"]
             keys = [each for each in keys if isinstance(each, dict)]
-        except (requests.RequestException, ValueError, KeyError, TypeError):
-            return []
+        except (requests.RequestException, ValueError, KeyError, TypeError, RecursionError):
+            return None
         self._remembered[uri] = _Remembered(keys, self._clock() + age)
         return keys
 
 
 def _read(response: requests.Response, deadline: float) -> bytes:
-    """The body; ValueError when it is too long or too slow (a timeout of requests is between two bytes, not of all)."""
+    """The body; ValueError when it is too long or too slow."""
     body = b""
     for part in response.iter_content(8192):
         body += part

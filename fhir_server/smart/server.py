@@ -30,7 +30,7 @@ from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.client_authentication import METHODS, ClientAuthentication
 from fhir_server.smart.clients import Clients, OAuthClient
 from fhir_server.smart.directory import Directory
-from fhir_server.smart.discovery import ADDRESSES, CALLBACK, STYLE, Discovery
+from fhir_server.smart.discovery import ADDRESSES, CALLBACK, RESPONSE_MODES, STYLE, Discovery
 from fhir_server.smart.exchange import NO_STORE, Answer, Asked, OAuthRequest
 from fhir_server.smart.freshness import Freshness
 from fhir_server.smart.grants.authorization_code import AuthorizationCode, ProofKey
@@ -182,6 +182,8 @@ class Smart:
                 raise InvalidRequestError("response_type is missing")
             if data["response_type"] != "code":
                 raise UnsupportedResponseTypeError("")
+            if data.get("response_mode", "query") not in RESPONSE_MODES:
+                raise InvalidRequestError("response_mode must be query")
             if {"request", "request_uri"} & set(data):
                 raise InvalidRequestError("request objects are not supported")
             self._server.get_consent_grant(request)
