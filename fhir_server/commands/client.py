@@ -100,7 +100,8 @@ def list_(**place: Any) -> None:
     for row in rows:
         state = "disabled" if row.disabled else "enabled"
         table.add_row(row.key, row.kind, row.name, row.acts_as or "", row.organization or "", state, row.scope)
-    Console().print(table)
+    # a terminal folds what is too wide for it; a program that reads the list gets one line a client
+    Console(width=None if sys.stdout.isatty() else 10_000).print(table)
 
 
 @client.command()

@@ -27,8 +27,12 @@ FAILED_AGE = 5.0
 """Seconds in which a set that could not be had is not asked for again."""
 FETCHES = 8
 """Sets that are fetched at a time: one more is not had."""
+_MODULUS = 342
+"""Characters of 2048 bits, the least that RFC 7518 section 3.3 allows."""
 REFETCHES = 10
 """Fetches in a minute that unknown key ids may cause, per address: strangers must not drive our requests."""
+
+_ALGORITHMS = {"ES384": ("EC", "P-384"), "RS384": ("RSA", None)}
 
 Jwk = dict[str, Any]
 
@@ -152,9 +156,15 @@ def _age(cache_control: str) -> float:
     return min(float(found[1]), GREATEST_AGE) if found else DEFAULT_AGE
 
 
+def usable(jwks: dict[str, Any]) -> bool:
+    """Whether any key of a set could ever sign an assertion that is taken: it has a kid, and fits an algorithm."""
+    keys = [each for each in jwks.get("keys", []) if isinstance(each.get("kid"), str)]
+    return any(_fitting(keys, each["kid"], alg) for each in keys for alg in _ALGORITHMS)
+
+
 def _fitting(keys: list[Jwk], kid: str, alg: str) -> list[Any]:
     """Those with the kid, of the algorithm's kind, meant for signatures, and public."""
-    kind, curve = {"ES384": ("EC", "P-384"), "RS384": ("RSA", None)}[alg]
+    kind, curve = _ALGORITHMS[alg]
     found = []
     for each in keys:
         if (
@@ -163,6 +173,7 @@ def _fitting(keys: list[Jwk], kid: str, alg: str) -> list[Any]:
             and (curve is None or each.get("crv") == curve)
             and each.get("alg", alg) == alg
             and each.get("use", "sig") == "sig"
+            and (kind != "RSA" or len(str(each.get("n", ""))) >= _MODULUS)
         ):
             try:
                 key = JWKRegistry.import_key(each)

@@ -37,7 +37,8 @@ def test_a_system_is_registered_listed_and_shut_out(run, keys, database):
     added = run("client", "add", "backend", "--id", "my-hospital", "--keys", str(keys), *HOSPITAL)
     assert added.exit_code == 0, added.output
     assert "my-hospital" in added.output
-    assert "my-hospital" in run("client", "list").output
+    row = next(each.split() for each in run("client", "list").output.splitlines() if each.startswith("my-hospital"))
+    assert ["my-hospital", "backend", "establishment", "Organization/x", "enabled", "system/Patient.s"] == row
     assert run("client", "disable", "my-hospital").exit_code == 0
     assert database["smart_clients"].find_one({"_id": "my-hospital"})["disabled"] is True
     assert run("client", "disable", "--undo", "my-hospital").exit_code == 0

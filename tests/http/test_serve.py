@@ -141,6 +141,25 @@ def test_it_says_where_it_is_and_stops_with_its_engine(serve, tmp_path):
     assert address_of(tmp_path) is None
 
 
+def test_a_stop_lets_what_is_under_way_finish_and_takes_nothing_new(serve):
+    process, origin = serve("--workers", "1")
+    asked = {"as": "operateur", "scope": "user/*.cruds"}
+    token = requests.post(f"{origin}/sandbox/token", json=asked, timeout=20).json()["access_token"]
+    body = json.dumps({"resourceType": "Organization", "name": "en cours"}).encode()
+    head = (
+        f"POST /fhir/Organization HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", int(origin.rpartition(":")[2])), 30) as under_way:
+        under_way.sendall(head.encode() + body[:10])
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        until(lambda: not is_ready(origin))
+        under_way.sendall(body[10:])
+        assert under_way.recv(4096).startswith(b"HTTP/1.1 201")
+    assert 0 == process.wait(60)
+
+
 def test_a_killed_engine_is_started_again_and_the_server_works_on(serve, tmp_path):
     process, origin = serve()
     before = address_of(tmp_path)
@@ -227,3 +246,10 @@ def test_the_hospitals_script_says_that_the_record_is_not_open_then_deposits(ser
         stored = subprocess.run([*script, "--algorithm", algorithm], capture_output=True, text=True)
         assert stored.returncode == 0, stored.stderr
         assert stored.stdout.count("stored     http") == 3
+
+
+@pytest.mark.parametrize("flags", [[], ["--client", "x", "--keys", "/nowhere.json"], ["--keys", "setup.cfg"]])
+def test_the_hospitals_script_says_in_a_sentence_what_is_missing(flags):
+    script = [sys.executable, "examples/hospital/submit.py", f"http://127.0.0.1:{free_port()}", *flags]
+    said = subprocess.run(script, capture_output=True, text=True)
+    assert (1, 1, True) == (said.returncode, len(said.stderr.splitlines()), said.stderr.startswith("failed     "))
