@@ -13,6 +13,7 @@ import ctypes
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -57,6 +58,7 @@ def serve(**flags: Any) -> None:
 def run(settings: Settings, console: Console) -> int:
     """Serve until told to stop; the exit status is 0 for a stop that was asked for."""
     _port_free(settings)
+    _certificate_fits(settings)
     engine: Engine | None = None
     if settings.mongo_uri:
         console.print("data        in your MongoDB replica set", highlight=False)
@@ -119,6 +121,18 @@ def _port_free(settings: Settings) -> None:
                 f"port {settings.port} of `{settings.host}` cannot be had ({cause.strerror}): stop what listens there, "
                 "or give another with `--port`"
             ) from cause
+
+
+def _certificate_fits(settings: Settings) -> None:
+    """EngineFault if the certificate and the key are not of one pair, before anything is started."""
+    if not settings.tls_cert:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key, "")
+    except (OSError, ValueError) as cause:
+        raise EngineFault(
+            "`--tls-cert` and `--tls-key` do not fit together: give PEM files of one pair, the key without a password"
+        ) from cause
 
 
 def _not_a_sandbox(uri: str, settings: Settings) -> None:
