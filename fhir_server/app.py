@@ -122,6 +122,7 @@ def build_smart(house: House, settings: Settings, database: Database, provider: 
         ),
         directory=StoredDirectory(house.shelf),
         refuses=tokens.refuser(house),
+        sees=tokens.seer(house),
         freshness=house.freshness,
         issued=tokens.told(house, settings.fhir_base),
         send_code=tokens.code_sender(house),

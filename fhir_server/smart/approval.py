@@ -37,6 +37,7 @@ ALLOWED_PURPOSES: Mapping[Kind, frozenset[Purpose]] = {
 _OWN = (Kind.HOLDER, Kind.REPRESENTATIVE)
 
 Refuses = Callable[[Principal], str | None]
+Sees = Callable[[Principal, str], bool]
 Issued = Callable[[Principal, str, str | None], None]
 
 
@@ -62,10 +63,15 @@ class Approval:
 
 
 class Approver:
-    """One per process. `refuses` is asked before anything is issued; `issued` is told of refusals (outcome `8`)."""
+    """One per process. `refuses` is asked before anything is issued; `issued` is told of refusals (outcome `8`).
 
-    def __init__(self, directory: Directory, refuses: Refuses, issued: Issued, compile_: Compile, issuer: str) -> None:
-        self._directory, self._refuses, self._issued = directory, refuses, issued
+    `sees` says whether somebody may read what else a launch names.
+    """
+
+    def __init__(  # noqa: PLR0917 - what it asks, of each its own
+        self, directory: Directory, refuses: Refuses, sees: Sees, issued: Issued, compile_: Compile, issuer: str
+    ) -> None:
+        self._directory, self._refuses, self._sees, self._issued = directory, refuses, sees, issued
         self._compile, self._issuer = compile_, issuer
 
     def approve(
@@ -106,7 +112,13 @@ class Approver:
         self.check(principal)
         if in_context and person.kind not in _OWN and not self._directory.patient_exists(in_context):
             raise self._refusal(principal, "record.unknown")
-        return Approval(principal, told if in_context else {})
+        if not in_context:
+            return Approval(principal)
+        if told.get("encounter") and not self._sees(principal, f"Encounter/{told['encounter']}"):
+            # hidden, of another record, or absent: as if the launch had named none
+            del told["encounter"]
+            principal = replace(principal, scopes=tuple(each for each in granted if each != "launch/encounter"))
+        return Approval(principal, told)
 
     def mode(
         self,

@@ -24,7 +24,7 @@ from authlib.oauth2.rfc6749 import (
 
 from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.smart.accounts import Accounts, SendCode
-from fhir_server.smart.approval import Approver, Issued, Refuses
+from fhir_server.smart.approval import Approver, Issued, Refuses, Sees
 from fhir_server.smart.attempts import Attempts, SecurityLog
 from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.client_authentication import METHODS, ClientAuthentication
@@ -286,6 +286,7 @@ def build(
     *,
     directory: Directory,
     refuses: Refuses,
+    sees: Sees,
     freshness: Freshness,
     issued: Issued,
     send_code: SendCode,
@@ -295,9 +296,9 @@ def build(
 ) -> Smart:
     """Wire this room. `clock` is the protocol clock; `session` makes the HTTP sessions that fetch keys and claims.
 
-    `refuses(principal)` gives the reason why a principal may have no token, or None. `issued(principal, outcome,
-    reason)` is told of every token before it leaves (outcome `0`) and of every one refused (`4`, `8`); what it raises
-    stops the answer.
+    `refuses(principal)` gives the reason why a principal may have no token, or None; `sees(principal, reference)` says
+    whether they may read what a launch names. `issued(principal, outcome, reason)` is told of every token before it
+    leaves (outcome `0`) and of every one refused (`4`, `8`); what it raises stops the answer.
     """
 
     def seconds() -> float:
@@ -309,7 +310,7 @@ def build(
     keys = Keys(KeyRecords(records, clock), freshness, clock)
     bearer = Bearer(keys, revocation, freshness, issuer=issuer_url, fhir_base=config.fhir_base, clock=seconds)
     clients = Clients(records, revocation, clock)
-    approver = Approver(directory, refuses, issued, compile_, issuer_url)
+    approver = Approver(directory, refuses, sees, issued, compile_, issuer_url)
     issuer = Issuer(
         records,
         keys,

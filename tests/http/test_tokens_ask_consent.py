@@ -132,10 +132,10 @@ def test_a_representative_gets_none_for_a_record_that_came_of_age(app):
     assert (400, DENIED) == ((told := token(app, "lea-pour-noe", "noe-martin", **scope)).status_code, told.json)
 
 
-def launched(app, login, patient):
+def launched(app, login, patient, **more):
     """The journey of an app that this person's software launched, signed in and its access mode chosen."""
     smart = app.extensions["smart"]
-    asked = {"as": login, "client_id": "doctor-app", "patient": patient}
+    asked = {"as": login, "client_id": "doctor-app", "patient": patient, **more}
     made = app.test_client().post("/sandbox/launch", json=asked).json
     form = {
         "response_type": "code", "client_id": "doctor-app", "redirect_uri": "http://127.0.0.1:8765/callback",
@@ -191,3 +191,18 @@ def test_who_is_signed_in_is_read_with_the_token_that_names_them(app, login, sco
     others = ("Practitioner/dr-roux", "Patient/lea-martin", "RelatedPerson/nobody")
     assert {403, 404} >= {client.get(f"/fhir/{each}", headers=header).status_code for each in others}
     assert 403 == client.get("/fhir/Practitioner", headers=header).status_code
+
+
+def test_an_encounter_is_in_context_only_where_it_is_read(app):
+    """smart.md T7: of this record, and open to who signs in; an unknown one and one of another record alike."""
+    made = {
+        "resourceType": "Encounter", "status": "in-progress", "subject": {"reference": "Patient/paul-martin"},
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
+    }  # fmt: skip
+    stored = app.test_client().post("/fhir/Encounter", json=made, headers=bearer(app), content_type=FHIR_JSON)
+    assert 201 == stored.status_code, stored.json
+    told = []
+    for encounter in (stored.json["id"], "sejour-lea", "nowhere"):
+        journey, begun, person, _ = launched(app, "dr-moreau", "paul-martin", encounter=encounter)
+        told.append(journey.offer(begun, person).approval.launch.get("encounter"))
+    assert [stored.json["id"], None, None] == told
