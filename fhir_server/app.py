@@ -18,7 +18,6 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from fhir_server.audit_event.ledger import Ledger
-from fhir_server.consent.decision import refuses
 from fhir_server.consent.directives import Records
 from fhir_server.consent.matrix import Matrix
 from fhir_server.foundation.principal import Principal
@@ -122,7 +121,8 @@ def build_smart(house: House, settings: Settings, database: Database, provider: 
             alias=f"smart-{database.name}",
         ),
         directory=StoredDirectory(house.shelf),
-        refuses=refuses,
+        refuses=tokens.refuser(house),
+        sees=tokens.seer(house),
         freshness=house.freshness,
         issued=tokens.told(house, settings.fhir_base),
         send_code=tokens.code_sender(house),

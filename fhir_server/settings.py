@@ -247,6 +247,10 @@ def _rules(chosen: Settings) -> tuple[tuple[bool, str], ...]:
         (chosen.sandbox and away, "`--sandbox` listens on loopback only: leave `--host` out"),
         (chosen.sandbox and chosen.behind_proxy, "`--sandbox` is not for the outside: leave `--behind-proxy` out"),
         (
+            chosen.sandbox and bool(chosen.base_url) and not is_loopback(base.hostname or ""),
+            "`--sandbox` is reached by a name of loopback only: leave `--base-url` out",
+        ),
+        (
             away and not chosen.base_url,
             "off loopback the server must be told its own name: give `--base-url https://your.name`",
         ),

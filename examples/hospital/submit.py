@@ -247,7 +247,10 @@ def main() -> int:
             keys = json.loads(chosen.keys.read_text("utf-8"))
         else:
             lent = answered(requests.get(f"{issuer}/sandbox.json", timeout=10))["clients"]
-            keys = next(client["private_jwks"] for client in lent if client["client_id"] == chosen.client)
+            keys = next((each["private_jwks"] for each in lent if each["client_id"] == chosen.client), None)
+            if keys is None:
+                print(f"failed     the sandbox has no keys for `{chosen.client}`: give --keys", file=sys.stderr)
+                return 1
         token = access_token(issuer, chosen.client, keys, algorithm=chosen.algorithm)
         print("token      granted")
         patient = known(fhir, token, chosen.ins, chosen.ins_system)
@@ -265,6 +268,12 @@ def main() -> int:
             print(f"stored     {location}")
     except Refused as refusal:
         print(f"refused    {refusal}", file=sys.stderr)
+        return 1
+    except requests.RequestException:
+        print(f"failed     nothing that can be understood answers at {issuer}: does the server run?", file=sys.stderr)
+        return 1
+    except (OSError, ValueError) as fault:
+        print(f"failed     {fault}", file=sys.stderr)
         return 1
     return 0
 

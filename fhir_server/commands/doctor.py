@@ -10,17 +10,20 @@ import re
 import resource
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, Literal
 
 import click
+from cryptography import x509
 from rich.console import Console
 from rich.table import Table
 
@@ -77,6 +80,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield replica_set(settings.mongo_uri)
     else:
         yield from mongod()
+    if settings.tls_cert:
+        yield certificate(settings.tls_cert, settings.tls_key)
     yield port(settings.host, settings.port, settings.data_dir)
     yield data(settings.data_dir)
     yield disk(settings.data_dir)
@@ -156,6 +161,22 @@ def port(host: str, number: int, directory: Path) -> Finding:
             mend = "stop what listens there, or give another with `--port`"
             return Finding("port", "broken", f"{host}:{number} cannot be had ({cause.strerror})", mend)
     return Finding("port", "well", f"{host}:{number} is free")
+
+
+def certificate(cert: str, key: str) -> Finding:
+    """The certificate and its key belong together, and its time has not run out."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, "")
+        ends = x509.load_pem_x509_certificate(Path(cert).read_bytes()).not_valid_after_utc
+    except (OSError, ValueError):
+        return Finding("certificate", "broken", "it and its key do not fit together", "give the PEM files of one pair")
+    mend = "renew it, then start the server again"
+    left = ends - datetime.now(UTC)
+    if left < timedelta():
+        return Finding("certificate", "broken", f"it ended on {ends:%Y-%m-%d}", mend)
+    if left < timedelta(days=14):
+        return Finding("certificate", "doubtful", f"it ends on {ends:%Y-%m-%d}", mend)
+    return Finding("certificate", "well", f"good until {ends:%Y-%m-%d}")
 
 
 def data(directory: Path) -> Finding:

@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -58,6 +59,7 @@ def serve(**flags: Any) -> None:
 def run(settings: Settings, console: Console) -> int:
     """Serve until told to stop; the exit status is 0 for a stop that was asked for."""
     _port_free(settings)
+    _certificate_fits(settings)
     engine: Engine | None = None
     if settings.mongo_uri:
         console.print("data        in your MongoDB replica set", highlight=False)
@@ -134,6 +136,18 @@ def _port_free(settings: Settings) -> None:
             ) from cause
 
 
+def _certificate_fits(settings: Settings) -> None:
+    """EngineFault if the certificate and the key are not of one pair, before anything is started."""
+    if not settings.tls_cert:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key, "")
+    except (OSError, ValueError) as cause:
+        raise EngineFault(
+            "`--tls-cert` and `--tls-key` do not fit together: give PEM files of one pair, the key without a password"
+        ) from cause
+
+
 def _not_a_sandbox(uri: str, settings: Settings) -> None:
     """EngineFault if a server that is no sandbox would let in people and clients whose secrets are public."""
     with connect(uri) as client:
@@ -170,7 +184,7 @@ def _answer(settings: Settings) -> None:
     """Answer with granian, or with gunicorn where granian does not run; returns once drained."""
     try:
         from granian import Granian
-        from granian.constants import Interfaces
+        from granian.constants import Interfaces, SSLProtocols
         from granian.log import LogLevels
     except ImportError:
         _answer_with_gunicorn(settings)
@@ -193,6 +207,7 @@ def _answer(settings: Settings) -> None:
         log_access_format="%(method)s %(status)d %(dt_ms).1f ms",
         ssl_cert=Path(settings.tls_cert) if settings.tls_cert else None,
         ssl_key=Path(settings.tls_key) if settings.tls_key else None,
+        ssl_protocol_min=SSLProtocols.tls12,
     ).serve()
 
 

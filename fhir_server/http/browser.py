@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from flask import Response, g, make_response, render_template, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from fhir_server.smart.records import Session
 from fhir_server.smart.server import Smart
 from fhir_server.smart.sessions import is_genuine
 
 LANGUAGES = ("fr", "en")
+LONGEST_FORM = 100_000
+"""Bytes of a form that are read, whoever sends it."""
 HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -102,6 +106,11 @@ class Browser:
         return response
 
 
+def limit_form() -> None:
+    """Before every request: no form of these addresses is longer."""
+    request.max_content_length = LONGEST_FORM
+
+
 def language() -> str:
     """`fr` or `en`: as asked in the address, else as chosen before, else as the browser prefers; French first."""
     for asked in (request.args.get("lang"), request.cookies.get("lang")):
@@ -131,8 +140,9 @@ def _catalogue(chosen: str) -> Mapping[str, str]:
 def _other_language() -> str:
     other = "en" if language() == "fr" else "fr"
     kept = [(name, value) for name, value in request.args.items(multi=True) if name in ("r", "next")]
-    if request.method == "POST" and request.form.get("r"):
-        kept = [("r", request.form["r"])]
+    with suppress(RequestEntityTooLarge):
+        if request.method == "POST" and request.form.get("r"):
+            kept = [("r", request.form["r"])]
     return f"{request.path}?{urlencode([*kept, ('lang', other)])}"
 
 

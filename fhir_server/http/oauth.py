@@ -13,9 +13,10 @@ from authlib.common.urls import add_params_to_uri
 from authlib.oauth2.rfc6749 import OAuth2Error
 from flask import Response, jsonify, redirect, request, url_for
 from flask_smorest import Blueprint
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from fhir_server.foundation.problem import Problem
-from fhir_server.http.browser import HEADERS, Browser, language, words
+from fhir_server.http.browser import HEADERS, Browser, language, limit_form, words
 from fhir_server.smart.discovery import SMART_STYLE, STYLE
 from fhir_server.smart.exchange import NO_STORE, Answer, Asked
 from fhir_server.smart.server import Smart
@@ -83,6 +84,8 @@ def blueprint(smart: Smart, browser: Browser) -> Blueprint:
         """SMART discovery, at the FHIR base."""
         return _public(smart.discovery.smart_configuration())
 
+    made.before_request(limit_form)
+
     @made.after_request
     def _open(response: Response) -> Response:
         if request.path != "/auth/authorize":
@@ -95,6 +98,12 @@ def blueprint(smart: Smart, browser: Browser) -> Blueprint:
         if request.path == "/auth/authorize":
             return browser.page("error", 503, fault=words(language())("error.unavailable"))
         return _told(Answer(503, {"error": "temporarily_unavailable"}))
+
+    @made.errorhandler(RequestEntityTooLarge)
+    def _too_large(_: Exception) -> Response:
+        if request.path == "/auth/authorize":
+            return browser.page("error", 413, fault=words(language())("error.request"))
+        return _told(Answer(413, {"error": "invalid_request", "error_description": "the form is too large"}))
 
     return made
 

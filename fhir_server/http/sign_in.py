@@ -15,10 +15,11 @@ from typing import Any
 
 from authlib.oauth2.rfc6749 import AccessDeniedError, InvalidRequestError, OAuth2Error
 from flask import Blueprint, Response, redirect, request, url_for
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from fhir_server.foundation.principal import Kind, Principal, Purpose
 from fhir_server.foundation.problem import Problem
-from fhir_server.http.browser import Browser, language, words
+from fhir_server.http.browser import Browser, language, limit_form, words
 from fhir_server.smart import identity
 from fhir_server.smart.accounts import hashed, person_of
 from fhir_server.smart.approval import Approval, check_mode
@@ -69,7 +70,12 @@ def blueprint(smart: Smart, browser: Browser) -> Blueprint:
     made.route("/auth/patient", methods=["GET", "POST"])(form(pages.patient))
     made.route("/auth/approve", methods=["GET", "POST"])(form(pages.approve))
     made.post("/auth/sign-out")(form(pages.sign_out))
+    made.before_request(limit_form)
     made.after_request(browser.finish)
+
+    @made.errorhandler(RequestEntityTooLarge)
+    def _too_large(_: Exception) -> Response:
+        return pages.fault("error.form", 413)
 
     @made.errorhandler(TooMany)
     def _too_many(waits: TooMany) -> Response:
@@ -108,7 +114,7 @@ class _Pages:
         """Titulaire or professionnel?"""
         asked = self._request()
         self._browser.session_or_new()
-        if request.method == "GET":
+        if request.method != "POST":
             return self._page("who", asked)
         return (
             self._professional(asked)
@@ -120,7 +126,7 @@ class _Pages:
         """Identifiant et mot de passe."""
         asked = self._request()
         session = self._browser.session_or_new()
-        if request.method == "GET":
+        if request.method != "POST":
             return self._page("password", asked)
         account = self._smart.accounts.check(
             request.form.get("identifier", ""), request.form.get("password", ""), request.remote_addr or ""
@@ -139,7 +145,7 @@ class _Pages:
         asked, session, account = self._signing_in()
         if session is None or account is None or not account.must_change:
             return _see("auth_pages.password", asked)
-        if request.method == "GET":
+        if request.method != "POST":
             return self._page("change", asked)
         chosen = request.form.get("password", "")
         fault = self._smart.accounts.fault_of(account, chosen, request.form.get("again", ""))
@@ -154,7 +160,7 @@ class _Pages:
         asked, session, account = self._signing_in()
         if session is None or account is None or (account.must_change and not session.new_password):
             return _see("auth_pages.password", asked)
-        if request.method == "GET":
+        if request.method != "POST":
             return self._page("code", asked, channel=account.channel)
         accounts = self._smart.accounts
         if request.form.get("again"):
@@ -231,10 +237,13 @@ class _Pages:
         asked, person = self._answering()
         if asked is None or person is None:
             return self.fault("error.form", 400)
-        if request.method == "GET":
+        if request.method != "POST":
             return self._page("patient", asked)
         self._smart.attempts.count("ins", person.subject, limit=SEARCHES, window=SEARCH_WINDOW)
-        chosen = self._smart.journey.choose_patient(asked, request.form.get("ins", ""))
+        try:
+            chosen = self._smart.journey.choose_patient(asked, person, request.form.get("ins", ""))
+        except OAuth2Error as error:
+            return self._back(asked, error)
         return self._onward(chosen) if chosen is not None else self._page("patient", asked, fault="patient.unknown")
 
     def approve(self) -> Response:
@@ -247,7 +256,7 @@ class _Pages:
         try:
             if journey.step(asked, session) != "approve":
                 return self._onward(asked)
-            if request.method == "GET":
+            if request.method != "POST":
                 offer = journey.offer(asked, person)
                 return self._offer(asked, person, offer.client.record.name or offer.client.id, offer.approval)
             if request.form.get("answer") == "deny":

@@ -1,6 +1,6 @@
-"""Tokens: what is put on record of one issued or refused, and how a one-time code reaches its holder.
+"""Tokens: who may have one, what is put on record of one issued or refused, how a one-time code reaches its holder.
 
-May live here: those two callbacks of `smart/`. May not know: how a token is made.
+May live here: those callbacks of `smart/`. May not know: how a token is made.
 """
 
 from __future__ import annotations
@@ -8,10 +8,87 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fhir_server.audit_event.event import Deed, envelope
+from fhir_server.consent import decision
+from fhir_server.consent.case import case_of
+from fhir_server.consent.decision import Deny, Permit, decide
+from fhir_server.consent.directives import RecordState
+from fhir_server.consent.request import AccessRequest
+from fhir_server.consent.settings import settings
+from fhir_server.foundation.predicate import EVERYTHING
 from fhir_server.foundation.principal import Principal
 from fhir_server.interactions.house import House
+from fhir_server.interactions.pipeline import OWN_ALONE
 from fhir_server.notices.occasion import Contact, Happening, notices
 from fhir_server.smart.accounts import Recipient
+from fhir_server.store.visible import VisibleStore
+
+
+def refuser(house: House) -> Callable[[Principal], str | None]:
+    """Why somebody may have no token, or None: a forbidden party, or one to whom the record in context stays shut.
+
+    "Consent is evaluated at token issue and again on every request" (mapping.md section 5), and a token that names a
+    patient reads that Patient (SMART, launch context). An unknown patient costs what a shut record does (decisions 17).
+    """
+
+    def refuses(principal: Principal) -> str | None:
+        forbidden = decision.refuses(principal)
+        if forbidden is not None or principal.patient is None:
+            return forbidden
+        house.freshness.check()
+        record = house.records.record(principal.patient)
+        if record is None:
+            return "record.unknown"
+        shut = _shut(principal, principal.patient, record, house)
+        if shut is not None:
+            house.records.as_if_unknown((principal.patient,))
+        return shut
+
+    return refuses
+
+
+def seer(house: House) -> Callable[[Principal, str], bool]:
+    """Whether somebody would be answered `GET` of a reference into the record in context (SMART, launch context)."""
+
+    def sees(principal: Principal, reference: str) -> bool:
+        record = house.records.record(principal.patient) if principal.patient else None
+        if record is None:
+            return False
+        type_, _, id_ = reference.partition("/")
+        decided = decide(_asked(principal, type_, record, house), record.directives, house.matrix)
+        return isinstance(decided, Permit) and _stands_behind(decided, type_, id_, house)
+
+    return sees
+
+
+def _shut(principal: Principal, patient: str, record: RecordState, house: House) -> str | None:
+    """Why this person would not be answered `GET Patient/{patient}`; None where the law lets them in all the same."""
+    asked = _asked(principal, "Patient", record, house)
+    decided = decide(asked, record.directives, house.matrix)
+    if isinstance(decided, Deny):
+        # who represents a minor opens the record, and reads nothing of it before (DMP-22)
+        opens = record.standing == "none" and case_of(asked, record.directives, house.matrix, settings()).represents
+        return None if opens else decided.reasons[0]
+    if OWN_ALONE.issuperset(decided.reasons):
+        return "grant.none"
+    return None if _stands_behind(decided, "Patient", patient, house) else "resource.not-visible"
+
+
+def _asked(principal: Principal, type_: str, record: RecordState, house: House) -> AccessRequest:
+    return AccessRequest(
+        principal=principal,
+        verb="read",
+        type=type_,
+        patient=principal.patient,
+        now=house.clock(),
+        standing=record.standing,
+        birth=record.birth,
+        representatives=record.representatives,
+    )
+
+
+def _stands_behind(decided: Permit, type_: str, id_: str, house: House) -> bool:
+    door = VisibleStore(house.shelf, decided.residual, EVERYTHING, None, house.matrix.shared)
+    return door.read(type_, id_) is not None
 
 
 def told(house: House, base: str) -> Callable[[Principal, str, str | None], None]:

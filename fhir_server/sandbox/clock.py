@@ -20,6 +20,9 @@ _DURATION = re.compile(
     r"(?:T(?=.)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?"
 )
 _MICROSECOND = timedelta(microseconds=1)
+_YEARS = range(1900, 3000)
+"""Where the clock may be moved: it goes on from there, and rules reckon some years back and ahead of it."""
+_SPAN = f"between {_YEARS.start} and {_YEARS.stop - 1}"
 
 
 class SandboxClock:
@@ -61,15 +64,21 @@ def asked(body: object, now: datetime) -> datetime:
     match body:
         case {"now": str(text), **rest} if not rest:
             try:
-                return from_micros(interval(text).lo)
+                return _within(from_micros(interval(text).lo))
             except (ValueError, OverflowError) as cause:
-                raise bad_request("`now` must be an instant, such as `2027-01-31T10:00:00Z`") from cause
+                raise bad_request(f"`now` must be an instant {_SPAN}, such as `2027-01-31T10:00:00Z`") from cause
         case {"advance": str(text), **rest} if not rest:
             try:
-                return later(now, text)
+                return _within(later(now, text))
             except (ValueError, OverflowError) as cause:
-                raise bad_request("`advance` must be a duration, such as `P1M`, `P14D` or `PT2H`") from cause
+                raise bad_request(f"`advance` must be a duration that leads {_SPAN}, such as `P1M`, `P14D`") from cause
     raise bad_request('give `{"now": instant}` or `{"advance": duration}`')
+
+
+def _within(moved: datetime) -> datetime:
+    if moved.year not in _YEARS:
+        raise ValueError("the clock cannot go on there")
+    return moved
 
 
 def later(now: datetime, duration: str) -> datetime:

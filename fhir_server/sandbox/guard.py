@@ -45,6 +45,7 @@ def _host(address: str) -> str:
 def _with_banner(response: Response) -> Response:
     if response.mimetype != "text/html" or response.direct_passthrough:
         return response
+    response.headers.setdefault("X-Frame-Options", "DENY")
     page = response.get_data(as_text=True)
     start = page.find("<body")
     end = page.find(">", start) + 1 if start >= 0 else 0

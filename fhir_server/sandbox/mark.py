@@ -11,11 +11,12 @@ from typing import Any
 from fhir_server.store.connection import Database, EngineFault
 
 MARK = "mark"
+_HOLDS = ("resources", "history", "ledger", "smart_clients", "smart_accounts")
 
 
 def claim(database: Database) -> None:
     """Mark an empty database as a sandbox's; EngineFault for one that holds anything and is not marked."""
-    holds = any(database[name].find_one({}, {"_id": 1}) for name in ("resources", "history", "ledger"))
+    holds = any(database[name].find_one({}, {"_id": 1}) for name in _HOLDS)
     if holds and not is_marked(database):  # in this order: another worker may mark and load it meanwhile
         raise EngineFault(
             f"the database `{database.name}` is not a sandbox's: give another `--data` or `--database`, "

@@ -16,6 +16,7 @@ from fhir_server.foundation.problem import Problem, bad_request
 from fhir_server.sandbox import clock as clocks
 from fhir_server.sandbox import dossier
 from fhir_server.sandbox.clock import SandboxClock
+from fhir_server.smart.exchange import NO_STORE
 
 CANONICAL = "https://dmp-on-fhir.example"
 """The base of our profiles and code systems, never that of the host that answers (decisions 15)."""
@@ -98,9 +99,9 @@ def blueprint(desk: Desk) -> Blueprint:
         return jsonify(reset=True)
 
     @pages.errorhandler(Problem)
-    def refused(problem: Problem) -> tuple[Response, int]:
+    def refused(problem: Problem) -> Response:
         """A refusal of the sandbox itself, in the manner of OAuth."""
-        return jsonify(error="invalid_request", error_description=str(problem)), problem.status
+        return _oauth(problem.status, {"error": "invalid_request", "error_description": str(problem)})
 
     return pages
 
@@ -125,5 +126,5 @@ def _members(allowed: frozenset[str], needed: tuple[str, ...]) -> Mapping[str, s
 
 def _oauth(status: int, body: dict[str, Any]) -> Response:
     answer = make_response(jsonify(body), status)
-    answer.headers["Cache-Control"] = "no-store"
+    answer.headers.update(dict(NO_STORE))
     return answer

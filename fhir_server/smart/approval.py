@@ -37,6 +37,7 @@ ALLOWED_PURPOSES: Mapping[Kind, frozenset[Purpose]] = {
 _OWN = (Kind.HOLDER, Kind.REPRESENTATIVE)
 
 Refuses = Callable[[Principal], str | None]
+Sees = Callable[[Principal, str], bool]
 Issued = Callable[[Principal, str, str | None], None]
 
 
@@ -62,10 +63,15 @@ class Approval:
 
 
 class Approver:
-    """One per process. `refuses` is asked before anything is issued; `issued` is told of refusals (outcome `8`)."""
+    """One per process. `refuses` is asked before anything is issued; `issued` is told of refusals (outcome `8`).
 
-    def __init__(self, directory: Directory, refuses: Refuses, issued: Issued, compile_: Compile, issuer: str) -> None:
-        self._directory, self._refuses, self._issued = directory, refuses, issued
+    `sees` says whether somebody may read what else a launch names.
+    """
+
+    def __init__(  # noqa: PLR0917 - what it asks, of each its own
+        self, directory: Directory, refuses: Refuses, sees: Sees, issued: Issued, compile_: Compile, issuer: str
+    ) -> None:
+        self._directory, self._refuses, self._sees, self._issued = directory, refuses, sees, issued
         self._compile, self._issuer = compile_, issuer
 
     def approve(
@@ -83,28 +89,56 @@ class Approver:
 
         `patient` is the id of the record asked for, None for the person's own, or for none.
         """
-        purpose_ = purpose_of(person, purpose)
-        reason = check_mode(person, purpose_, reason)
+        purpose_, reason = self.mode(person, client, purpose, reason, patient)
         granted = self.scopes(person, client, scope, purpose_)
         told = dict(launch or {})
         # a context that nobody gave is not granted
         absent = {"launch"} if launch is None else set()
         absent |= set() if told.get("encounter") else {"launch/encounter"}
         granted = tuple(each for each in granted if each not in absent)
-        in_context = self._context(person, patient, wants_patient(granted) or "launch" in granted, purpose_)
-        principal = replace(
+        asker = replace(
             person,
             client=client.id,
             scopes=granted,
-            patient=in_context,
+            patient=patient,
             purpose=purpose_,
             reason=reason,
             issuer=self._issuer,
         )
+        if person.kind in _OWN and patient not in (None, person.patient):
+            raise self._refusal(asker, "record.not-in-context")
+        in_context = _context(person, patient, wants_patient(granted) or "launch" in granted, purpose_)
+        principal = replace(asker, patient=in_context)
         self.check(principal)
         if in_context and person.kind not in _OWN and not self._directory.patient_exists(in_context):
             raise self._refusal(principal, "record.unknown")
-        return Approval(principal, told if in_context else {})
+        if not in_context:
+            return Approval(principal)
+        if told.get("encounter") and not self._sees(principal, f"Encounter/{told['encounter']}"):
+            # hidden, of another record, or absent: as if the launch had named none
+            del told["encounter"]
+            principal = replace(principal, scopes=tuple(each for each in granted if each != "launch/encounter"))
+        return Approval(principal, told)
+
+    def mode(
+        self,
+        person: Principal,
+        client: OAuthClient,
+        purpose: str | None,
+        reason: str | None,
+        patient: str | None = None,
+    ) -> tuple[Purpose, str | None]:
+        """The purpose of use, and the reason to keep of an emergency. Raises as `purpose_of` and `check_mode`.
+
+        A mode that this person may not have is on record, as every refusal is.
+        """
+        try:
+            chosen = purpose_of(person, purpose)
+            return chosen, check_mode(person, chosen, reason)
+        except AccessDeniedError:
+            wanted = Purpose(str(purpose).rpartition("|")[2])
+            asker = replace(person, client=client.id, patient=patient, purpose=wanted, issuer=self._issuer)
+            raise self._refusal(asker, "emergency.no-right" if wanted.emergency else "grant.none") from None
 
     def scopes(self, person: Principal, client: OAuthClient, scope: str, purpose: Purpose) -> tuple[str, ...]:
         """The scopes that remain of what was asked. Raises InvalidScopeError when none does."""
@@ -124,8 +158,8 @@ class Approver:
             raise self._refusal(principal, refused)
 
     def forbidden(self, person: Principal) -> str | None:
-        """Why this person may have no token at all, or None."""
-        return self._refuses(person)
+        """Why this person may have no token at all, whatever the record, or None."""
+        return self._refuses(replace(person, patient=None))
 
     def _refusal(self, principal: Principal, reason: str) -> AccessDeniedError | UnauthorizedClientError:
         """One answer for a refused and for an unknown patient (decisions 17); the reason goes to the ledger alone."""
@@ -134,24 +168,23 @@ class Approver:
             return UnauthorizedClientError("this client may not have a token")
         return AccessDeniedError("this access is not allowed")
 
-    def _context(self, person: Principal, patient: str | None, wanted: bool, purpose: Purpose) -> str | None:
-        """The patient in context: one's own, or the one named; None where no scope speaks of one."""
-        if person.kind in _OWN:
-            if patient not in (None, person.patient):
-                raise AccessDeniedError("this access is not allowed")
-            return person.patient if wanted else None
-        if purpose.emergency and not patient:
-            raise InvalidRequestError("an emergency access is to one patient, who must be named")
-        if wanted and not patient:
-            raise InvalidRequestError("these scopes need a patient")
-        return patient if wanted or purpose.emergency else None
-
     def _readable(self, scope: str, person: Principal) -> bool:
         """Whether the search compiler understands the criteria of a granular scope."""
         found = parse(scope)
         if found is None or not found.criteria:
             return True
         return _compiles(found, person, self._compile)
+
+
+def _context(person: Principal, patient: str | None, wanted: bool, purpose: Purpose) -> str | None:
+    """The patient in context: one's own, or the one named; None where no scope speaks of one."""
+    if person.kind in _OWN:
+        return person.patient if wanted else None
+    if purpose.emergency and not patient:
+        raise InvalidRequestError("an emergency access is to one patient, who must be named")
+    if wanted and not patient:
+        raise InvalidRequestError("these scopes need a patient")
+    return patient if wanted or purpose.emergency else None
 
 
 def _compiles(scope: Scope, person: Principal, compile_: Compile) -> bool:

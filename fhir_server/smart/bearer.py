@@ -98,7 +98,7 @@ class Bearer:
             if key is None or str(header.get("typ")).lower().removeprefix("application/") != ACCESS_TOKEN:
                 raise _invalid()
             claims = jwt.decode(token, key, algorithms=[alg]).claims
-        except (JoseError, ValueError, TypeError) as cause:
+        except (JoseError, ValueError, TypeError, RecursionError) as cause:
             raise _invalid() from cause
         if claims.get("iss") != self._issuer or claims.get("aud") != self._fhir_base:
             raise _invalid()

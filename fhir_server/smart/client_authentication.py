@@ -87,8 +87,10 @@ class ClientAuthentication:
 
     def _by_assertion(self, form: Mapping[str, str]) -> OAuthClient:
         assertion = form.get("client_assertion", "")
-        if form.get("client_assertion_type") != ASSERTION_TYPE or not 0 < len(assertion) <= LONGEST_ASSERTION:
+        if form.get("client_assertion_type") != ASSERTION_TYPE:
             raise _refused("client_assertion_type must be that of RFC 7523")
+        if not 0 < len(assertion) <= LONGEST_ASSERTION:
+            raise _refused(f"client_assertion must have at most {LONGEST_ASSERTION} characters")
         header, claims = _unverified(assertion)
         client_id = claims.get("sub")
         client = self._clients.find(client_id) if isinstance(client_id, str) else None
@@ -156,7 +158,7 @@ def _unverified(assertion: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     try:
         found = jws.extract_compact(assertion.encode())
         header, claims = found.headers(), json.loads(found.payload)
-    except (JoseError, ValueError, TypeError) as cause:
+    except (JoseError, ValueError, TypeError, RecursionError) as cause:
         raise _refused("the assertion is no signed JWT") from cause
     if not isinstance(claims, dict) or not isinstance(header, dict):
         raise _refused("the assertion is no signed JWT")

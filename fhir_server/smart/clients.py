@@ -7,6 +7,7 @@ client proves who it is (`client_authentication.py`), commands, HTTP.
 from __future__ import annotations
 
 import secrets
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ from joserfc.jwk import KeySet
 
 from fhir_server.foundation.principal import Kind
 from fhir_server.smart import records
+from fhir_server.smart.key_sets import usable
 from fhir_server.smart.revocation import Revocation
 from fhir_server.smart.scope import CONTEXT_SCOPES, parse, split
 
@@ -204,8 +206,14 @@ def _check_keys(jwks: dict[str, Any] | None, jwks_uri: str | None) -> None:
         raise RegistrationFault(f"`{jwks_uri}` is no address of a key set: https, or http on this machine")
     if jwks:
         try:
-            private = any(key.is_private for key in KeySet.import_key_set({"keys": jwks.get("keys", [])}))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a key that is too short is refused in a sentence, below
+                private = any(key.is_private for key in KeySet.import_key_set({"keys": jwks.get("keys", [])}))
         except (JoseError, ValueError, TypeError, KeyError) as cause:
             raise RegistrationFault("the key set cannot be read") from cause
         if private:
             raise RegistrationFault("the key set holds a private key: keep it to yourself and register the public one")
+        if not usable(jwks):
+            raise RegistrationFault(
+                "no key of the set can sign with ES384 or RS384: P-384, or RSA of 2048 bits, and a kid"
+            )

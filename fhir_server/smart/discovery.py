@@ -25,6 +25,7 @@ ADDRESSES = {
 }
 STYLE = "/auth/smart-style.json"
 CALLBACK = "/auth/callback"
+RESPONSE_MODES = ("query",)
 SMART_STYLE = {
     "color_background": "#ffffff",
     "color_error": "#b3261e",
@@ -95,7 +96,7 @@ class Discovery:
             **self.addresses(),
             "grant_types_supported": sorted({grant for kind in KINDS.values() for grant in kind.grants}),
             "response_types_supported": ["code"],
-            "response_modes_supported": ["query"],
+            "response_modes_supported": list(RESPONSE_MODES),
             "scopes_supported": scopes(),
             "code_challenge_methods_supported": list(CODE_CHALLENGE_METHODS),
             "token_endpoint_auth_methods_supported": methods,

@@ -18,7 +18,7 @@ from authlib.oauth2.rfc6749 import AccessDeniedError, InvalidRequestError, OAuth
 from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.smart import records
-from fhir_server.smart.approval import Approval, Approver, check_mode, purpose_of
+from fhir_server.smart.approval import Approval, Approver
 from fhir_server.smart.clients import Clients, OAuthClient
 from fhir_server.smart.directory import Directory
 from fhir_server.smart.issue import CODE_LIFE, Issuer
@@ -141,17 +141,27 @@ class Journey:
         self, request: records.AuthorizationRequest, person: Principal, purpose: str, reason: str
     ) -> records.AuthorizationRequest:
         """Take the access mode (DMP-116). Raises OAuth2Error for one that this person may not have."""
-        chosen = purpose_of(person, purpose)
-        kept = check_mode(person, chosen, reason)
+        chosen, kept = self._approver.mode(person, self._client(request), purpose, reason, self._patient(request))
         changed = self._kept.requests.change(request.key, set__purpose=chosen.value, set__reason=kept, set__chosen=True)
         return changed or request
 
-    def choose_patient(self, request: records.AuthorizationRequest, ins: str) -> records.AuthorizationRequest | None:
-        """Take the patient with this INS; None if there is none."""
+    def choose_patient(
+        self, request: records.AuthorizationRequest, person: Principal, ins: str
+    ) -> records.AuthorizationRequest | None:
+        """Take the patient with this INS; None if there is none, or none whose record is open to this person.
+
+        Raises OAuth2Error for what another patient would not mend.
+        """
         number = "".join(ins.split()).upper()
         systems = profile_json("dmp/identifier-systems.json")["ins"]
-        patient = next((id_ for system in systems if (id_ := self._directory.patient_by_ins(system, number))), None)
-        return self._kept.requests.change(request.key, set__patient=patient) if patient else None
+        found = [self._directory.patient_by_ins(system, number) for system in systems]
+        # who nobody knows is asked about as well: a shut record and none at all cost the same (decisions 17)
+        patient = next(filter(None, found), secrets.token_hex(16))
+        try:
+            self._approve(request, person, self._client(request), request.scope, patient)
+        except AccessDeniedError:
+            return None
+        return self._kept.requests.change(request.key, set__patient=patient)
 
     def offer(self, request: records.AuthorizationRequest, person: Principal) -> Offer:
         """What may be granted. Raises OAuth2Error."""
@@ -192,13 +202,18 @@ class Journey:
         return str(add_params_to_uri(request.redirect_uri, [*told, ("state", request.state)]))
 
     def _approve(
-        self, request: records.AuthorizationRequest, person: Principal, client: OAuthClient, scope: str
+        self,
+        request: records.AuthorizationRequest,
+        person: Principal,
+        client: OAuthClient,
+        scope: str,
+        patient: str | None = None,
     ) -> Approval:
         return self._approver.approve(
             person,
             client,
             scope,
-            patient=self._patient(request),
+            patient=patient or self._patient(request),
             purpose=request.purpose,
             reason=request.reason,
             launch=request.launch.get("context", {}) if request.launch else None,
@@ -217,8 +232,9 @@ class Journey:
     def _needs_patient(self, request: records.AuthorizationRequest, person: Principal) -> bool:
         if person.kind in (Kind.HOLDER, Kind.REPRESENTATIVE):
             return False
-        purpose = purpose_of(person, request.purpose)
-        scopes = self._approver.scopes(person, self._client(request), request.scope, purpose)
+        client = self._client(request)
+        purpose, _ = self._approver.mode(person, client, request.purpose, request.reason)
+        scopes = self._approver.scopes(person, client, request.scope, purpose)
         return wants_patient(scopes) or purpose.emergency
 
     def _since(self, parameters: Mapping[str, str]) -> datetime | None:

@@ -128,7 +128,7 @@ class RelyingParty:
             if alg not in ALGORITHMS:
                 raise ProviderFault("the id_token is signed in a way that is not accepted")
             claims = jwt.decode(token, self._key(header.get("kid"), alg, configuration), algorithms=[alg]).claims
-        except (JoseError, ValueError, TypeError) as cause:
+        except (JoseError, ValueError, TypeError, RecursionError) as cause:
             raise ProviderFault("the id_token cannot be verified") from cause
         audience = claims.get("aud")
         audiences = audience if isinstance(audience, list) else [audience]
@@ -182,7 +182,7 @@ class RelyingParty:
             with self._session() as session:
                 answer = session.request(method, url, timeout=PATIENCE, allow_redirects=False, **more)
             body = answer.json()
-        except (requests.RequestException, ValueError) as cause:
+        except (requests.RequestException, ValueError, RecursionError) as cause:
             raise ProviderFault(f"`{urlsplit(url).hostname}` does not answer") from cause
         if answer.status_code != 200 or not isinstance(body, dict):
             raise ProviderFault(f"`{urlsplit(url).hostname}` refuses with {answer.status_code}")

@@ -153,7 +153,8 @@ def narrow(scopes: tuple[str, ...], type_: str, right: str, principal: Principal
 
     Raises Problem 403 insufficient_scope where no scope speaks of the type and right.
     """
-    found = _narrow(scopes, type_, right, principal.patient, principal.purpose.emergency, compile_)
+    user = _user(scopes, principal)
+    found = _narrow(scopes, type_, right, principal.patient, principal.purpose.emergency, user, compile_)
     if found == NOTHING:
         raise insufficient(type_, right)
     return found
@@ -161,11 +162,18 @@ def narrow(scopes: tuple[str, ...], type_: str, right: str, principal: Principal
 
 def reach(scopes: tuple[str, ...], principal: Principal, compile_: Compile) -> Predicate:
     """All that any of the scopes lets this principal read or search, over all types; NOTHING where that is nothing."""
-    return _reach(scopes, principal.patient, principal.purpose.emergency, compile_)
+    return _reach(scopes, principal.patient, principal.purpose.emergency, _user(scopes, principal), compile_)
+
+
+def _user(scopes: tuple[str, ...], principal: Principal) -> str | None:
+    """fhirUser: "permission to retrieve information about the current logged-in user", and so to read that resource."""
+    return principal.reference if "fhirUser" in scopes else None
 
 
 def elsewhere(scopes: tuple[str, ...], principal: Principal, patient: str) -> bool:
     """Whether the token is for another record alone: it is an emergency's, or has none but `patient/` scopes."""
+    if principal.patient is None and principal.kind in (Kind.HOLDER, Kind.REPRESENTATIVE) and "fhirUser" in scopes:
+        return False  # it is for who is signed in, whose record is the only one open to them anyway
     return patient != principal.patient and (principal.purpose.emergency or _of_one_record(scopes))
 
 
@@ -187,19 +195,29 @@ def insufficient(type_: str, right: str) -> Problem:
 # A predicate depends on nothing but these arguments, and a person asks with the same scopes all day.
 @lru_cache(4096)
 def _narrow(  # noqa: PLR0917 - a cache keeps positions
-    scopes: tuple[str, ...], type_: str, right: str, patient: str | None, emergency: bool, compile_: Compile
+    scopes: tuple[str, ...],
+    type_: str,
+    right: str,
+    patient: str | None,
+    emergency: bool,
+    user: str | None,
+    compile_: Compile,
 ) -> Predicate:
+    oneself = Has("id", user) if user is not None and right == "r" and user.startswith(f"{type_}/") else NOTHING
     return either(
+        oneself,
         *(
             both(_confined(scope, type_, patient, emergency), _criteria(scope, type_, compile_))
             for scope in resource_scopes(scopes)
             if scope.covers(type_, right)
-        )
+        ),
     )
 
 
 @lru_cache(1024)
-def _reach(scopes: tuple[str, ...], patient: str | None, emergency: bool, compile_: Compile) -> Predicate:
+def _reach(
+    scopes: tuple[str, ...], patient: str | None, emergency: bool, user: str | None, compile_: Compile
+) -> Predicate:
     allowed: list[Predicate] = []
     for scope in resource_scopes(scopes):
         if not {"r", "s"} & set(scope.rights):
@@ -207,6 +225,8 @@ def _reach(scopes: tuple[str, ...], patient: str | None, emergency: bool, compil
         type_ = None if scope.type == "*" else scope.type
         where = EVERYTHING if type_ is None else Has("resource", type_)
         allowed.append(both(where, _confined(scope, type_, patient, emergency), _criteria(scope, scope.type, compile_)))
+    if user is not None:
+        allowed.append(Has("id", user))
     return either(*allowed)
 
 

@@ -18,18 +18,19 @@ from authlib.oauth2.rfc6749 import (
     InvalidClientError,
     InvalidRequestError,
     OAuth2Error,
+    UnauthorizedClientError,
     UnsupportedResponseTypeError,
 )
 
 from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.smart.accounts import Accounts, SendCode
-from fhir_server.smart.approval import Approver, Issued, Refuses
+from fhir_server.smart.approval import Approver, Issued, Refuses, Sees
 from fhir_server.smart.attempts import Attempts, SecurityLog
 from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.client_authentication import METHODS, ClientAuthentication
 from fhir_server.smart.clients import Clients, OAuthClient
 from fhir_server.smart.directory import Directory
-from fhir_server.smart.discovery import ADDRESSES, CALLBACK, STYLE, Discovery
+from fhir_server.smart.discovery import ADDRESSES, CALLBACK, RESPONSE_MODES, STYLE, Discovery
 from fhir_server.smart.exchange import NO_STORE, Answer, Asked, OAuthRequest
 from fhir_server.smart.freshness import Freshness
 from fhir_server.smart.grants.authorization_code import AuthorizationCode, ProofKey
@@ -181,6 +182,8 @@ class Smart:
                 raise InvalidRequestError("response_type is missing")
             if data["response_type"] != "code":
                 raise UnsupportedResponseTypeError("")
+            if data.get("response_mode", "query") not in RESPONSE_MODES:
+                raise InvalidRequestError("response_mode must be query")
             if {"request", "request_uri"} & set(data):
                 raise InvalidRequestError("request objects are not supported")
             self._server.get_consent_grant(request)
@@ -238,6 +241,8 @@ class Smart:
         try:
             if client is None:
                 raise InvalidClientError(description="the client is not known", status_code=401)
+            if not client.check_response_type("code"):
+                raise UnauthorizedClientError("this client may not ask people")
             approval = self.approver.approve(person, client, scope, patient=patient, purpose=purpose, reason=reason)
             body = self.issuer.tokens(self.issuer.grant(approval))
         except OAuth2Error as error:
@@ -281,6 +286,7 @@ def build(
     *,
     directory: Directory,
     refuses: Refuses,
+    sees: Sees,
     freshness: Freshness,
     issued: Issued,
     send_code: SendCode,
@@ -290,9 +296,9 @@ def build(
 ) -> Smart:
     """Wire this room. `clock` is the protocol clock; `session` makes the HTTP sessions that fetch keys and claims.
 
-    `refuses(principal)` gives the reason why a principal may have no token, or None. `issued(principal, outcome,
-    reason)` is told of every token before it leaves (outcome `0`) and of every one refused (`4`, `8`); what it raises
-    stops the answer.
+    `refuses(principal)` gives the reason why a principal may have no token, or None; `sees(principal, reference)` says
+    whether they may read what a launch names. `issued(principal, outcome, reason)` is told of every token before it
+    leaves (outcome `0`) and of every one refused (`4`, `8`); what it raises stops the answer.
     """
 
     def seconds() -> float:
@@ -304,7 +310,7 @@ def build(
     keys = Keys(KeyRecords(records, clock), freshness, clock)
     bearer = Bearer(keys, revocation, freshness, issuer=issuer_url, fhir_base=config.fhir_base, clock=seconds)
     clients = Clients(records, revocation, clock)
-    approver = Approver(directory, refuses, issued, compile_, issuer_url)
+    approver = Approver(directory, refuses, sees, issued, compile_, issuer_url)
     issuer = Issuer(
         records,
         keys,

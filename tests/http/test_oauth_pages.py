@@ -149,6 +149,24 @@ def test_a_form_that_was_not_made_for_this_browser_is_refused(world):
     assert 403 == world.http.post("/auth/sign-out").status_code
 
 
+def test_a_page_that_is_only_looked_for_answers_nothing_in_its_readers_name(world):
+    """A HEAD needs no token of the page (smart.md A15): it must do no more than a GET."""
+    world.an_app()
+    world.a_holder()
+    person = world.browser().authorize()
+    r = re.search(r'name="r" value="([^"]+)"', person.page)[1]
+    assert 200 == person.client.head(f"/auth/who?r={r}").status_code
+    person.submit(who="person")
+    assert 200 == person.client.head(f"/auth/password?r={r}").status_code
+    person.submit(identifier="lea", password="mot de passe")
+    for _ in range(3):
+        assert 200 == person.client.head(f"/auth/code?r={r}").status_code
+    person.submit(code=world.sent[-1][1])
+    looked = person.client.head(f"/auth/approve?r={r}")
+    assert (200, None) == (looked.status_code, looked.headers.get("Location"))
+    assert "code" in person.submit(answer="allow").back
+
+
 def test_a_request_belongs_to_the_browser_that_made_it(world):
     world.an_app()
     world.a_holder()

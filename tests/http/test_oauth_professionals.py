@@ -62,7 +62,10 @@ def test_a_professional_signs_in_through_the_provider_and_names_the_patient(worl
     world.an_app()
     person = world.browser().authorize(scope=PATIENT_SCOPE).sign_in_as_professional().submit()
     assert "Quel patient ?" == person.title
-    assert "Aucun dossier ne porte ce matricule." in person.submit(ins="1 55 06 99 999 999 34").page
+    assert (
+        "Aucun dossier que vous puissiez ouvrir ne porte ce matricule."
+        in person.submit(ins="1 55 06 99 999 999 34").page
+    )
     person.submit(ins="2 55 06 99 999 999 34")
     assert "Dans un seul dossier" in person.page
     told = world.exchange(person.submit(answer="allow").back["code"]).json

@@ -137,6 +137,24 @@ def test_what_would_be_refused_is_refused_as_the_token_endpoint_does(client, ask
     assert "access_token" not in answer.json
 
 
+@pytest.mark.parametrize("client_id", ["operator", "hospital"])
+def test_nobody_gets_the_token_of_a_system_in_whose_place_no_browser_can_stand(client, client_id):
+    """Decision 4: the token that this person would have got through the browser; a system proves itself by its key."""
+    answer = token(client, **{"as": "operateur", "scope": "system/DocumentReference.cus", "client_id": client_id})
+    assert (400, "unauthorized_client") == (answer.status_code, answer.json["error"])
+
+
+@pytest.mark.parametrize("asked", [{"as": "nobody", "scope": READS}, {"as": "dr-moreau", "scope": "system/*.rs"}, {}])
+def test_no_answer_about_a_token_is_kept_by_a_cache_refusals_included(client, asked):
+    """smart.md T4 T17."""
+    answer = token(client, **asked)
+    assert (400, "no-store", "no-cache") == (
+        answer.status_code,
+        answer.headers.get("Cache-Control"),
+        answer.headers.get("Pragma"),
+    )
+
+
 @pytest.mark.parametrize(
     "login",
     ["agent-assureur", "agent-mutuelle", "agent-banque", "agent-employeur", "agent-caisse", "dr-garnier", "secretaire"],

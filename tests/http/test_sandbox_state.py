@@ -117,3 +117,12 @@ def test_a_moved_clock_is_moved_for_every_worker_when_the_answer_comes(database,
     assert late() - datetime.now(UTC) > timedelta(days=29)
     mine.reset()
     assert abs(others() - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("collection", ["smart_clients", "smart_accounts"])
+def test_a_database_in_which_somebody_is_registered_is_no_sandboxs(database, collection):
+    """Decision 4: before its first record, a server already has the clients and accounts it was given."""
+    database[collection].insert_one({"_id": "real"})
+    with pytest.raises(EngineFault, match="is not a sandbox's"):
+        claim(database)
+    assert not is_marked(database)

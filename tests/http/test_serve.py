@@ -5,13 +5,21 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
+import warnings
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 
 from fhir_server.store.engine import address_of
 
@@ -28,15 +36,15 @@ def serve(tmp_path):
     """Starts `serve --sandbox` on data of its own; whatever still runs is killed afterwards."""
     started = []
 
-    def serve(*flags):
+    def serve(*flags, secure=None):
         port = free_port()
         process = subprocess.Popen(
             [*PROGRAM, "serve", "--sandbox", "--data", str(tmp_path), "--port", str(port), *flags],
             stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         started.append(process)
-        origin = f"http://127.0.0.1:{port}"
-        until(lambda: is_ready(origin) or process.poll() is not None)
+        origin = f"{'https' if secure else 'http'}://127.0.0.1:{port}"
+        until(lambda: is_ready(origin, secure) or process.poll() is not None)
         return process, origin
 
     yield serve
@@ -50,9 +58,9 @@ def serve(tmp_path):
         os.kill(left.pid, signal.SIGKILL)
 
 
-def is_ready(origin):
+def is_ready(origin, secure=None):
     try:
-        return requests.get(f"{origin}/health/ready", timeout=2).ok
+        return requests.get(f"{origin}/health/ready", timeout=2, verify=secure).ok
     except requests.RequestException:
         return False
 
@@ -71,6 +79,59 @@ def children(pid):
     return [int(line.split()[0]) for line in listed.splitlines() if "mongod" not in line]
 
 
+def certificate(place):
+    """A certificate of this machine's own, and its key, in PEM."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    kinds = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (place / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (place / "key.pem").write_bytes(key.private_bytes(*kinds))
+    return str(place / "cert.pem"), str(place / "key.pem")
+
+
+def speaks(origin, cert, version):
+    """Whether the server agrees to this version of TLS and to no other."""
+    context = ssl.create_default_context(cafile=cert)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = context.maximum_version = version
+    port = int(origin.rpartition(":")[2])
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), 10) as wire,
+            context.wrap_socket(wire, server_hostname="127.0.0.1"),
+        ):
+            return True
+    except OSError:
+        return False
+
+
+def test_with_a_certificate_it_speaks_tls_1_2_and_1_3_and_nothing_older(serve, tmp_path):
+    """smart.md D18 D6: and it names itself by https everywhere."""
+    cert, key = certificate(tmp_path)
+    _, origin = serve("--workers", "1", "--tls-cert", cert, "--tls-key", key, secure=cert)
+    assert [False, True, True] == [
+        speaks(origin, cert, each) for each in (ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
+    ]
+    told = requests.get(f"{origin}/.well-known/openid-configuration", verify=cert, timeout=10).json()
+    assert [origin] * 3 == [told["issuer"], told["token_endpoint"][:-11], told["jwks_uri"][:-10]]
+    page = requests.get(f"{origin}/auth/who", verify=cert, timeout=10)
+    assert page.headers["Set-Cookie"].startswith("__Host-dmp=") and "Secure" in page.headers["Set-Cookie"]
+
+
 def test_it_says_where_it_is_and_stops_with_its_engine(serve, tmp_path):
     process, origin = serve()
     assert requests.get(f"{origin}/fhir/metadata", timeout=10).json()["fhirVersion"] == "4.0.1"
@@ -82,6 +143,25 @@ def test_it_says_where_it_is_and_stops_with_its_engine(serve, tmp_path):
     assert f"{origin}/fhir" in said
     assert f"{origin}/sandbox" in said
     assert address_of(tmp_path) is None
+
+
+def test_a_stop_lets_what_is_under_way_finish_and_takes_nothing_new(serve):
+    process, origin = serve("--workers", "1")
+    asked = {"as": "operateur", "scope": "user/*.cruds"}
+    token = requests.post(f"{origin}/sandbox/token", json=asked, timeout=20).json()["access_token"]
+    body = json.dumps({"resourceType": "Organization", "name": "en cours"}).encode()
+    head = (
+        f"POST /fhir/Organization HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", int(origin.rpartition(":")[2])), 30) as under_way:
+        under_way.sendall(head.encode() + body[:10])
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        until(lambda: not is_ready(origin))
+        under_way.sendall(body[10:])
+        assert under_way.recv(4096).startswith(b"HTTP/1.1 201")
+    assert 0 == process.wait(60)
 
 
 def test_a_killed_engine_is_started_again_and_the_server_works_on(serve, tmp_path):
@@ -233,3 +313,10 @@ def test_the_hospitals_script_says_that_the_record_is_not_open_then_deposits(ser
         stored = subprocess.run([*script, "--algorithm", algorithm], capture_output=True, text=True)
         assert stored.returncode == 0, stored.stderr
         assert stored.stdout.count("stored     http") == 3
+
+
+@pytest.mark.parametrize("flags", [[], ["--client", "x", "--keys", "/nowhere.json"], ["--keys", "setup.cfg"]])
+def test_the_hospitals_script_says_in_a_sentence_what_is_missing(flags):
+    script = [sys.executable, "examples/hospital/submit.py", f"http://127.0.0.1:{free_port()}", *flags]
+    said = subprocess.run(script, capture_output=True, text=True)
+    assert (1, 1, True) == (said.returncode, len(said.stderr.splitlines()), said.stderr.startswith("failed     "))

@@ -42,7 +42,7 @@ class World:
     def __init__(self, mongo_uri, database, alias="smart-tests", issuer=ORIGIN):
         self.clock, self.freshness, self.wire = Clock(), Freshness(), Wire()
         self.psc = Psc(self.wire, self.clock)
-        self.told, self.sent, self.refused = [], [], {}
+        self.told, self.sent, self.refused, self.hidden = [], [], {}, set()
         config = Config(
             issuer=issuer,
             fhir_base=f"{issuer}/fhir",
@@ -55,6 +55,7 @@ class World:
             config,
             directory=Directory(),
             refuses=self.refuses,
+            sees=lambda _, reference: reference not in self.hidden,
             freshness=self.freshness,
             issued=lambda *told: self.told.append(told),
             send_code=lambda recipient, code: self.sent.append((recipient, code)),

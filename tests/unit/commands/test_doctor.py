@@ -1,7 +1,13 @@
 """doctor: each thing that can be wrong is found, and comes with a way to mend it."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from click.testing import CliRunner
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from fhir_server.commands import doctor, main
 from fhir_server.commands.doctor import Finding
@@ -94,6 +100,49 @@ def test_a_directory_that_cannot_be_written_is_broken(tmp_path, monkeypatch):
 
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     assert "broken" == doctor.data(tmp_path).state
+
+
+def pem(place, name, key=None, days=30):
+    """A certificate and its key, in PEM, under names of their own."""
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(
+            subject, subject, key.public_key(), 1, now - timedelta(days=60), now + timedelta(days=days)
+        )
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+    (place / f"{name}.crt").write_bytes(made)
+    kinds = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (place / f"{name}.key").write_bytes(key.private_bytes(*kinds))
+
+
+@pytest.mark.parametrize(
+    ("cert", "key", "state", "seen"),
+    [
+        ("a.crt", "a.key", "well", "good until"),
+        ("a.crt", "b.key", "broken", "do not fit together"),
+        ("a.key", "a.key", "broken", "do not fit together"),
+        ("old.crt", "old.key", "broken", "ended on"),
+        ("soon.crt", "soon.key", "doubtful", "ends on"),
+    ],
+)
+def test_a_certificate_without_its_key_or_out_of_its_time_is_found(tmp_path, cert, key, state, seen):
+    for name, days in (("a", 90), ("b", 90), ("old", -1), ("soon", 3)):
+        pem(tmp_path, name, days=days)
+    found = doctor.certificate(str(tmp_path / cert), str(tmp_path / key))
+    assert (state, True) == (found.state, seen in found.seen)
+
+
+def test_serve_does_not_start_with_a_certificate_without_its_key(tmp_path):
+    pem(tmp_path, "a")
+    pem(tmp_path, "b")
+    flags = ["--tls-cert", str(tmp_path / "a.crt"), "--tls-key", str(tmp_path / "b.key"), "--data", str(tmp_path / "d")]
+    answer = CliRunner().invoke(main, ["serve", *flags])
+    assert (1, True) == (answer.exit_code, answer.output.startswith("Error: `--tls-cert` and `--tls-key`"))
+    assert not (tmp_path / "d").exists()
 
 
 def test_few_open_files_are_broken(monkeypatch):

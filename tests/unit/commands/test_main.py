@@ -44,6 +44,7 @@ def test_serve_has_a_flag_for_every_setting_that_is_no_secret_and_names_the_vari
         (["--host", "0.0.0.0", "--base-url", "https://a.example"], "needs TLS"),
         (["--open"], "add `--sandbox`"),
         (["--sandbox", "--host", "0.0.0.0"], "loopback only"),
+        (["--sandbox", "--base-url", "https://a.example"], "loopback only"),
     ],
 )
 def test_serve_refuses_what_is_unsafe_with_what_to_do_and_no_traceback(flags, words):

@@ -57,3 +57,10 @@ def test_anything_else_is_refused(body):
     with pytest.raises(Problem) as refusal:
         asked(body, NOW)
     assert refusal.value.status == 400
+
+
+@pytest.mark.parametrize("body", [{"now": "9999-12-31T23:59:59Z"}, {"now": "0001-01-01"}, {"advance": "P7900Y"}])
+def test_the_clock_is_never_moved_to_where_it_could_not_go_on(body):
+    """A second before the last one of the calendar, every request would fail, that which moves the clock back too."""
+    with pytest.raises(Problem):
+        asked(body, NOW)

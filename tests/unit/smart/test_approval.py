@@ -30,7 +30,15 @@ def client(scope=ALL, kind="public", key="app"):
 class Room:
     def __init__(self, refuses=lambda _: None):
         self.told = []
-        self.approver = Approver(Directory(), refuses, lambda *told: self.told.append(told), compile_, "https://dmp")
+        self.hidden = set()
+        self.approver = Approver(
+            Directory(),
+            refuses,
+            lambda _, reference: reference not in self.hidden,
+            lambda *told: self.told.append(told),
+            compile_,
+            "https://dmp",
+        )
 
     def approve(self, person, scope="user/*.rs", app=None, **more):
         return self.approver.approve(person, app or client(), scope, **more)
@@ -149,3 +157,14 @@ def test_a_refused_system_hears_that_its_client_may_not():
 def test_a_granular_scope_that_the_search_cannot_read_is_not_granted():
     approval = Room().approve(DOCTOR, "user/Observation.rs?category=a user/Observation.rs?unheard=of")
     assert ("user/Observation.rs?category=a",) == approval.scope
+
+
+def test_an_encounter_that_may_not_be_read_is_no_context():
+    """smart.md T7: an encounter that is told is one that is read; a hidden one is as if the launch had named none."""
+    room, asked = Room(), "launch/encounter launch user/*.rs"
+    room.hidden = {"Encounter/e"}
+    approval = room.approve(DOCTOR, asked, patient="p1", launch={"encounter": "e", "intent": "x"})
+    assert ({"intent": "x"}, ("launch", "user/*.rs")) == (dict(approval.launch), approval.scope)
+    room.hidden = set()
+    approval = room.approve(DOCTOR, asked, patient="p1", launch={"encounter": "e"})
+    assert ({"encounter": "e"}, tuple(asked.split())) == (dict(approval.launch), approval.scope)

@@ -1,16 +1,21 @@
 """Clients: what can be registered, and what cannot."""
 
+import warnings
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 from argon2 import PasswordHasher
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, RSAKey
 
 from fhir_server.foundation.principal import Kind
 from fhir_server.smart.clients import Clients, RegistrationFault, is_safe_url
 
 KEY = ECKey.generate_key("P-384", auto_kid=True)
+P_256 = ECKey.generate_key("P-256", auto_kid=True)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    SHORT = RSAKey.generate_key(1024, auto_kid=True)
 JWKS = {"keys": [KEY.as_dict(private=False)]}
 APP = {"redirect_uris": ("https://app.example/cb",), "scope": "openid patient/*.rs"}
 
@@ -93,6 +98,14 @@ def test_a_system_says_as_what_it_acts(clients):
         ("asymmetric", {"jwks": {"keys": []}}, "cannot be read"),
         ("asymmetric", {"jwks": {"keys": [{"kty": "EC"}]}}, "cannot be read"),
         ("asymmetric", {"jwks": {"keys": [KEY.as_dict(private=True)]}}, "private key"),
+        (
+            "asymmetric",
+            {"jwks": {"keys": [{n: v for n, v in JWKS["keys"][0].items() if n != "kid"}]}},
+            "ES384 or RS384",
+        ),
+        ("asymmetric", {"jwks": {"keys": [{**JWKS["keys"][0], "use": "enc"}]}}, "ES384 or RS384"),
+        ("asymmetric", {"jwks": {"keys": [P_256.as_dict(private=False)]}}, "ES384 or RS384"),
+        ("asymmetric", {"jwks": {"keys": [SHORT.as_dict(private=False)]}}, "ES384 or RS384"),
     ],
 )
 def test_what_would_not_be_safe_or_work_is_not_registered(clients, kind, more, why):

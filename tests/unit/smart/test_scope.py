@@ -1,5 +1,6 @@
 """Scopes: what is one, what remains of what is asked, and what it lets through."""
 
+from dataclasses import replace
 from itertools import chain, combinations
 
 import pytest
@@ -188,7 +189,6 @@ def test_user_and_system_scopes_are_not_confined():
 
 
 def test_in_an_emergency_every_scope_is_confined():
-    from dataclasses import replace
 
     urgent = replace(DOCTOR, purpose=Purpose.BREAK_GLASS, patient="p1")
     assert Has("patients", "p1") == narrow(("user/*.rs",), "Observation", "r", urgent, compile_)
@@ -260,3 +260,24 @@ def test_which_scopes_need_a_patient():
 
 def test_a_scope_that_was_cut_down_is_written_in_the_second_form():
     assert "patient/X.rs?category=a|b" == Scope("patient", "X", "rs", (("category", "a|b"),)).write()
+
+
+def test_who_is_signed_in_may_be_read_where_the_app_may_know_it():
+    """smart.md O7: the fhirUser of the id_token, read with the access token; it and nothing else."""
+    own = Has("id", "Practitioner/d")
+    doctor = replace(DOCTOR, reference="Practitioner/d")
+    scopes = ("openid", "fhirUser", "user/Observation.rs")
+    assert own == narrow(scopes, "Practitioner", "r", doctor, compile_)
+    assert own == narrow(scopes, "Practitioner", "r", replace(doctor, purpose=Purpose.BREAK_GLASS), compile_)
+    assert either(Has("resource", "Observation"), own) == reach(scopes, doctor, compile_)
+    assert EVERYTHING == narrow((*scopes, "user/*.r"), "Practitioner", "r", doctor, compile_)
+    for asked, type_, right in (
+        (scopes, "Practitioner", "s"),
+        (scopes, "Practitioner", "u"),
+        (scopes, "Patient", "r"),
+        (scopes[2:], "Practitioner", "r"),
+    ):
+        with pytest.raises(Problem):
+            narrow(asked, type_, right, doctor, compile_)
+    with pytest.raises(Problem):
+        narrow(scopes, "Practitioner", "r", DOCTOR, compile_)
