@@ -63,12 +63,13 @@ class FhirRequest:
 
 @dataclass(frozen=True, slots=True)
 class FhirResponse:
-    """What is answered; `body` is the exact bytes."""
+    """What is answered; `body` is the exact bytes, `updated` when the version it tells of was written (microseconds)."""
 
     status: int
     body: bytes = b""
     content_type: str = "application/fhir+json; charset=utf-8"
     headers: Mapping[str, str] = field(default_factory=dict)
+    updated: int | None = None
 
     @property
     def location(self) -> str | None:

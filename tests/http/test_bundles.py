@@ -200,6 +200,54 @@ def test_a_conditional_reference_finds_exactly_one(world):
     assert 412 == posted(world, bundle("transaction", entry("POST", "Observation", twice))).status
 
 
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        ({"entries": []}, "Bundle.entries"),
+        ({"total": 1}, "Bundle"),
+        ({"entry": [{**entry("POST", "Observation", observed()), "bogus": 1}]}, "Bundle.entry[0].bogus"),
+        ({"entry": [entry("POST", "Observation", observed(), ifMatches="x")]}, "Bundle.entry[0].request.ifMatches"),
+        ({"entry": [{**entry("POST", "Observation", observed()), "fullUrl": 1}]}, "Bundle.entry[0].fullUrl"),
+        ({"entry": [entry("POST", "Observation", observed(), "http://x/Observation/1/_history/2")]}, "Bundle.entry[0]"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_a_misspelt_bundle_is_not_half_understood(world, kind, spoil, named):
+    """Row 9: a bundle is validated like any other resource."""
+    before = count(world)
+    got = posted(world, {"resourceType": "Bundle", "type": kind, **spoil})
+
+    assert (422, [named], before) == (got.status, got.json["issue"][0]["expression"], count(world))
+
+
+def test_the_element_that_is_wrong_is_named_by_a_path_that_leads_to_it(world):
+    """Row 9: issue.expression is "a simple FHIRPath" (https://hl7.org/fhir/R4/operationoutcome.html)."""
+    got = posted(world, bundle("transaction", entry("POST", "Observation", observed(component=[{"x": 1}]))))
+    assert "Bundle.entry[0].resource.component[0].x" == got.json["issue"][0]["expression"][0]
+
+    got = posted(world, bundle("transaction", entry("PUT", "Observation/a", observed(id="b"))))
+    assert ["Bundle.entry[0].resource.id"] == got.json["issue"][0]["expression"]
+
+
+def test_an_entry_tells_the_moment_its_resource_tells(world):
+    """Row 55: lastModified "has to match the same time in the meta header"."""
+    world.pass_time(milliseconds=123)
+    got = posted(world, bundle("transaction", entry("POST", "Observation", observed()), entry("GET", "Patient/lea")))
+
+    for each in got.json["entry"]:
+        assert each["resource"]["meta"]["lastUpdated"] == each["response"]["lastModified"]
+
+
+def test_an_oid_that_names_no_entry_dangles_too(world):
+    """Row 59."""
+    sent = entry("POST", "Observation", observed(derivedFrom=[{"reference": "urn:oid:1.2.3.4"}]))
+    assert 400 == posted(world, bundle("transaction", sent)).status
+
+    named = entry("POST", "Observation", observed(), "urn:oid:1.2.3.4")
+    got = posted(world, bundle("transaction", sent, named))
+    assert got.json["entry"][0]["resource"]["derivedFrom"][0]["reference"].startswith("Observation/")
+
+
 @pytest.mark.parametrize("kind", ["searchset", "document", None, "wrong"])
 def test_a_bundle_of_another_type_is_refused(world, kind):
     """Rows 66 and 67."""
