@@ -63,7 +63,7 @@ class FhirRequest:
 
 @dataclass(frozen=True, slots=True)
 class FhirResponse:
-    """What is answered; `body` is the exact bytes, `updated` when the version it tells of was written (microseconds)."""
+    """What is answered: `body`, the exact bytes; `updated`, when what it tells of was written (microseconds)."""
 
     status: int
     body: bytes = b""

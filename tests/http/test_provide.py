@@ -39,6 +39,11 @@ def two_patients(world, bundle):
     part(bundle, "List")["subject"] = {"reference": "Patient/paul"}
 
 
+def anothers_source(world, bundle):
+    """The document says within whose it is, and it is not the one it is deposited for."""
+    part(bundle, "DocumentReference")["contained"][0]["identifier"][0]["value"] = "181096912300276"
+
+
 def unknown_ins(world, bundle):
     for type_ in ("DocumentReference", "List"):
         part(bundle, type_)["subject"] = {"reference": f"Patient?identifier={people.INS_SYSTEM}|1"}
@@ -79,6 +84,7 @@ REFUSALS = [
     (wrong_hash, 422, "hash"),
     (wrong_size, 422, "size"),
     (two_patients, 422, "two patients"),
+    (anothers_source, 422, "two patients"),
     (unknown_ins, 404, "unknown INS"),
     (unqualified, 422, "unqualified identity"),
     (closed, 403, "closed"),
