@@ -15,7 +15,7 @@ import orjson
 
 from fhir_server.foundation.moment import from_micros, instant
 from fhir_server.foundation.problem import Issue, Problem, bad_request, problem
-from fhir_server.interactions import answers, bodies, pipeline, provide
+from fhir_server.interactions import answers, bodies, conditional, pipeline, provide
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.resources import references
@@ -167,7 +167,20 @@ def _linked(visit: Visit, items: list[Item], unit: Unit) -> list[Item]:
         if target is not None:
             targets.add(target)
             mapping.update(dict.fromkeys(_names(item), target))
+    mapping.update(_meant(visit, items, unit))
     return [_link(visit, item, mapping, unit) for item in items]
+
+
+def _meant(visit: Visit, items: list[Item], unit: Unit) -> dict[str, str]:
+    """The conditional references that mean what this very transaction writes: they are resolved last of all."""
+    stand = {target: item for item in items if (target := _target(item)) is not None}
+    written = {
+        target: item.request.resource
+        for target, item in stand.items()
+        if item.request.resource is not None and item.request.method in ("POST", "PUT")
+    }
+    senders = [item.request.resource for item in items if item.request.resource is not None]
+    return conditional.among(visit, unit, written, stand.keys() - written.keys(), senders)
 
 
 def _target(item: Item) -> str | None:

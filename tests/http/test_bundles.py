@@ -248,6 +248,71 @@ def test_an_oid_that_names_no_entry_dangles_too(world):
     assert got.json["entry"][0]["resource"]["derivedFrom"][0]["reference"].startswith("Observation/")
 
 
+def test_a_conditional_reference_leads_into_the_directory(world):
+    """Row 61: whoever carried it out, by the identifier that everybody knows him by."""
+    world.put(
+        {"resourceType": "Organization", "id": "lab", "name": "Labo", "identifier": [{"system": "urn:f", "value": "1"}]}
+    )
+    for text in ("Organization?identifier=urn:f|1", "Organization?name=labo&identifier=1", "Organization?_id=lab"):
+        got = posted(
+            world, bundle("transaction", entry("POST", "Observation", observed(performer=[{"reference": text}])))
+        )
+        assert "Organization/lab" == got.json["entry"][0]["resource"]["performer"][0]["reference"], text
+
+    world.put({"resourceType": "Organization", "id": "lab2", "name": "Labo"})
+    before = count(world)
+    for text, status in {
+        "Organization?name=labo": 412,
+        "Organization?name=nobody": 404,
+        "Organization?nonsense=1": 400,
+        "Organization?_count=1": 400,
+        "Organization?": 422,
+        "Encounter?identifier=urn:f|1": 422,
+        "Patient?name=martin": 422,
+    }.items():
+        got = posted(
+            world, bundle("transaction", entry("POST", "Observation", observed(performer=[{"reference": text}])))
+        )
+        assert got.status in (status, 400), (text, got.json)
+        assert ["Bundle.entry[0]"] == [each["expression"][0][:15] for each in got.json["issue"]], text
+    assert before == count(world)
+
+
+def test_a_conditional_reference_means_what_the_transaction_itself_brings(world):
+    """Row 56: conditional references are resolved last."""
+    person = {**patient("new"), "identifier": [{"system": "urn:x", "value": "new"}]}
+    who = {"reference": "Patient?identifier=urn:x|new"}
+    lab = {"resourceType": "Organization", "name": "x", "identifier": [{"system": "urn:f", "value": "9"}]}
+    made = observed(subject=who, performer=[{"reference": "Organization?identifier=urn:f|9"}])
+    got = posted(
+        world,
+        bundle(
+            "transaction",
+            entry("POST", "Observation", made),
+            entry("POST", "Patient", person),
+            entry("PUT", "Organization/lab9", {**lab, "id": "lab9"}),
+        ),
+    )
+
+    assert 200 == got.status, got.json
+    stored, born = (each["resource"] for each in got.json["entry"][:2])
+    assert (f"Patient/{born['id']}", "Organization/lab9") == (
+        stored["subject"]["reference"],
+        stored["performer"][0]["reference"],
+    )
+    again = bundle("transaction", entry("POST", "Observation", observed(subject=who)), entry("POST", "Patient", person))
+    assert 412 == posted(world, again).status
+    replaced = entry("PUT", f"Patient/{born['id']}", {**person, "id": born["id"], "gender": "male"})
+    got = posted(world, bundle("transaction", entry("POST", "Observation", observed(subject=who)), replaced))
+    assert f"Patient/{born['id']}" == got.json["entry"][0]["resource"]["subject"]["reference"]
+    broken = entry("POST", "Patient", {"resourceType": "Patient", "identifier": 7})
+    assert (
+        400
+        <= posted(world, bundle("transaction", entry("POST", "Observation", observed(subject=who)), broken)).status
+        < 500
+    )
+
+
 @pytest.mark.parametrize("kind", ["searchset", "document", None, "wrong"])
 def test_a_bundle_of_another_type_is_refused(world, kind):
     """Rows 66 and 67."""
