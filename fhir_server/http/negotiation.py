@@ -71,7 +71,7 @@ def preferences(prefer: str | None) -> Preferences:
     lenient = False
     for part in re.split(r"[,;]", prefer or ""):
         name, _, value = part.strip().partition("=")
-        value = value.strip().strip('"')
+        name, value = name.strip().lower(), value.strip().strip('"')
         if name == "return":
             if value not in RETURNING:
                 raise bad_request(f"`Prefer: return={value}` is not supported", code="not-supported")

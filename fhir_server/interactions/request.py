@@ -94,5 +94,5 @@ def pairs(query: str) -> Pairs:
 
 
 def query_text(asked: Pairs) -> str:
-    """A query string that `pairs` reads back as the same pairs."""
-    return urlencode(asked, safe=":|/$,-._~")
+    """A query string that `pairs` reads back as the same pairs, and that a URI may hold (RFC 3986)."""
+    return urlencode(asked, safe=":/$,-._~")
