@@ -179,7 +179,11 @@ def _meant(visit: Visit, items: list[Item], unit: Unit) -> dict[str, str]:
         for target, item in stand.items()
         if item.request.resource is not None and item.request.method in ("POST", "PUT")
     }
-    senders = [item.request.resource for item in items if item.request.resource is not None]
+    senders = {
+        f"Bundle.entry[{item.index}].resource": item.request.resource
+        for item in items
+        if item.request.resource is not None
+    }
     return conditional.among(visit, unit, written, stand.keys() - written.keys(), senders)
 
 

@@ -52,9 +52,9 @@ def in_directory(text: str, where: str, house: House, unit: Unit | None, asker: 
 
 
 def among(
-    visit: Visit, unit: Unit, written: Mapping[str, Resource], gone: Collection[str], senders: Collection[Resource]
+    visit: Visit, unit: Unit, written: Mapping[str, Resource], gone: Collection[str], senders: Mapping[str, Resource]
 ) -> dict[str, str]:
-    """The conditional references of `senders` that mean something this transaction writes, by their text.
+    """The conditional references of `senders`, by where they stand, that mean something this transaction writes.
 
     References are resolved last, when all is written: `written` is what will stand, by `Type/id`, and what it replaces
     or is `gone` no longer counts. Raises Problem 412 where something else is meant as well. Who is not told which
@@ -62,7 +62,7 @@ def among(
     """
     house, asker = visit.house, visit.principal
     meant: dict[str, str] = {}
-    for text, where in {text: path for each in senders for path, text, kind in _conditions(each)}.items():
+    for text, where in _conditions(senders).items():
         type_ = text.partition("?")[0]
         if type_ == "Patient" and not existence_is_told(asker, house.matrix):
             continue
@@ -80,8 +80,14 @@ def among(
     return meant
 
 
-def _conditions(resource: Resource) -> list[references.Link]:
-    return [each for each in references.find(resource) if is_conditional(each.text, each.kind)]
+def _conditions(senders: Mapping[str, Resource]) -> dict[str, str]:
+    """Each condition, and where it is made."""
+    return {
+        text: where + path.removeprefix(each["resourceType"])
+        for where, each in senders.items()
+        for path, text, kind in references.find(each)
+        if is_conditional(text, kind)
+    }
 
 
 def _here(text: str, candidates: Mapping[str, Resource]) -> list[str]:

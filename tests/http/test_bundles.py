@@ -301,7 +301,8 @@ def test_a_conditional_reference_means_what_the_transaction_itself_brings(world)
         stored["performer"][0]["reference"],
     )
     again = bundle("transaction", entry("POST", "Observation", observed(subject=who)), entry("POST", "Patient", person))
-    assert 412 == posted(world, again).status
+    got = posted(world, again)
+    assert (412, ["Bundle.entry[0].resource.subject.reference"]) == (got.status, got.json["issue"][0]["expression"])
     replaced = entry("PUT", f"Patient/{born['id']}", {**person, "id": born["id"], "gender": "male"})
     got = posted(world, bundle("transaction", entry("POST", "Observation", observed(subject=who)), replaced))
     assert f"Patient/{born['id']}" == got.json["entry"][0]["resource"]["subject"]["reference"]
