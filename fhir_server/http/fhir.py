@@ -150,6 +150,8 @@ def _body(path: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]] | None
     limit = current_app.config["MAX_CONTENT_LENGTH"]
     if request.method not in ("POST", "PUT", "PATCH"):
         return None, None, ()
+    if request.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
+        raise problem(415, "not-supported", "a body is sent as it is, without a content coding")
     raw = _read(limit)
     kind = negotiation.media_type(request.content_type)
     if path.rstrip("/").endswith("_search"):
