@@ -16,7 +16,7 @@ from fhir_server.foundation.problem import Issue, conflict, unprocessable
 from fhir_server.interactions import answers, bodies
 from fhir_server.interactions.pipeline import Change, Visit, compile_criteria
 from fhir_server.interactions.request import FhirRequest, FhirResponse
-from fhir_server.interactions.subject import Subject, existence_is_told, list_of, persons_of, submitted_before
+from fhir_server.interactions.subject import Subject, list_of, persons_of, submitted_before
 from fhir_server.resources.document_reference import check_attachment
 from fhir_server.resources.facts import owners_of
 from fhir_server.resources.patient import identity_is_qualified, ins_of
@@ -173,23 +173,21 @@ def _identity_issues(resource: dict[str, Any], where: str) -> list[Issue]:
 def _holder_issues(visit: Visit, patient: str, items: list[Any]) -> list[Issue]:
     """Whether the holder's identity is qualified, and is the one that the documents carry.
 
-    Whose INS it is, is told to whom the existence check tells it (DMP-101), and to the holder.
+    Who may not deposit here is told neither: an address is nobody's to try out (decisions 17).
     """
     holder, _ = persons_of(visit.house, patient)
-    if holder is None:
+    if holder is None or not _may_deposit(visit, submission_of(items)):
         return []
     found = []
     if identity_is_qualified(holder) is False:
         told = "the patient's identity is not qualified"
         found.append(Issue("error", "business-rule", told, "Bundle.entry.resource.subject"))
-    if visit.principal.patient == patient or existence_is_told(visit.principal, visit.house.matrix):
-        known = _ins(holder)
-        found += [
-            Issue("error", "business-rule", "two patients: this INS is not that of the subject", where)
-            for where, source in _sources(items)
-            if known and (said := _ins(source)) and known.isdisjoint(said)
-        ]
-    return found
+    known = _ins(holder)
+    return found + [
+        Issue("error", "business-rule", "two patients: this INS is not that of the subject", where)
+        for where, source in _sources(items)
+        if known and (said := _ins(source)) and known.isdisjoint(said)
+    ]
 
 
 def _sources(items: list[Any]) -> list[tuple[str, dict[str, Any]]]:

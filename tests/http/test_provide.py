@@ -109,6 +109,21 @@ def test_each_fault_alone_is_refused_by_its_name_and_stores_nothing(world, spoil
     assert 0 == world.house.shelf.carried.count_documents({"envelopes.facts.about": {"$regex": "^DocumentReference/"}})
 
 
+def test_who_may_not_deposit_learns_nothing_of_an_address(world):
+    """Decisions 17: a record that stays shut and one there is not are refused alike, whatever INS is tried."""
+    answers = []
+    unsure = json.loads(json.dumps(patient("unsure", identifier=[], active=True)).replace("QUAL", "PROV"))
+    world.put({name: value for name, value in unsure.items() if value != []})
+    for where in ("Patient/lea", "Patient/unsure", "Patient/nobody"):
+        bundle = submission(ins="181096912300276")
+        for type_ in ("DocumentReference", "List"):
+            part(bundle, type_)["subject"] = {"reference": where}
+        answers.append(world.ask(people.holder("paul"), "POST", "", bundle))
+
+    assert [403, 403, 403] == [each.status for each in answers]
+    assert answers[0].json == answers[1].json == answers[2].json
+
+
 def test_a_known_unique_id_with_other_content_is_one_fixed_409(world):
     assert 200 == world.ask(people.hospital(), "POST", "", submission()).status
     other = world.ask(people.hospital(), "POST", "", submission(content=b"%PDF-1.4 autre"))
