@@ -69,6 +69,7 @@ def blueprint(
     made.add_url_rule("/<path:path>", "preflight", preflight, methods=["OPTIONS"])
     made.add_url_rule("", "preflight_base", preflight, methods=["OPTIONS"])
     made.add_url_rule("/", "preflight_root", preflight, methods=["OPTIONS"])
+    made.after_request(laid_out)
     made.after_request(open_to_origins)
     return made
 
@@ -119,6 +120,14 @@ def to_response(answered: FhirResponse) -> Response:
     else:
         made.headers.pop("Content-Type", None)
     return made
+
+
+def laid_out(response: Response) -> Response:
+    """The answer as a person reads it, when `_pretty=true` asks for it; a Binary's content is nobody's to lay out."""
+    ours = response.mimetype == "application/fhir+json" and "Content-Disposition" not in response.headers
+    if ours and request.args.get("_pretty") == "true":
+        response.set_data(negotiation.indented(response.get_data()))
+    return response
 
 
 def open_to_origins(response: Response) -> Response:
