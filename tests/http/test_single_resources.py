@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
+from fhir_server.interactions import pipeline
+from fhir_server.interactions.request import FhirRequest
 from tests.kit import people
 from tests.kit.world import BASE, patient
 
@@ -64,6 +68,19 @@ def test_what_was_sent_is_what_is_returned(world):
     got = world.ask(OPERATOR, "GET", made(world, **{k: sent[k] for k in ("extension", "meta")})).json
 
     assert (extension, "urn:p", "y") == (got["extension"], got["meta"]["profile"][0], got["meta"]["tag"][0]["code"])
+
+
+def test_a_binary_is_read_as_a_resource_whatever_numbers_it_holds(world):
+    """Rows 36 and 109: a decimal in an extension of its meta, to the last digit."""
+    meta = {"extension": [{"url": "urn:x", "valueDecimal": Decimal("1.00")}]}
+    sent = {"resourceType": "Binary", "contentType": "text/plain", "data": "aGk="}
+    where = f"Binary/{world.ask(OPERATOR, 'POST', 'Binary', sent).json['id']}"
+    changed = FhirRequest("PUT", where, BASE, resource={**sent, "id": where[7:], "meta": meta}, request_id="r2")
+    assert 200 == pipeline.answer(changed, OPERATOR, world.house).status
+
+    got = world.ask(OPERATOR, "GET", where)
+    assert (200, "aGk=") == (got.status, got.json["data"])
+    assert b'"valueDecimal":1.00}' in got.body
 
 
 @pytest.mark.parametrize(
