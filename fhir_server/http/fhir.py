@@ -125,7 +125,7 @@ def to_response(answered: FhirResponse) -> Response:
 def laid_out(response: Response) -> Response:
     """The answer as a person reads it, when `_pretty=true` asks for it; a Binary's content is nobody's to lay out."""
     ours = response.mimetype == "application/fhir+json" and "Content-Disposition" not in response.headers
-    if ours and request.args.get("_pretty") == "true":
+    if ours and b"_pretty=true" in request.query_string.split(b"&"):
         response.set_data(negotiation.indented(response.get_data()))
     return response
 

@@ -25,6 +25,7 @@ def client(mongo_uri, mongo_client):
         "metadata",
         "Patient/nobody",
         "Patient?nonsense=1",
+        "Patient?name=%80",
     ],
 )
 def test_whoever_asks_for_it_reads_an_answer_of_many_lines(client, path):
