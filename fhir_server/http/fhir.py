@@ -69,6 +69,7 @@ def blueprint(
     made.add_url_rule("/<path:path>", "preflight", preflight, methods=["OPTIONS"])
     made.add_url_rule("", "preflight_base", preflight, methods=["OPTIONS"])
     made.add_url_rule("/", "preflight_root", preflight, methods=["OPTIONS"])
+    made.after_request(laid_out)
     made.after_request(open_to_origins)
     return made
 
@@ -121,6 +122,14 @@ def to_response(answered: FhirResponse) -> Response:
     return made
 
 
+def laid_out(response: Response) -> Response:
+    """The answer as a person reads it, when `_pretty=true` asks for it; a Binary's content is nobody's to lay out."""
+    ours = response.mimetype == "application/fhir+json" and "Content-Disposition" not in response.headers
+    if ours and b"_pretty=true" in request.query_string.split(b"&"):
+        response.set_data(negotiation.indented(response.get_data()))
+    return response
+
+
 def open_to_origins(response: Response) -> Response:
     """CORS for the origins that are set, all by default: a token, never a cookie, opens these routes (SMART 2.2)."""
     origins = current_app.config["CORS_ORIGINS"]
@@ -150,6 +159,8 @@ def _body(path: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]] | None
     limit = current_app.config["MAX_CONTENT_LENGTH"]
     if request.method not in ("POST", "PUT", "PATCH"):
         return None, None, ()
+    if request.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
+        raise problem(415, "not-supported", "a body is sent as it is, without a content coding")
     raw = _read(limit)
     kind = negotiation.media_type(request.content_type)
     if path.rstrip("/").endswith("_search"):

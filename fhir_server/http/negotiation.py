@@ -23,6 +23,8 @@ RETURNING: Mapping[str, Returning] = {
     "representation": "representation",
     "OperationOutcome": "OperationOutcome",
 }
+# A string, a bracket, comma or colon, or anything else without white space: the tokens of JSON that is known to be one.
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 _VERSION = re.compile(r"fhirVersion=([\d.]+)")
 
 
@@ -54,6 +56,21 @@ def wants_native(accept: str | None, format_: str | None) -> bool:
     return not any(part.partition(";")[0].strip().lower() in JSON_TYPES for part in (accept or "").split(","))
 
 
+def indented(body: bytes) -> bytes:
+    """JSON on lines of its own, two spaces a level; nothing but white space is added, so every digit stays."""
+    made: list[bytes] = []
+    depth, before = 0, b""
+    for token in _TOKEN.findall(body):
+        closes = token in (b"}", b"]")
+        depth -= closes
+        if before in (b"{", b"[", b",") if not closes else before not in (b"{", b"["):
+            made.append(b"\n" + b"  " * depth)
+        made.append(b": " if token == b":" else token)
+        depth += token in (b"{", b"[")
+        before = token
+    return b"".join(made)
+
+
 def media_type(content_type: str | None) -> str:
     """The media type of a body, lower case, its charset checked. Raises Problem 415."""
     name, _, rest = (content_type or "").partition(";")
@@ -71,7 +88,7 @@ def preferences(prefer: str | None) -> Preferences:
     lenient = False
     for part in re.split(r"[,;]", prefer or ""):
         name, _, value = part.strip().partition("=")
-        value = value.strip().strip('"')
+        name, value = name.strip().lower(), value.strip().strip('"')
         if name == "return":
             if value not in RETURNING:
                 raise bad_request(f"`Prefer: return={value}` is not supported", code="not-supported")

@@ -38,17 +38,18 @@ def versioned(version: Stored) -> dict[str, str]:
 
 def one(version: Stored, status: int = 200, headers: Mapping[str, str] | None = None) -> FhirResponse:
     """One version, its stored bytes untouched."""
-    return FhirResponse(status, version.body.encode(), JSON, {**versioned(version), **(headers or {})})
+    return FhirResponse(status, version.body.encode(), JSON, {**versioned(version), **(headers or {})}, version.updated)
 
 
 def written(request: FhirRequest, version: Stored, status: int) -> FhirResponse:
     """What a write answers, as `Prefer: return` wants it; `Location` names the version."""
     headers = {**versioned(version), "Location": f"{request.base}/{version.id}/_history/{version.version}"}
     if request.returning == "minimal":
-        return FhirResponse(status, b"", JSON, headers)
+        return FhirResponse(status, b"", JSON, headers, version.updated)
     if request.returning == "OperationOutcome":
-        return FhirResponse(status, outcome_bytes((Issue("information", "informational", "stored"),)), JSON, headers)
-    return FhirResponse(status, version.body.encode(), JSON, headers)
+        told = outcome_bytes((Issue("information", "informational", "stored"),))
+        return FhirResponse(status, told, JSON, headers, version.updated)
+    return FhirResponse(status, version.body.encode(), JSON, headers, version.updated)
 
 
 def outcome(issues: tuple[Issue, ...]) -> dict[str, Any]:

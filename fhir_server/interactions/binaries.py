@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from base64 import b64encode
 
-import orjson
-
 from fhir_server.interactions import answers
 from fhir_server.interactions.request import FhirRequest, FhirResponse
+from fhir_server.resources import json_text
 from fhir_server.store.documents import Stored
 from fhir_server.store.visible import VisibleStore
 
@@ -32,5 +31,5 @@ def shown(request: FhirRequest, door: VisibleStore, found: Stored) -> FhirRespon
             str(resource.get("contentType", "application/octet-stream")),
             {**answers.versioned(found), **NATIVE_HEADERS},
         )
-    body = orjson.dumps({**resource, "data": b64encode(content).decode()} if found.blob else resource)
-    return FhirResponse(200, body, answers.JSON, answers.versioned(found))
+    body = json_text.write({**resource, "data": b64encode(content).decode()}) if found.blob else found.body
+    return FhirResponse(200, body.encode(), answers.JSON, answers.versioned(found), found.updated)

@@ -10,6 +10,7 @@ from typing import Any
 
 from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.foundation.problem import Issue, Problem, bad_request, problem
+from fhir_server.interactions import conditional
 from fhir_server.interactions.house import House
 from fhir_server.interactions.request import FhirRequest
 from fhir_server.interactions.subject import existence_is_told, patients_of_identifier
@@ -62,30 +63,29 @@ def resolved(resource: dict[str, Any], house: House, unit: Unit | None, asker: P
     """The resource with each conditional reference (`Patient?identifier=system|value`) put in place.
 
     https://hl7.org/fhir/R4/http.html#trules, and outside a transaction as the ANS draft's ITI-105 example has it.
-    Raises Problem 400 for any other condition, 404 for a patient nobody knows, 412 for one that is not unique; to whom
-    the existence check is not open (DMP-101), a patient nobody knows is one whose record stays shut.
+    Of the shared directory anything may be asked. Raises Problem 400 for another condition, 404 for what nobody knows,
+    412 for what is not unique; to whom the existence check is not open (DMP-101), a patient nobody knows is one
+    whose record stays shut.
     """
-    told = existence_is_told(asker, house.matrix)
     mapping = {
-        text: _target(text, house, unit, told)
-        for _, text, kind in references.find(resource)
-        if kind == "reference" and "?" in text and "://" not in text
+        text: _target(text, where, house, unit, asker)
+        for where, text, kind in references.find(resource)
+        if conditional.is_conditional(text, kind)
     }
     return references.rewrite(resource, mapping) if mapping else resource
 
 
-def _target(text: str, house: House, unit: Unit | None, told: bool) -> str:
-    type_, _, query = text.partition("?")
-    name, _, value = query.partition("=")
-    if type_ != "Patient" or name != "identifier" or "|" not in value or "&" in value:
-        raise bad_request(f"`{type_}?{name}=…` is not a conditional reference this server resolves")
-    found = patients_of_identifier(house, value, unit)
-    if not told and len(found) != 1:
+def _target(text: str, where: str, house: House, unit: Unit | None, asker: Principal) -> str:
+    identifier = conditional.identifier_of(text)
+    if identifier is None:
+        return conditional.in_directory(text, where, house, unit, asker)
+    found = patients_of_identifier(house, identifier, unit)
+    if not existence_is_told(asker, house.matrix) and len(found) != 1:
         return NOBODY
     if not found:
-        raise problem(404, "not-found", "unknown INS: no patient has this identifier", "subject")
+        raise problem(404, "not-found", "unknown INS: no patient has this identifier", where)
     if len(found) > 1:
-        raise problem(412, "multiple-matches", "several patients have this identifier", "subject")
+        raise problem(412, "multiple-matches", "several patients have this identifier", where)
     return found[0]
 
 

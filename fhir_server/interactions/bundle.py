@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 
-from fhir_server.foundation.moment import instant
+from fhir_server.foundation.moment import from_micros, instant
 from fhir_server.foundation.problem import Issue, Problem, bad_request, problem
-from fhir_server.interactions import answers, bodies, pipeline, provide
+from fhir_server.interactions import answers, bodies, conditional, pipeline, provide
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.resources import references
@@ -46,6 +45,7 @@ def run(visit: Visit) -> FhirResponse:
     if kind not in ("batch", "transaction"):
         raise bad_request("`Bundle.type` must be batch or transaction", "Bundle.type")
     items = _items(visit, bundle, kind)
+    _check(bundle)
     return _batch(visit, items) if kind == "batch" else _transaction(visit, items)
 
 
@@ -57,6 +57,15 @@ def _items(visit: Visit, bundle: dict[str, Any], kind: Any) -> list[Item]:
     if len(entries) > limit:
         raise problem(413, "too-costly", f"a bundle holds at most {limit} entries", "Bundle.entry")
     return [_item(visit, entry, index, kind) for index, entry in enumerate(entries)]
+
+
+def _check(bundle: dict[str, Any]) -> None:
+    """Whether the bundle itself is valid; its resources are looked at one by one. Raises Problem 400, 422."""
+    entries = [{name: each for name, each in entry.items() if name != "resource"} for entry in bundle.get("entry", ())]
+    names = [each["fullUrl"] for each in entries if isinstance(each.get("fullUrl"), str)]
+    if len(set(names)) != len(names):
+        raise bad_request("two entries have the same `fullUrl`", "Bundle.entry.fullUrl", "duplicate")
+    bodies.checked({**bundle, "entry": entries} if entries else {**bundle})
 
 
 def _item(visit: Visit, entry: Any, index: int, kind: Any) -> Item:
@@ -158,9 +167,24 @@ def _linked(visit: Visit, items: list[Item], unit: Unit) -> list[Item]:
         if target is not None:
             targets.add(target)
             mapping.update(dict.fromkeys(_names(item), target))
-    if len({item.full_url for item in items if item.full_url}) != sum(bool(item.full_url) for item in items):
-        raise bad_request("two entries have the same `fullUrl`", "Bundle.entry.fullUrl", "duplicate")
+    mapping.update(_meant(visit, items, unit))
     return [_link(visit, item, mapping, unit) for item in items]
+
+
+def _meant(visit: Visit, items: list[Item], unit: Unit) -> dict[str, str]:
+    """The conditional references that mean what this very transaction writes: they are resolved last of all."""
+    stand = {target: item for item in items if (target := _target(item)) is not None}
+    written = {
+        target: item.request.resource
+        for target, item in stand.items()
+        if item.request.resource is not None and item.request.method in ("POST", "PUT")
+    }
+    senders = {
+        f"Bundle.entry[{item.index}].resource": item.request.resource
+        for item in items
+        if item.request.resource is not None
+    }
+    return conditional.among(visit, unit, written, stand.keys() - written.keys(), senders)
 
 
 def _target(item: Item) -> str | None:
@@ -189,7 +213,8 @@ def _link(visit: Visit, item: Item, mapping: dict[str, str], unit: Unit) -> Item
             (
                 text
                 for _, text, kind in references.find(linked)
-                if kind in ("reference", "url") and text.startswith("urn:uuid:")
+                if (kind in ("reference", "url") and text.startswith("urn:uuid:"))
+                or (kind == "reference" and text.startswith("urn:oid:"))
             ),
             None,
         )
@@ -232,20 +257,28 @@ def _flushed(visit: Visit, unit: Unit) -> None:
 
 
 def _at(item: Item, refused: Problem) -> Problem:
-    """The same problem, saying which entry it came from."""
+    """The same problem, saying which entry it came from, and where in its resource, if it was there."""
     where = f"Bundle.entry[{item.index}]"
+    type_ = (item.request.resource or {}).get("resourceType", "")
     issues = tuple(
         Issue(
             each.severity,
             each.code,
             each.text,
-            f"{where}.resource.ofType({each.expression})" if each.expression else where,
+            _inside(f"{where}.resource", type_, each.expression) if each.expression else where,
         )
         if not (each.expression or "").startswith("Bundle.entry")
         else each
         for each in refused.issues
     )
     return Problem(refused.status, issues, refused.headers)
+
+
+def _inside(where: str, type_: str, expression: str) -> str:
+    """Where an element of an entry's resource is, told from the bundle."""
+    if expression == type_:
+        return where
+    return f"{where}.{expression.removeprefix(f'{type_}.')}"
 
 
 # --- answers
@@ -258,8 +291,8 @@ def _entry(item: Item, made: FhirResponse) -> dict[str, Any]:
         response["location"] = location
     if "ETag" in made.headers:
         response["etag"] = made.headers["ETag"]
-    if "Last-Modified" in made.headers:
-        response["lastModified"] = instant(parsedate_to_datetime(made.headers["Last-Modified"]))
+    if made.updated is not None:
+        response["lastModified"] = instant(from_micros(made.updated))
     entry: dict[str, Any] = {"response": response}
     if made.body and item.request.method != "HEAD":
         entry["resource"] = orjson.Fragment(made.body)

@@ -119,7 +119,7 @@ def _resource(type_: str, canonical: str) -> dict[str, Any]:
         "conditionalRead": "full-support",
         "conditionalUpdate": False,
         "conditionalDelete": "not-supported",
-        "referencePolicy": ["literal", "logical", "resolves"],
+        "referencePolicy": ["literal", "logical"],
         **{name: values for name, values in optional.items() if values},
     }
 

@@ -30,7 +30,7 @@ def run(visit: Visit) -> FhirResponse:
     unit = within(visit)
     if visit.request.if_none_exist is not None:
         raise bad_request("`If-None-Exist` is not supported", code="not-supported")
-    resource = bodies.of_type(visit.request, visit.route.type)
+    resource = {name: each for name, each in bodies.of_type(visit.request, visit.route.type).items() if name != "id"}
     resource = bodies.resolved(bodies.relative(resource, visit.request.base), visit.house, unit, visit.principal)
     bodies.checked(resource)
     return landed(visit, stage(visit, bodies.kept(resource)), 201)

@@ -19,7 +19,8 @@ from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.interactions.subject import Subject, list_of, persons_of, submitted_before
 from fhir_server.resources.document_reference import check_attachment
 from fhir_server.resources.facts import owners_of
-from fhir_server.resources.patient import identity_is_qualified
+from fhir_server.resources.patient import identity_is_qualified, ins_of
+from fhir_server.resources.shape import text
 from fhir_server.smart.scope import narrow
 from fhir_server.store.documents import Stored
 from fhir_server.store.write import unique_of
@@ -59,18 +60,16 @@ def check(visit: Visit, items: list[Any]) -> None:
         if resource["resourceType"] == "DocumentReference":
             issues += _content_issues(resource, binaries, where)
             if resource.get("status") == DELETED:
-                text = "status is `current` or `superseded`: nothing is deposited deleted"
-                issues.append(Issue("error", "code-invalid", text, f"{where}.status"))
+                told = "status is `current` or `superseded`: nothing is deposited deleted"
+                issues.append(Issue("error", "code-invalid", told, f"{where}.status"))
         issues += _identity_issues(resource, where)
     issues += _shared_contents(items)
     if len(patients) > 1:
         issues.append(
             Issue("error", "business-rule", "two patients in one submission", "Bundle.entry.resource.subject")
         )
-    elif patients and not _qualified(visit, next(iter(patients))):
-        issues.append(
-            Issue("error", "business-rule", "the patient's identity is not qualified", "Bundle.entry.resource.subject")
-        )
+    elif patients:
+        issues += _holder_issues(visit, next(iter(patients)), items)
     if issues:
         raise unprocessable(tuple(issues))
 
@@ -181,17 +180,51 @@ def _content_issues(document: dict[str, Any], binaries: dict[str, Any], where: s
 
 
 def _identity_issues(resource: dict[str, Any], where: str) -> list[Issue]:
-    contained = resource.get("contained", [])
     return [
         Issue("error", "business-rule", "an unqualified identity may not carry an INS", f"{where}.contained[{index}]")
-        for index, each in enumerate(contained if isinstance(contained, list) else [])
+        for index, each in enumerate(_contained(resource))
         if isinstance(each, dict) and each.get("resourceType") == "Patient" and identity_is_qualified(each) is False
     ]
 
 
-def _qualified(visit: Visit, patient: str) -> bool:
+def _holder_issues(visit: Visit, patient: str, items: list[Any]) -> list[Issue]:
+    """Whether the holder's identity is qualified, and is the one that the documents carry.
+
+    Who may not deposit here is told neither: an address is nobody's to try out (decisions 17).
+    """
     holder, _ = persons_of(visit.house, patient)
-    return holder is None or identity_is_qualified(holder) is not False
+    if holder is None or not _may_deposit(visit, submission_of(items)):
+        return []
+    found = []
+    if identity_is_qualified(holder) is False:
+        told = "the patient's identity is not qualified"
+        found.append(Issue("error", "business-rule", told, "Bundle.entry.resource.subject"))
+    known = _ins(holder)
+    return found + [
+        Issue("error", "business-rule", "two patients: this INS is not that of the subject", where)
+        for where, source in _sources(items)
+        if known and (said := _ins(source)) and known.isdisjoint(said)
+    ]
+
+
+def _sources(items: list[Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The contained Patients: as whom the source knows the patient of its documents."""
+    return [
+        (f"Bundle.entry[{item.index}].resource.contained[{at}].identifier", each)
+        for item in items
+        if (item.request.resource or {}).get("resourceType") in ("DocumentReference", "List")
+        for at, each in enumerate(_contained(item.request.resource))
+        if isinstance(each, dict) and each.get("resourceType") == "Patient"
+    ]
+
+
+def _contained(resource: dict[str, Any]) -> list[Any]:
+    found = resource.get("contained", [])
+    return found if isinstance(found, list) else []
+
+
+def _ins(patient: dict[str, Any]) -> set[tuple[Any, Any]]:
+    return {(text(each, "system"), text(each, "value")) for each in ins_of(patient)}
 
 
 def _may_deposit(visit: Visit, submission: list[Any]) -> bool:

@@ -64,12 +64,13 @@ class FhirRequest:
 
 @dataclass(frozen=True, slots=True)
 class FhirResponse:
-    """What is answered; `body` is the exact bytes."""
+    """What is answered: `body`, the exact bytes; `updated`, when what it tells of was written (microseconds)."""
 
     status: int
     body: bytes = b""
     content_type: str = "application/fhir+json; charset=utf-8"
     headers: Mapping[str, str] = field(default_factory=dict)
+    updated: int | None = None
 
     @property
     def location(self) -> str | None:
@@ -94,5 +95,5 @@ def pairs(query: str) -> Pairs:
 
 
 def query_text(asked: Pairs) -> str:
-    """A query string that `pairs` reads back as the same pairs."""
-    return urlencode(asked, safe=":|/$,-._~")
+    """A query string that `pairs` reads back as the same pairs, and that a URI may hold (RFC 3986)."""
+    return urlencode(asked, safe=":/$,-._~")

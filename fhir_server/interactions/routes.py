@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import Literal
 
 from fhir_server.definitions.library import load
-from fhir_server.foundation.problem import Problem, problem
+from fhir_server.foundation.problem import Problem, bad_request, problem
 from fhir_server.interactions.request import FhirRequest
 from fhir_server.resources.kind import kind_of
 
@@ -50,6 +50,8 @@ ONLY: dict[str, frozenset[str]] = {
     "operation": frozenset({"Patient"}),
 }
 OPERATIONS: dict[tuple[str, str], str] = {("Patient", "open-record"): "u"}
+ASKED = frozenset({"capabilities", "search-type", "history-instance"})
+"""The interactions that read the query of their address."""
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _VERSION = re.compile(r"[1-9]\d{0,9}")
@@ -77,7 +79,11 @@ class Route:
 
 
 def match(request: FhirRequest) -> Route:
-    """The route of a request. Raises Problem 404 for an unknown address, 405 with `Allow` for a known one."""
+    """The route of a request. Raises Problem 404 for an unknown address, 405 with `Allow` for a known one.
+
+    Raises Problem 400 for a parameter of an interaction that takes none: it would be answered with more than was asked
+    for, or written without the condition that was made (decisions 9).
+    """
     steps = request.steps
     method = "GET" if request.method == "HEAD" else request.method
     allowed: list[str] = []
@@ -86,6 +92,7 @@ def match(request: FhirRequest) -> Route:
         if route is None or not offered(route):
             continue
         if row.method == method:
+            _unasked(route, request)
             return route
         allowed.append(row.method)
     if allowed:
@@ -96,6 +103,17 @@ def match(request: FhirRequest) -> Route:
             {"Allow": ", ".join(names)},
         )
     raise _unknown(steps)
+
+
+def _unasked(route: Route, request: FhirRequest) -> None:
+    if route.interaction in ASKED:
+        return
+    for name, value in request.query:
+        if (name, value) == ("_summary", "false") or name in ("_format", "_pretty"):
+            continue
+        if request.lenient and not route.row.writes and not name.startswith("_"):
+            continue  # leniency passes over what is unknown, never over what is known and not there
+        raise bad_request(f"`{name[:64]}` is not supported on this interaction", code="not-supported")
 
 
 def offered(route: Route) -> bool:

@@ -26,6 +26,7 @@ def run(visit: Visit) -> FhirResponse:
     bodies.checked(resource)
     resource = bodies.kept(resource)
     before = current(visit)
+    _held_to_nothing(visit.request, before)
     if before is None:
         return _as_create(visit, resource)
     return land(visit, before, resource)
@@ -74,10 +75,20 @@ def _as_create(visit: Visit, resource: dict[str, Any]) -> FhirResponse:
 
 
 def _held_to(request: FhirRequest, before: Stored) -> None:
-    if request.if_match is None:
+    if request.if_match is None or request.if_match.strip() == "*":
         return
     found = [_TAG.fullmatch(tag.strip()) for tag in request.if_match.split(",")]
     if not all(found):
         raise bad_request("`If-Match` is not an entity tag", code="value")
     if str(before.version) not in {tag.group(2) for tag in found if tag}:
         raise Problem(412, problem(412, "conflict", "the resource has another version").issues)
+
+
+def _held_to_nothing(request: FhirRequest, before: Stored | None) -> None:
+    """`If-None-Match: *`: who means to make something new. Raises Problem 400 for a version, 412."""
+    if request.if_none_match is None:
+        return
+    if request.if_none_match.strip() != "*":
+        raise bad_request("`If-None-Match` of an update is `*`", code="not-supported")
+    if before is not None:
+        raise problem(412, "conflict", "something stands here already")

@@ -25,7 +25,19 @@ _PARTS = {
     "ContactPoint": ("value",),
     "Annotation": ("text",),
 }
-_ALIKE = str.maketrans({"œ": "oe", "Œ": "oe", "æ": "ae", "Æ": "ae", "’": "'"})
+# What Unicode does not take apart and a reader does: ligatures, letters with a stroke, the curly apostrophe.
+_ALIKE = str.maketrans(
+    {
+        "œ": "oe",
+        "Œ": "oe",
+        "æ": "ae",
+        "Æ": "ae",
+        "þ": "th",
+        "Þ": "th",
+        "’": "'",
+        **dict(zip("łŁøØđĐðÐħĦŧŦı", "llooddddhhtti", strict=True)),
+    }
+)
 
 
 def index(value: Any, kind: str) -> list[str]:
@@ -33,7 +45,7 @@ def index(value: Any, kind: str) -> list[str]:
     tokens = []
     for text in _texts(value, kind):
         tokens.append("^" + normal(text))
-        tokens.append("=" + text)
+        tokens.append("=" + composed(text))
     return tokens
 
 
@@ -41,7 +53,7 @@ def clause(asked: Asked, text: str) -> Predicate:
     """One text: starts-with by default, `:exact`, `:contains`; Problem 400 when nothing is left to look for."""
     wanted = plain(text)
     if asked.modifier == "exact":
-        return Has("token", f"{asked.name}={wanted}")
+        return Has("token", f"{asked.name}={composed(wanted)}")
     folded = normal(wanted)
     if not folded:
         raise bad_request(f"`{asked.parameter.code}` needs a text")
@@ -58,6 +70,11 @@ def normal(text: str) -> str:
         letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text.translate(_ALIKE)).casefold())
         folded = "".join(letter for letter in letters if not unicodedata.combining(letter))
     return " ".join(folded.split())
+
+
+def composed(text: str) -> str:
+    """The text with each accent on its letter: two encodings of one text are one text (Unicode form C)."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def _texts(value: Any, kind: str) -> list[str]:

@@ -1,7 +1,8 @@
 """Token parameters: codes, identifiers, flags (https://hl7.org/fhir/R4/search.html#token).
 
 Both halves. A value leaves one token for each form it can be asked by: `code`, `system|code` (`|code` where it has no
-system) and `system|`. The match is exact; the implicit system of an element of type `code` is known from its binding
+system) and `system|`. The match is exact, save that "if the underlying data type is string then the search is not case
+sensitive"; the implicit system of an element of type `code` is known from its binding
 when it is asked for, and not stored.
 """
 
@@ -11,8 +12,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from fhir_server.definitions.code_lists import system_of
-from fhir_server.foundation.predicate import Has, Predicate
+from fhir_server.definitions.code_lists import codes, system_of
+from fhir_server.foundation.predicate import Has, Predicate, either, one_of
 from fhir_server.foundation.problem import bad_request
 from fhir_server.search.escapes import plain, split
 from fhir_server.search.query import Asked
@@ -27,7 +28,8 @@ SPECIAL_VALUES = "http://hl7.org/fhir/special-values"
 def index(value: Any, kind: str) -> list[str]:
     """The forms of a Coding, CodeableConcept, Identifier, ContactPoint, boolean or text; [] for what has no code."""
     if isinstance(value, str):
-        return [f"={value}", f"=|{value}"]
+        code = value.casefold() if kind == "string" else value
+        return [f"={code}", f"=|{code}"]
     if isinstance(value, bool):
         return ["=true", "=|true"] if value else ["=false", "=|false"]
     if not isinstance(value, dict):
@@ -38,12 +40,17 @@ def index(value: Any, kind: str) -> list[str]:
 
 def clause(asked: Asked, text: str) -> Predicate:
     """One value in one of its four forms; Problem 400 for a flag that is neither true nor false, or for no value."""
-    bound = elements(asked.type, asked.parameter)
-    if bound and all(kind == "boolean" for kind, _ in bound):
-        code = plain(split(text, "|")[-1])
-        if code not in ("true", "false"):
-            raise bad_request(f"`{asked.parameter.code}` is `true` or `false`")
-    return pair(asked.name, asked.parameter.code, text, lambda system, code: _implied(asked, system, code))
+    kinds = {kind for kind, _ in elements(asked.type, asked.parameter)}
+    parts = split(text, "|")
+    if len(parts) == 2 and parts[0] and not parts[1] and kinds and kinds <= {"code", "boolean"}:
+        return one_of("token", [f"{asked.name}={code}" for code in sorted(_codes_of(asked, plain(parts[0])))])
+    if kinds == {"boolean"} and plain(parts[-1]) not in ("true", "false"):
+        raise bad_request(f"`{asked.parameter.code}` is `true` or `false`")
+    found = pair(asked.name, asked.parameter.code, text, lambda system, code: _implied(asked, system, code))
+    if "string" not in kinds:
+        return found
+    folded = pair(asked.name, asked.parameter.code, text.casefold())
+    return folded if kinds == {"string"} else either(found, folded)
 
 
 def pair(
@@ -66,6 +73,14 @@ def _implied(asked: Asked, system: str, code: str) -> bool:
     if any(kind not in ("code", "boolean") for kind, _ in bound):
         return False
     return any(_system_of(kind, value_set, code) == system for kind, value_set in bound)
+
+
+def _codes_of(asked: Asked, system: str) -> set[str]:
+    """What may stand, as a bare value, behind the parameter when its unwritten system is this one."""
+    if system == SPECIAL_VALUES:
+        return {"true", "false"}
+    value_sets = [value_set for _, value_set in elements(asked.type, asked.parameter) if value_set]
+    return {code for each in value_sets for named, code in codes(each) or () if named == system}
 
 
 @lru_cache(maxsize=1024)

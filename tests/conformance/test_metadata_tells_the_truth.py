@@ -262,6 +262,16 @@ def test_versions_and_update_as_create_work_as_claimed(client, by_type):
         assert told["readHistory"] == ("vread" in offered), type_
 
 
+def test_references_are_kept_as_the_policy_says(client, by_type):
+    """A logical reference stays one: the server does not look for whom it names."""
+    for told in by_type.values():
+        assert ["literal", "logical"] == told["referencePolicy"]
+    known = ask(client, "GET", "Patient/paul-martin").json["identifier"][0]
+    who = {"identifier": {"system": known["system"], "value": known["value"]}}
+    body = {"resourceType": "Basic", "code": {"text": "x"}, "author": who}
+    assert who == ask(client, "POST", "Basic", body).json["author"]
+
+
 def test_the_patch_formats_are_those_listed(client, statement):
     assert [PATCH] == statement["patchFormat"]
     for kind in ("application/fhir+json", "application/xml-patch+xml", "application/merge-patch+json"):

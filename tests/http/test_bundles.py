@@ -200,6 +200,120 @@ def test_a_conditional_reference_finds_exactly_one(world):
     assert 412 == posted(world, bundle("transaction", entry("POST", "Observation", twice))).status
 
 
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        ({"entries": []}, "Bundle.entries"),
+        ({"total": 1}, "Bundle"),
+        ({"entry": [{**entry("POST", "Observation", observed()), "bogus": 1}]}, "Bundle.entry[0].bogus"),
+        ({"entry": [entry("POST", "Observation", observed(), ifMatches="x")]}, "Bundle.entry[0].request.ifMatches"),
+        ({"entry": [{**entry("POST", "Observation", observed()), "fullUrl": 1}]}, "Bundle.entry[0].fullUrl"),
+        ({"entry": [entry("POST", "Observation", observed(), "http://x/Observation/1/_history/2")]}, "Bundle.entry[0]"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_a_misspelt_bundle_is_not_half_understood(world, kind, spoil, named):
+    """Row 9: a bundle is validated like any other resource."""
+    before = count(world)
+    got = posted(world, {"resourceType": "Bundle", "type": kind, **spoil})
+
+    assert (422, [named], before) == (got.status, got.json["issue"][0]["expression"], count(world))
+
+
+def test_the_element_that_is_wrong_is_named_by_a_path_that_leads_to_it(world):
+    """Row 9: issue.expression is "a simple FHIRPath" (https://hl7.org/fhir/R4/operationoutcome.html)."""
+    got = posted(world, bundle("transaction", entry("POST", "Observation", observed(component=[{"x": 1}]))))
+    assert "Bundle.entry[0].resource.component[0].x" == got.json["issue"][0]["expression"][0]
+
+    got = posted(world, bundle("transaction", entry("PUT", "Observation/a", observed(id="b"))))
+    assert ["Bundle.entry[0].resource.id"] == got.json["issue"][0]["expression"]
+
+
+def test_an_entry_tells_the_moment_its_resource_tells(world):
+    """Row 55: lastModified "has to match the same time in the meta header"."""
+    world.pass_time(milliseconds=123)
+    got = posted(world, bundle("transaction", entry("POST", "Observation", observed()), entry("GET", "Patient/lea")))
+
+    for each in got.json["entry"]:
+        assert each["resource"]["meta"]["lastUpdated"] == each["response"]["lastModified"]
+
+
+def test_an_oid_that_names_no_entry_dangles_too(world):
+    """Row 59."""
+    sent = entry("POST", "Observation", observed(derivedFrom=[{"reference": "urn:oid:1.2.3.4"}]))
+    assert 400 == posted(world, bundle("transaction", sent)).status
+
+    named = entry("POST", "Observation", observed(), "urn:oid:1.2.3.4")
+    got = posted(world, bundle("transaction", sent, named))
+    assert got.json["entry"][0]["resource"]["derivedFrom"][0]["reference"].startswith("Observation/")
+
+
+def test_a_conditional_reference_leads_into_the_directory(world):
+    """Row 61: whoever carried it out, by the identifier that everybody knows him by."""
+    world.put(
+        {"resourceType": "Organization", "id": "lab", "name": "Labo", "identifier": [{"system": "urn:f", "value": "1"}]}
+    )
+    for text in ("Organization?identifier=urn:f|1", "Organization?name=labo&identifier=1", "Organization?_id=lab"):
+        got = posted(
+            world, bundle("transaction", entry("POST", "Observation", observed(performer=[{"reference": text}])))
+        )
+        assert "Organization/lab" == got.json["entry"][0]["resource"]["performer"][0]["reference"], text
+
+    world.put({"resourceType": "Organization", "id": "lab2", "name": "Labo"})
+    before = count(world)
+    for text, status in {
+        "Organization?name=labo": 412,
+        "Organization?name=nobody": 404,
+        "Organization?nonsense=1": 400,
+        "Organization?_count=1": 400,
+        "Organization?": 422,
+        "Encounter?identifier=urn:f|1": 422,
+        "Patient?name=martin": 422,
+    }.items():
+        got = posted(
+            world, bundle("transaction", entry("POST", "Observation", observed(performer=[{"reference": text}])))
+        )
+        assert got.status in (status, 400), (text, got.json)
+        assert ["Bundle.entry[0]"] == [each["expression"][0][:15] for each in got.json["issue"]], text
+    assert before == count(world)
+
+
+def test_a_conditional_reference_means_what_the_transaction_itself_brings(world):
+    """Row 56: conditional references are resolved last."""
+    person = {**patient("new"), "identifier": [{"system": "urn:x", "value": "new"}]}
+    who = {"reference": "Patient?identifier=urn:x|new"}
+    lab = {"resourceType": "Organization", "name": "x", "identifier": [{"system": "urn:f", "value": "9"}]}
+    made = observed(subject=who, performer=[{"reference": "Organization?identifier=urn:f|9"}])
+    got = posted(
+        world,
+        bundle(
+            "transaction",
+            entry("POST", "Observation", made),
+            entry("POST", "Patient", person),
+            entry("PUT", "Organization/lab9", {**lab, "id": "lab9"}),
+        ),
+    )
+
+    assert 200 == got.status, got.json
+    stored, born = (each["resource"] for each in got.json["entry"][:2])
+    assert (f"Patient/{born['id']}", "Organization/lab9") == (
+        stored["subject"]["reference"],
+        stored["performer"][0]["reference"],
+    )
+    again = bundle("transaction", entry("POST", "Observation", observed(subject=who)), entry("POST", "Patient", person))
+    got = posted(world, again)
+    assert (412, ["Bundle.entry[0].resource.subject.reference"]) == (got.status, got.json["issue"][0]["expression"])
+    replaced = entry("PUT", f"Patient/{born['id']}", {**person, "id": born["id"], "gender": "male"})
+    got = posted(world, bundle("transaction", entry("POST", "Observation", observed(subject=who)), replaced))
+    assert f"Patient/{born['id']}" == got.json["entry"][0]["resource"]["subject"]["reference"]
+    broken = entry("POST", "Patient", {"resourceType": "Patient", "identifier": 7})
+    assert (
+        400
+        <= posted(world, bundle("transaction", entry("POST", "Observation", observed(subject=who)), broken)).status
+        < 500
+    )
+
+
 @pytest.mark.parametrize("kind", ["searchset", "document", None, "wrong"])
 def test_a_bundle_of_another_type_is_refused(world, kind):
     """Rows 66 and 67."""

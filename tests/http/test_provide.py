@@ -39,6 +39,11 @@ def two_patients(world, bundle):
     part(bundle, "List")["subject"] = {"reference": "Patient/paul"}
 
 
+def anothers_source(world, bundle):
+    """The document says within whose it is, and it is not the one it is deposited for."""
+    part(bundle, "DocumentReference")["contained"][0]["identifier"][0]["value"] = "181096912300276"
+
+
 def unknown_ins(world, bundle):
     for type_ in ("DocumentReference", "List"):
         part(bundle, type_)["subject"] = {"reference": f"Patient?identifier={people.INS_SYSTEM}|1"}
@@ -79,6 +84,7 @@ REFUSALS = [
     (wrong_hash, 422, "hash"),
     (wrong_size, 422, "size"),
     (two_patients, 422, "two patients"),
+    (anothers_source, 422, "two patients"),
     (unknown_ins, 404, "unknown INS"),
     (unqualified, 422, "unqualified identity"),
     (closed, 403, "closed"),
@@ -101,6 +107,21 @@ def test_each_fault_alone_is_refused_by_its_name_and_stores_nothing(world, spoil
     assert named in json.dumps(answered.json, ensure_ascii=False)
     assert before == stored(world)
     assert 0 == world.house.shelf.carried.count_documents({"envelopes.facts.about": {"$regex": "^DocumentReference/"}})
+
+
+def test_who_may_not_deposit_learns_nothing_of_an_address(world):
+    """Decisions 17: a record that stays shut and one there is not are refused alike, whatever INS is tried."""
+    answers = []
+    unsure = json.loads(json.dumps(patient("unsure", identifier=[], active=True)).replace("QUAL", "PROV"))
+    world.put({name: value for name, value in unsure.items() if value != []})
+    for where in ("Patient/lea", "Patient/unsure", "Patient/nobody"):
+        bundle = submission(ins="181096912300276")
+        for type_ in ("DocumentReference", "List"):
+            part(bundle, type_)["subject"] = {"reference": where}
+        answers.append(world.ask(people.holder("paul"), "POST", "", bundle))
+
+    assert [403, 403, 403] == [each.status for each in answers]
+    assert answers[0].json == answers[1].json == answers[2].json
 
 
 def test_a_known_unique_id_with_other_content_is_one_fixed_409(world):

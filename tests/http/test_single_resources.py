@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
+from fhir_server.interactions import pipeline
+from fhir_server.interactions.request import FhirRequest
 from tests.kit import people
 from tests.kit.world import BASE, patient
 
@@ -48,6 +52,15 @@ def test_the_id_and_version_a_client_sends_are_not_taken(world):
     assert ("1", "2026") == (answered.json["meta"]["versionId"], answered.json["meta"]["lastUpdated"][:4])
 
 
+def test_the_id_in_a_new_patient_names_no_record(world):
+    """Row 35: such an id is ignored, and nobody is refused because of the record that has it or has not."""
+    for id_ in ("lea", "nobody", "n_t-an id"):
+        answered = world.ask(OPERATOR, "POST", "Patient", {"resourceType": "Patient", "id": id_})
+
+        assert 201 == answered.status, answered.json
+        assert answered.json["id"] != id_
+
+
 def test_what_was_sent_is_what_is_returned(world):
     """Row 36; decisions 7."""
     extension = [{"url": "https://example.org/unknown", "valueDecimal": 1.0}]
@@ -55,6 +68,19 @@ def test_what_was_sent_is_what_is_returned(world):
     got = world.ask(OPERATOR, "GET", made(world, **{k: sent[k] for k in ("extension", "meta")})).json
 
     assert (extension, "urn:p", "y") == (got["extension"], got["meta"]["profile"][0], got["meta"]["tag"][0]["code"])
+
+
+def test_a_binary_is_read_as_a_resource_whatever_numbers_it_holds(world):
+    """Rows 36 and 109: a decimal in an extension of its meta, to the last digit."""
+    meta = {"extension": [{"url": "urn:x", "valueDecimal": Decimal("1.00")}]}
+    sent = {"resourceType": "Binary", "contentType": "text/plain", "data": "aGk="}
+    where = f"Binary/{world.ask(OPERATOR, 'POST', 'Binary', sent).json['id']}"
+    changed = FhirRequest("PUT", where, BASE, resource={**sent, "id": where[7:], "meta": meta}, request_id="r2")
+    assert 200 == pipeline.answer(changed, OPERATOR, world.house).status
+
+    got = world.ask(OPERATOR, "GET", where)
+    assert (200, "aGk=") == (got.status, got.json["data"])
+    assert b'"valueDecimal":1.00}' in got.body
 
 
 @pytest.mark.parametrize(
@@ -136,6 +162,31 @@ def test_an_update_makes_the_next_version(world):
     assert (200, 'W/"2"', "2") == (answered.status, answered.headers["ETag"], answered.json["valueString"])
 
 
+@pytest.mark.parametrize("url", ["{}?_elements=id", "{}?_summary=true", "{}?foo=1", "{}/_history/1?_elements=id"])
+def test_a_read_that_asks_for_less_is_not_given_everything(world, url):
+    """Row 26: what is not there yet is refused; decisions 9."""
+    answered = world.ask(OPERATOR, "GET", url.format(made(world)))
+
+    assert (400, "not-supported") == (answered.status, answered.json["issue"][0]["code"])
+    assert "`_" in answered.json["issue"][0]["diagnostics"] or "`foo`" in answered.json["issue"][0]["diagnostics"]
+    lenient = [
+        world.ask(OPERATOR, "GET", f"{made(world)}?{each}", lenient=True).status for each in ("foo=1", "_elements=id")
+    ]
+    assert [200, 400] == lenient
+
+
+@pytest.mark.parametrize(
+    ("method", "url"), [("POST", "Observation?status=final"), ("PUT", "{}?x=1"), ("DELETE", "{}?x=1")]
+)
+def test_a_write_with_a_condition_nobody_reads_is_refused(world, method, url):
+    """Rows 44 to 46: conditional writes are not there, and none is done without its condition."""
+    where = made(world)
+    body = observed(id=where.partition("/")[2]) if method != "DELETE" else None
+
+    assert 400 == world.ask(OPERATOR, method, url.format(where), body).status
+    assert 'W/"1"' == world.ask(OPERATOR, "GET", where).headers["ETag"]
+
+
 @pytest.mark.parametrize("id_", [None, "other"])
 def test_an_update_whose_id_is_not_the_address_is_refused(world, id_):
     """Row 38."""
@@ -150,13 +201,24 @@ def test_an_id_is_taken_from_an_operator_and_from_nobody_else(world):
     assert 404 == world.ask(people.doctor(), "PUT", "Observation/yours", observed(id="yours")).status
 
 
-@pytest.mark.parametrize(("tag", "status"), [('W/"1"', 200), ('W/"2"', 412), ('W/"x"', 412), ("1", 400)])
+@pytest.mark.parametrize(("tag", "status"), [('W/"1"', 200), ("*", 200), ('W/"2"', 412), ('W/"x"', 412), ("1", 400)])
 def test_an_update_is_held_to_the_version_it_names(world, tag, status):
     """Row 41."""
     where = made(world)
     body = observed(id=where.partition("/")[2], valueString="2")
 
     assert status == world.ask(OPERATOR, "PUT", where, body, if_match=tag).status
+
+
+def test_who_means_to_make_something_new_overwrites_nothing(world):
+    """Row 43: `If-None-Match: *` (RFC 7232, 3.2)."""
+    where = made(world)
+    body = observed(id=where.partition("/")[2], valueString="2")
+
+    assert 412 == world.ask(OPERATOR, "PUT", where, body, if_none_match="*").status
+    assert "1" == world.ask(OPERATOR, "GET", where).json["valueString"]
+    assert 201 == world.ask(OPERATOR, "PUT", "Observation/new", observed(id="new"), if_none_match="*").status
+    assert 400 == world.ask(OPERATOR, "PUT", where, body, if_none_match='W/"1"').status
 
 
 # --- delete, history (23, 27, 29, 30, 32, 42)
@@ -217,6 +279,70 @@ def test_a_history_is_walked_page_by_page(world):
         url = next((each["url"].partition("/fhir/")[2] for each in got["link"] if each["relation"] == "next"), None)
 
     assert ["3", "2", "1"] == seen
+
+
+def versions(answered):
+    return [each["response"]["etag"][3:-1] for each in answered.json.get("entry", ())]
+
+
+def test_a_history_since_a_moment_begins_with_it(world):
+    """Row 31: "created at or after the given instant"; an empty one is no error."""
+    where = made(world)
+    for value in "234":
+        world.pass_time(seconds=10)
+        world.ask(OPERATOR, "PUT", where, observed(id=where.partition("/")[2], valueString=value))
+    third = world.ask(OPERATOR, "GET", f"{where}/_history/3").json["meta"]["lastUpdated"]
+
+    got = world.ask(OPERATOR, "GET", f"{where}/_history?_since={third}")
+    assert (["4", "3"], 2) == (versions(got), got.json["total"])
+    assert f"_since={third}" in got.json["link"][0]["url"]
+    first = world.ask(OPERATOR, "GET", f"{where}/_history?_since={third}&_count=1")
+    rest = world.ask(OPERATOR, "GET", first.json["link"][1]["url"].partition("/fhir/")[2])
+    assert (["4"], ["3"], 2, 2) == (versions(first), versions(rest), first.json["total"], rest.json["total"])
+    assert 1 == len(rest.json["link"])
+    empty = world.ask(OPERATOR, "GET", f"{where}/_history?_since=2099-01-01T00:00:00%2B01:00")
+    assert (200, 0, []) == (empty.status, empty.json["total"], versions(empty))
+    assert 404 == world.ask(OPERATOR, "GET", "Observation/none/_history?_since=2099-01-01T00:00:00Z").status
+
+
+def test_a_history_at_a_time_holds_what_was_current_then(world):
+    """Row 31: "current at some point during the time period specified"."""
+    where = made(world)
+    for value in "23":
+        world.pass_time(days=10)
+        world.ask(OPERATOR, "PUT", where, observed(id=where.partition("/")[2], valueString=value))
+
+    for at, expected in {
+        "2026-11-22": [],
+        "2026-11-23": ["1"],
+        "2026-11-24": ["1"],
+        "2026-12-03": ["2", "1"],
+        "2026-12": ["3", "2", "1"],
+        "2026-12-14": ["3"],
+        "2030": ["3"],
+    }.items():
+        assert expected == versions(world.ask(OPERATOR, "GET", f"{where}/_history?_at={at}")), at
+
+
+@pytest.mark.parametrize("query", ["_since=2026", "_since=x", "_since=2026-11-23T10:00:00", "_at=x", "_since=2026-11-23T10:00:00+01:00", "_at=2026&_at=2027", "_list=x"])  # fmt: skip
+def test_a_history_asked_for_in_a_way_that_cannot_be_read_is_refused(world, query):
+    assert 400 == world.ask(OPERATOR, "GET", f"{made(world)}/_history?{query}").status
+
+
+def test_a_history_says_which_updates_made_something(world):
+    """Row 30: the status is the one that was answered."""
+    world.put(observed(id="new"))
+    world.put(observed(id="new", valueString="2"))
+    world.ask(OPERATOR, "DELETE", "Observation/new")
+    world.put(observed(id="new", valueString="4"))
+
+    for query in ("", "?_count=1"):
+        told, url = [], f"Observation/new/_history{query}"
+        while url:
+            got = world.ask(OPERATOR, "GET", url).json
+            told += [each["response"]["status"] for each in got["entry"]]
+            url = next((each["url"].partition("/fhir/")[2] for each in got["link"] if each["relation"] == "next"), None)
+        assert ["201", "204", "200", "201"] == told
 
 
 @pytest.mark.parametrize(("method", "path"), [("PATCH", "Patient/lea"), ("PUT", "Patient"), ("DELETE", "Patient")])

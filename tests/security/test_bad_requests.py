@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import string
 from urllib.parse import quote
 
@@ -276,6 +277,17 @@ def test_a_header_of_garbage_is_answered_or_refused_and_never_500(wire, name, va
         ("DELETE", "/fhir/Organization/nobody", None, FHIR_JSON),
     ):
         wire.never_500(method, path, body, kind, headers=headers)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "nonsense", "gzip, identity"])
+def test_a_body_in_a_coding_that_is_not_read_is_415(wire, coding):
+    """RFC 7231, 3.1.2.2: "An origin server MAY respond with a status code of 415"; as it is, it would be read as JSON."""
+    for body in (gzip.compress(GOOD.encode()), GOOD.encode()):
+        wire.refused(415, "POST", "/fhir/Organization", body, headers={"Content-Encoding": coding})
+    assert (
+        201
+        == wire.send("POST", "/fhir/Organization", GOOD.encode(), headers={"Content-Encoding": "identity"}).status_code
+    )
 
 
 @pytest.mark.parametrize("value", ["x", '"', 'W/"', '"1" "2"', "W/1"])

@@ -1,6 +1,7 @@
 """Date parameters: each prefix against intervals taken day by day, as the specification words them."""
 
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -24,11 +25,13 @@ def text_of(day, precision):
     return day.isoformat()[: {"year": 4, "month": 7, "day": 10}[precision]]
 
 
+@cache
 def days_of(text):
     """The days a partial date names, one by one."""
     return {day for day in [BEFORE, *all_days(), AFTER] if day.isoformat().startswith(text)}
 
 
+@cache
 def all_days():
     return [date(2019, 1, 1) + timedelta(days=n) for n in range(366 * 3)]
 
