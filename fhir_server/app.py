@@ -21,6 +21,7 @@ from fhir_server.audit_event.ledger import Ledger
 from fhir_server.consent.decision import refuses
 from fhir_server.consent.directives import Records
 from fhir_server.consent.matrix import Matrix
+from fhir_server.consent.memory import Memory
 from fhir_server.foundation.principal import Principal
 from fhir_server.foundation.uuid7 import uuid7
 from fhir_server.http import documentation, errors, fhir, health, oauth, sign_in
@@ -76,6 +77,7 @@ def build_house(
         freshness=fresh,
         records=Records(shelf, fresh),
         matrix=Matrix.load(),
+        memory=Memory(Matrix.load()),
         ledger=ledger,
         outbox=outbox,
         clock=clock,
