@@ -28,13 +28,16 @@ Given = Mapping[str, str]
 def filter_of(predicates: Iterable[Predicate], type_: str = "") -> Filter:
     """The filter of all of them together; `type_` is the FHIR type of everything that the query asks for, if one is.
 
-    What each clause of a guard compiles to is remembered.
+    What a guard compiles to is remembered; a single clause, such as an id, is not worth it.
     """
-    clauses = dict.fromkeys(clause for each in predicates for clause in _clauses(each))
-    named = (each.value for each in clauses if isinstance(each, Has) and each.field == "patients")
-    record = str(next(named, ""))
-    compiled = (to_mongo(each) if isinstance(each, Has) else _filter(each, type_, record) for each in clauses)
-    return joined([each for each in compiled if each is not None])
+    alone: list[Predicate] = []
+    guard: list[Predicate] = []
+    for each in predicates:
+        (alone if isinstance(each, Has) else guard).append(each)
+    said = tuple(guard)
+    record = next((each.value for each in alone if isinstance(each, Has) and each.field == "patients"), "")
+    compiled = _compiled(said, type_, str(record) or _record_of(said))
+    return joined([*(to_mongo(each) for each in alone), *compiled])
 
 
 def simplified(predicate: Predicate, given: Given) -> Predicate:
@@ -62,14 +65,28 @@ def simplified(predicate: Predicate, given: Given) -> Predicate:
 
 
 @lru_cache(REMEMBERED)
+def _compiled(guard: tuple[Predicate, ...], type_: str, record: str) -> tuple[Filter, ...]:
+    """The filters of the clauses that are not settled; shared, so not to be changed."""
+    clauses = dict.fromkeys(clause for each in guard for clause in _clauses(each))
+    compiled = (to_mongo(each) if isinstance(each, Has) else _filter(each, type_, record) for each in clauses)
+    return tuple(each for each in compiled if each is not None)
+
+
+@lru_cache(REMEMBERED)
 def _filter(clause: Predicate, type_: str, record: str) -> Filter | None:
-    """What one clause compiles to, None when it is settled; shared, so not to be changed."""
+    """What one clause compiles to, None when it is settled."""
     given = {**({"resource": type_} if type_ else {}), **({"patients": record} if record else {})}
     simple = simplified(clause, given)
     return None if simple == EVERYTHING else to_mongo(simple)
 
 
 @lru_cache(REMEMBERED)
+def _record_of(guard: tuple[Predicate, ...]) -> str:
+    """The record to which a guard confines, "" for none."""
+    clauses = (clause for each in guard for clause in _clauses(each))
+    return next((str(each.value) for each in clauses if isinstance(each, Has) and each.field == "patients"), "")
+
+
 def _clauses(predicate: Predicate) -> tuple[Predicate, ...]:
     """What a predicate joins, conjunctions within it opened."""
     if not isinstance(predicate, All):
