@@ -61,13 +61,17 @@ def build_house(
     clock: Clock = now,
     ids: Callable[[], str] = uuid7,
     freshness: Freshness | None = None,
+    once: Database | None = None,
 ) -> House:
-    """The House over a database, prepared but not started (`open_house`)."""
+    """The House over a database, prepared but not started (`open_house`).
+
+    `once` is the same database through a client that sends a write once, for the ledger, which keeps count itself.
+    """
     shelf = Shelf(database)
     fresh = freshness or Freshness(database, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
     shelf.prepare()
     fresh.prepare()
-    ledger = Ledger(database)
+    ledger = Ledger(database if once is None else once)
     ledger.prepare()
     outbox = Outbox(database, _ways(settings), sandbox=settings.sandbox)
     outbox.prepare()
@@ -147,7 +151,13 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=0, x_host=0)  # type: ignore[method-assign]
     freshness = Freshness(database, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
     sandbox = _sandbox(chosen, database, freshness)
-    house = build_house(database, chosen, clock=sandbox.clock if sandbox else now, freshness=freshness)
+    house = build_house(
+        database,
+        chosen,
+        clock=sandbox.clock if sandbox else now,
+        freshness=freshness,
+        once=connect(chosen.mongo_uri, once=True)[chosen.database],
+    )
     smart = build_smart(house, chosen, database, sandbox.provider if sandbox else _provider(chosen))
     smart.prepare()
     open_house(house)
