@@ -6,20 +6,24 @@ May live here: Flask's request into a FhirRequest, a FhirResponse into Flask's. 
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Config, Request, Response, current_app, g, request
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
 from fhir_server.foundation.principal import Principal
 from fhir_server.foundation.problem import Problem, bad_request, problem
+from fhir_server.foundation.uuid7 import random_bytes
 from fhir_server.http import negotiation
 from fhir_server.interactions import capabilities, pipeline
 from fhir_server.interactions.house import House
 from fhir_server.interactions.request import FhirRequest, FhirResponse, pairs
 from fhir_server.resources import json_text
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 EXPOSED = "ETag, Location, Content-Location, Last-Modified, X-Request-Id, WWW-Authenticate"
 ALLOWED = "Authorization, Content-Type, Accept, Prefer, If-Match, If-None-Match, If-Modified-Since, X-Request-Id"
@@ -118,9 +122,13 @@ def to_response(answered: FhirResponse) -> Response:
 
 
 class _Answer(Response):
-    """What says no type is of none."""
+    """What says no type is of none; the headers of an answer with a body leave as they were set."""
 
     default_mimetype = None
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        """Nothing in ours is to be mended, save where there is no body (304, 204)."""
+        return self.headers if self.status_code in (200, 201) else super().get_wsgi_headers(environ)
 
 
 def open_to_origins(response: Response) -> Response:
@@ -188,7 +196,7 @@ def _read(sent: Request, limit: int) -> bytes:
 
 def _request_id(sent: Request) -> str:
     given = sent.environ.get("HTTP_X_REQUEST_ID", "")
-    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(12)
+    return given if _REQUEST_ID.fullmatch(given) else random_bytes().hex()
 
 
 def _address(sent: Request) -> str:
