@@ -236,8 +236,8 @@ class Ledger:
     def _linger(self, others: int) -> None:
         """In a crowd, wait for those who will come anyway, but never longer than the last batch took to write.
 
-        A record costs the database in a batch of eight a sixth of what it costs alone. Who is alone waits for nobody; only
-        the last of those who are waited for wakes this thread.
+        A record costs the database in a batch of eight a fifth of what it costs alone. Who is alone waits for nobody;
+        only the last of those who are waited for wakes this thread.
         """
         self._full.clear()
         self._awaited = others
