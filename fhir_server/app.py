@@ -20,6 +20,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from fhir_server.audit_event.ledger import Ledger
 from fhir_server.consent.directives import Records
 from fhir_server.consent.matrix import Matrix
+from fhir_server.consent.memory import Memory
 from fhir_server.foundation.principal import Principal
 from fhir_server.foundation.uuid7 import uuid7
 from fhir_server.http import documentation, errors, fhir, health, oauth, sign_in
@@ -59,13 +60,17 @@ def build_house(
     clock: Clock = now,
     ids: Callable[[], str] = uuid7,
     freshness: Freshness | None = None,
+    once: Database | None = None,
 ) -> House:
-    """The House over a database, prepared but not started (`open_house`)."""
+    """The House over a database, prepared but not started (`open_house`).
+
+    `once` is the same database through a client that sends a write once, for the ledger, which keeps count itself.
+    """
     shelf = Shelf(database)
     fresh = freshness or Freshness(database, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
     shelf.prepare()
     fresh.prepare()
-    ledger = Ledger(database)
+    ledger = Ledger(database if once is None else once)
     ledger.prepare()
     outbox = Outbox(database, _ways(settings), sandbox=settings.sandbox)
     outbox.prepare()
@@ -75,6 +80,7 @@ def build_house(
         freshness=fresh,
         records=Records(shelf, fresh),
         matrix=Matrix.load(),
+        memory=Memory(Matrix.load()),
         ledger=ledger,
         outbox=outbox,
         clock=clock,
@@ -145,7 +151,13 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=0, x_host=0)  # type: ignore[method-assign]
     freshness = Freshness(database, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
     sandbox = _sandbox(chosen, database, freshness)
-    house = build_house(database, chosen, clock=sandbox.clock if sandbox else now, freshness=freshness)
+    house = build_house(
+        database,
+        chosen,
+        clock=sandbox.clock if sandbox else now,
+        freshness=freshness,
+        once=connect(chosen.mongo_uri, once=True)[chosen.database],
+    )
     smart = build_smart(house, chosen, database, sandbox.provider if sandbox else _provider(chosen))
     smart.prepare()
     open_house(house)

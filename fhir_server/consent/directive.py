@@ -133,7 +133,10 @@ def _types() -> tuple[str, frozenset[str]]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Directives:
-    """Every active directive of one record, indexed by kind and by actor. `terms` limits representatives in time."""
+    """Every active directive of one record, indexed by kind and by actor. `terms` limits representatives in time.
+
+    `turns` are the moments, in order, at which a period that any of them names begins or has just ended.
+    """
 
     all: tuple[Directive, ...] = ()
     terms: Mapping[str, Interval] = field(default_factory=dict)
@@ -143,6 +146,7 @@ class Directives:
     nested_actors: Mapping[str, tuple[tuple[Directive, Provision], ...]] = field(init=False, repr=False)
     nested: bool = field(init=False, repr=False)
     roles: bool = field(init=False, repr=False)
+    turns: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         active = [each for each in self.all if each.active]
@@ -164,6 +168,7 @@ class Directives:
         object.__setattr__(self, "anyone", anyone)
         object.__setattr__(self, "nested", any(each.nested for each in active))
         object.__setattr__(self, "roles", any("@" in key for key in (*actors, *nested)))
+        object.__setattr__(self, "turns", tuple(sorted(_turns(self.all, self.terms))))
 
     def of_kind(self, kind: str) -> tuple[Directive, ...]:
         """The directives of one kind."""
@@ -180,6 +185,15 @@ class Directives:
             return ()
         found = {id(inner): (outer, inner) for key in keys for outer, inner in self.nested_actors.get(key, ())}
         return tuple(found.values())
+
+
+def _turns(directives: Iterable[Directive], terms: Mapping[str, Interval]) -> set[int]:
+    spans = [*terms.values()]
+    for each in directives:
+        for provision in (each.root, *each.nested):
+            if provision is not None:
+                spans += (provision.period, *provision.members.values())
+    return {turn for span in spans for turn in (span.lo, span.hi + 1)}
 
 
 def role_keys(identities: Iterable[str], organizations: Iterable[str]) -> frozenset[str]:

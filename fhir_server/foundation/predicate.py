@@ -18,7 +18,7 @@ INVARIANT (one element): a clause on an array of structures is about one element
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 BEGINNING = -(2**62)
@@ -90,6 +90,10 @@ class Not:
     """The inner predicate does not hold (it does not hold either where the field is missing)."""
 
     inner: Predicate
+    _hash: int | None = field(default=None, init=False, compare=False, repr=False)
+
+    def __hash__(self) -> int:
+        return self._hash or _remembered(self, (Not, self.inner))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,10 @@ class All:
     """Every one holds."""
 
     of: tuple[Predicate, ...] = ()
+    _hash: int | None = field(default=None, init=False, compare=False, repr=False)
+
+    def __hash__(self) -> int:
+        return self._hash or _remembered(self, (All, self.of))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +112,10 @@ class Any_:  # noqa: N801 - `Any` is Python's
     """At least one holds."""
 
     of: tuple[Predicate, ...] = ()
+    _hash: int | None = field(default=None, init=False, compare=False, repr=False)
+
+    def __hash__(self) -> int:
+        return self._hash or _remembered(self, (Any_, self.of))
 
 
 Predicate: TypeAlias = "Has | Between | Span | Prefix | Contains | Exists | Some | Not | All | Any_"
@@ -112,6 +124,13 @@ NOTHING = Any_(())
 EVERYTHING = All(())
 
 _ENVELOPE = {"id": "_id", "resource": "type", "version": "version", "updated": "updated", "token": "index"}
+
+
+def _remembered(node: Not | All | Any_, said: tuple[Any, ...]) -> int:
+    """The hash of a node that holds others, worked out once: a guard is a large tree, and the key of several caches."""
+    found = hash(said)
+    object.__setattr__(node, "_hash", found)
+    return found
 
 
 def path_of(field: str, inside: bool = False) -> str:

@@ -6,26 +6,31 @@ May live here: Flask's request into a FhirRequest, a FhirResponse into Flask's. 
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, Response, current_app, g, request
+from flask import Blueprint, Config, Request, Response, current_app, g, request
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
 from fhir_server.foundation.principal import Principal
 from fhir_server.foundation.problem import Problem, bad_request, problem
+from fhir_server.foundation.uuid7 import random_bytes
 from fhir_server.http import negotiation
 from fhir_server.interactions import capabilities, pipeline
 from fhir_server.interactions.house import House
 from fhir_server.interactions.request import FhirRequest, FhirResponse, pairs
 from fhir_server.resources import json_text
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 EXPOSED = "ETag, Location, Content-Location, Last-Modified, X-Request-Id, WWW-Authenticate"
 ALLOWED = "Authorization, Content-Type, Accept, Prefer, If-Match, If-None-Match, If-Modified-Since, X-Request-Id"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9\-_.:]{1,64}")
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _ASIDE = frozenset({"_format", "_pretty"})
 
 
@@ -42,25 +47,28 @@ def blueprint(
     made = Blueprint("fhir", __name__, url_prefix="/fhir")
 
     def serve(path: str = "") -> Response:
-        g.request_id = _request_id()
-        if path.strip("/") == "metadata" and request.method in ("GET", "HEAD"):
-            return to_response(capabilities.answer(to_request(path, base), house.canonical))
+        # each look through the proxy costs
+        sent: Request = request._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001
+        g.request_id = request_id = _request_id(sent)
+        if path.strip("/") == "metadata" and sent.method in ("GET", "HEAD"):
+            return to_response(capabilities.answer(to_request(sent, path, base, request_id), house.canonical))
         # nobody's body is read, and nothing is said of it, before it is known who sent it
-        principal = who()
+        principal = who(sent)
         try:
-            asked = to_request(path, base)
+            asked = to_request(sent, path, base, request_id)
         except Problem as unread:
-            pipeline.unread(_unread(path, base), principal, house, unread)
+            known = FhirRequest(sent.method, path, base, request_id=request_id, address=_address(sent))
+            pipeline.unread(known, principal, house, unread)
             raise
         return to_response(pipeline.answer(asked, principal, house))
 
-    def who() -> Principal:
-        header = request.headers.get("Authorization")
+    def who(sent: Request) -> Principal:
+        header = sent.environ.get("HTTP_AUTHORIZATION")
         try:
             return authenticate(header)
         except Problem as refused:
             if refused.status == 401:
-                unsigned("token refused" if header else "no token", request.remote_addr or "")
+                unsigned("token refused" if header else "no token", _address(sent))
             raise
 
     made.add_url_rule("", "base", serve, methods=METHODS, strict_slashes=False, provide_automatic_options=False)
@@ -74,52 +82,54 @@ def blueprint(
     return made
 
 
-def to_request(path: str, base: str) -> FhirRequest:
+def to_request(sent: Request, path: str, base: str, request_id: str) -> FhirRequest:
     """Flask's request as a value. Raises Problem 400, 406, 413, 414, 415."""
-    longest = current_app.config["MAX_QUERY"]
-    if len(request.query_string) + len(path) > longest:
-        raise problem(414, "too-long", f"an address has at most {longest} bytes")
-    resource, patch, form = _body(path)
-    query = (*_pairs(request.query_string), *form)
+    environ, config = sent.environ, current_app.config
+    raw = sent.query_string
+    if len(raw) + len(path) > config["MAX_QUERY"]:
+        raise problem(414, "too-long", f"an address has at most {config['MAX_QUERY']} bytes")
+    resource, patch, form = _body(sent, path, config) if sent.method in _WITH_BODY else (None, None, ())
+    query = (*_pairs(raw), *form)
     format_ = next((value for name, value in query if name == "_format"), None)
-    accept = request.headers.get("Accept")
+    accept = environ.get("HTTP_ACCEPT")
     native = path.startswith("Binary/") and negotiation.wants_native(accept, format_)
     if not native:
         negotiation.speaks_json(accept, format_)
-    preferred = negotiation.preferences(request.headers.get("Prefer"))
+    preferred = negotiation.preferences(environ.get("HTTP_PREFER"))
     return FhirRequest(
-        method=request.method,
+        method=sent.method,
         path=path.strip("/"),
         base=base,
         query=tuple(pair for pair in query if pair[0] not in _ASIDE),
         resource=resource,
         patch=patch,
-        content_type=request.content_type or "",
+        content_type=environ.get("CONTENT_TYPE", ""),
         returning=preferred.returning,
         lenient=preferred.lenient,
         native=native,
-        if_match=request.headers.get("If-Match"),
-        if_none_match=request.headers.get("If-None-Match"),
-        if_modified_since=request.headers.get("If-Modified-Since"),
-        if_none_exist=request.headers.get("If-None-Exist"),
-        request_id=g.request_id,
-        address=request.remote_addr or "",
+        if_match=environ.get("HTTP_IF_MATCH"),
+        if_none_match=environ.get("HTTP_IF_NONE_MATCH"),
+        if_modified_since=environ.get("HTTP_IF_MODIFIED_SINCE"),
+        if_none_exist=environ.get("HTTP_IF_NONE_EXIST"),
+        request_id=request_id,
+        address=_address(sent),
     )
-
-
-def _unread(path: str, base: str) -> FhirRequest:
-    """What is known of a request that cannot be read."""
-    return FhirRequest(request.method, path, base, request_id=g.request_id, address=request.remote_addr or "")
 
 
 def to_response(answered: FhirResponse) -> Response:
     """Flask's response: the exact bytes, and every header a client may rely on."""
-    made = Response(answered.body, answered.status, dict(answered.headers))
-    if answered.body:
-        made.headers["Content-Type"] = answered.content_type
-    else:
-        made.headers.pop("Content-Type", None)
-    return made
+    typed = (("Content-Type", answered.content_type),) if answered.body else ()
+    return _Answer(answered.body, answered.status, [*typed, *answered.headers.items()])
+
+
+class _Answer(Response):
+    """What says no type is of none; the headers of an answer with a body leave as they were set."""
+
+    default_mimetype = None
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        """Nothing in ours is to be mended, save where there is no body (304, 204)."""
+        return self.headers if self.status_code in (200, 201) else super().get_wsgi_headers(environ)
 
 
 def laid_out(response: Response) -> Response:
@@ -132,17 +142,18 @@ def laid_out(response: Response) -> Response:
 
 def open_to_origins(response: Response) -> Response:
     """CORS for the origins that are set, all by default: a token, never a cookie, opens these routes (SMART 2.2)."""
+    headers = response.headers
     origins = current_app.config["CORS_ORIGINS"]
     if "*" in origins:
-        response.headers["Access-Control-Allow-Origin"] = "*"
+        headers.add("Access-Control-Allow-Origin", "*")
     else:
-        response.headers["Vary"] = "Origin"
+        headers.add("Vary", "Origin")
         if request.headers.get("Origin") in origins:
-            response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
-    response.headers["Access-Control-Expose-Headers"] = EXPOSED
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["X-Request-Id"] = g.get("request_id", "")
+            headers.add("Access-Control-Allow-Origin", request.headers["Origin"])
+    headers.add("Access-Control-Expose-Headers", EXPOSED)
+    headers.add("Cache-Control", "no-store")
+    headers.add("X-Content-Type-Options", "nosniff")
+    headers.add("X-Request-Id", g.get("request_id", ""))
     return response
 
 
@@ -155,34 +166,35 @@ def preflight(path: str = "") -> Response:  # noqa: ARG001 - Flask gives it
     return answered
 
 
-def _body(path: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]] | None, tuple[tuple[str, str], ...]]:
-    limit = current_app.config["MAX_CONTENT_LENGTH"]
-    if request.method not in ("POST", "PUT", "PATCH"):
+def _body(
+    sent: Request, path: str, config: Config
+) -> tuple[dict[str, Any] | None, list[dict[str, Any]] | None, tuple[tuple[str, str], ...]]:
+    if sent.method not in ("POST", "PUT", "PATCH"):
         return None, None, ()
-    if request.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
+    if sent.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
         raise problem(415, "not-supported", "a body is sent as it is, without a content coding")
-    raw = _read(limit)
-    kind = negotiation.media_type(request.content_type)
+    raw = _read(sent, config["MAX_CONTENT_LENGTH"])
+    kind = negotiation.media_type(sent.content_type)
     if path.rstrip("/").endswith("_search"):
         if raw and kind != negotiation.FORM_TYPE:
             raise problem(415, "not-supported", f"a search is posted as {negotiation.FORM_TYPE}")
-        if len(raw) > current_app.config["MAX_QUERY"]:
-            raise problem(413, "too-long", f"a search has at most {current_app.config['MAX_QUERY']} bytes")
+        if len(raw) > config["MAX_QUERY"]:
+            raise problem(413, "too-long", f"a search has at most {config['MAX_QUERY']} bytes")
         return None, None, _pairs(raw)
-    if request.method == "PATCH":
+    if sent.method == "PATCH":
         if kind != negotiation.PATCH_TYPE:
             raise problem(415, "not-supported", f"send a patch as {negotiation.PATCH_TYPE}")
-        return None, json_text.read_array(raw, current_app.config["MAX_DEPTH"]), ()
+        return None, json_text.read_array(raw, config["MAX_DEPTH"]), ()
     if kind not in negotiation.JSON_TYPES:
         raise problem(415, "not-supported", "send the resource as application/fhir+json")
-    return json_text.read(raw, current_app.config["MAX_DEPTH"]), None, ()
+    return json_text.read(raw, config["MAX_DEPTH"]), None, ()
 
 
-def _read(limit: int) -> bytes:
+def _read(sent: Request, limit: int) -> bytes:
     """The body, of at most `limit` bytes whether or not its length was told. Raises Problem 400, 413."""
-    told = request.content_length
+    told = sent.content_length
     try:
-        raw = b"" if told is not None and told > limit else request.get_data(cache=False)
+        raw = b"" if told is not None and told > limit else sent.get_data(cache=False)
     except HTTPException as cut:
         if cut.code != 413:
             raise problem(400, "incomplete", "the body was cut off") from cut
@@ -195,12 +207,18 @@ def _read(limit: int) -> bytes:
     return raw
 
 
-def _request_id() -> str:
-    given = request.headers.get("X-Request-Id", "")
-    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(12)
+def _request_id(sent: Request) -> str:
+    given = sent.environ.get("HTTP_X_REQUEST_ID", "")
+    return given if _REQUEST_ID.fullmatch(given) else random_bytes().hex()
+
+
+def _address(sent: Request) -> str:
+    return sent.environ.get("REMOTE_ADDR") or ""
 
 
 def _pairs(raw: bytes) -> tuple[tuple[str, str], ...]:
+    if not raw:
+        return ()
     try:
         return pairs(raw.decode())
     except UnicodeDecodeError:

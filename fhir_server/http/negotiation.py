@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from fhir_server.foundation.problem import bad_request, problem
@@ -36,6 +37,7 @@ class Preferences:
     lenient: bool = False
 
 
+@lru_cache(256)
 def speaks_json(accept: str | None, format_: str | None) -> bool:
     """True when JSON is acceptable. Raises Problem 406 when the asker reads nothing we write."""
     if format_ is not None:
@@ -82,6 +84,7 @@ def media_type(content_type: str | None) -> str:
     return name.strip().lower()
 
 
+@lru_cache(256)
 def preferences(prefer: str | None) -> Preferences:
     """What a Prefer header asks for. Raises Problem 400 for a value that cannot be honoured."""
     returning: Returning = "representation"

@@ -14,7 +14,6 @@ from fhir_server.store.documents import Stored
 from fhir_server.store.visible import VisibleStore
 
 NATIVE_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
     "Content-Disposition": "attachment",
     "Content-Security-Policy": "default-src 'none'; sandbox",
 }

@@ -13,6 +13,7 @@ from typing import Any
 from fhir_server.audit_event.ledger import Ledger
 from fhir_server.consent.directives import Records
 from fhir_server.consent.matrix import Matrix
+from fhir_server.consent.memory import Memory
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.notices.outbox import Outbox
 from fhir_server.store.changes import Changes
@@ -35,7 +36,7 @@ class House:
     """One per process.
 
     `clock` is the domain clock (decisions 11), `ids` the source of resource ids (UUIDv7), `run` what runs each
-    interaction (`registry.RUN`).
+    interaction (`registry.RUN`), `memory` decides by the matrix.
     """
 
     shelf: Shelf
@@ -43,6 +44,7 @@ class House:
     freshness: Freshness
     records: Records
     matrix: Matrix
+    memory: Memory
     ledger: Ledger
     outbox: Outbox
     clock: Callable[[], datetime]

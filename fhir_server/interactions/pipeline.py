@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
-from fhir_server.consent.decision import Deny, Permit, decide
-from fhir_server.consent.directive import Directives
+from fhir_server.consent.decision import Deny, Permit
+from fhir_server.consent.memory import NO_DIRECTIVES
 from fhir_server.consent.obligations import Obligation
 from fhir_server.consent.provision import Members
 from fhir_server.consent.request import AccessRequest, Verb
@@ -38,7 +39,7 @@ from fhir_server.interactions.subject import Subject, as_if_absent
 from fhir_server.search.parse import criteria as search_criteria
 from fhir_server.smart.scope import elsewhere, narrow, reach, resource_scopes
 from fhir_server.store.changes import Unit
-from fhir_server.store.documents import Stored
+from fhir_server.store.documents import Shelf, Stored
 from fhir_server.store.visible import VisibleStore
 
 VERBS: Mapping[str, Verb] = {
@@ -106,17 +107,21 @@ class Visit:
             self._note_refusal(denials)
         return self._opened(residual)
 
-    def _opened(self, residual: Predicate) -> VisibleStore:
+    def _opened(self, residual: Predicate, right: Predicate = EVERYTHING) -> VisibleStore:
+        """The door that shows the residual, within what the scopes reach and one `right` of them covers."""
         scope = reach(self.principal.scopes, self.principal, compile_criteria)
-        session = self.unit.session if self.unit else None
-        return VisibleStore(self.house.shelf, residual, scope, session, self.house.matrix.shared)
+        if self.unit is None:
+            return _door(self.house.shelf, residual, scope, right, self.house.matrix.shared)
+        return VisibleStore(self.house.shelf, residual, both(scope, right), self.unit.session, self.house.matrix.shared)
 
     def _permitted(self, permits: list[Permit]) -> None:
         self.granted = tuple(dict.fromkeys(reason for permit in permits for reason in permit.reasons))
         self.obligations = tuple(dict.fromkeys(each for permit in permits for each in permit.obligations))
 
-    def door_at_hand(self) -> tuple[str, VisibleStore] | None:
+    def door_at_hand(self, right: Predicate) -> tuple[str, VisibleStore] | None:
         """The record in the token's context and its door, when the decision opens it; nothing is noted otherwise.
+
+        The door is narrowed to what one `right` of the token covers.
 
         What is not found behind it, or belongs to others as well, must be asked for by the way that looks up its
         owners. Whether that is needed says nothing of an address: hidden and absent both need it (decisions 17).
@@ -128,7 +133,7 @@ class Visit:
         if denials:
             return None
         self._permitted(permits)
-        return patient, self._opened(_every(permits))
+        return patient, self._opened(_every(permits), right)
 
     def rights(self, subject: Subject, change: Change, verb: Verb | None = None) -> tuple[Predicate, Predicate]:
         """What the state before a write must satisfy, and the state after; NOTHING when the write is refused."""
@@ -185,7 +190,7 @@ class Visit:
             return Deny(("record.unknown",))
         if patient is not None and record is not None and elsewhere(self.principal.scopes, self.principal, patient):
             return Deny(("record.not-in-context",))
-        return decide(asked, record.directives if record else Directives(()), self.house.matrix)
+        return self.house.memory.decide(asked, record.directives if record else NO_DIRECTIVES)
 
     def _members(self, proposed: Mapping[str, Any] | None) -> Members | None:
         """What the teams that a proposed Consent names stand for: one that names an unknown team is not accepted."""
@@ -324,6 +329,12 @@ def atomically(visit: Visit, run: Run) -> FhirResponse:
         raise
     visit.entry.landed(carried[0])
     return made
+
+
+@lru_cache(4096)
+def _door(shelf: Shelf, residual: Predicate, scope: Predicate, right: Predicate, shared: Predicate) -> VisibleStore:
+    """A door outside any transaction; the same one for the same sight, so that what it asks is compiled once."""
+    return VisibleStore(shelf, residual, both(scope, right), shared=shared)
 
 
 def compile_criteria(type_: str, criteria: list[tuple[str, str]]) -> Predicate:

@@ -31,11 +31,10 @@ def run(visit: Visit) -> FhirResponse:
 
 def at_hand(visit: Visit, scope: Predicate) -> tuple[VisibleStore, Stored] | None:
     """What belongs to the record in the token's context alone, in one round trip; None for all else, seen or not."""
-    opened = visit.door_at_hand()
+    opened = visit.door_at_hand(scope)
     if opened is None:
         return None
     patient, door = opened
-    door = door.within(scope)
     found = door.read(visit.route.type, visit.route.id)
     return (door, found) if found is not None and found.facts.get("patients") == [patient] else None
 

@@ -45,6 +45,12 @@ ROUTES: tuple[Row, ...] = (
     Row("POST", "{type}/{id}/${operation}", "operation", "", writes=True),
 )
 
+_STEPS: dict[Row, tuple[str, ...]] = {row: tuple(row.template.split("/")) if row.template else () for row in ROUTES}
+_BY_LENGTH = {
+    length: tuple((row, names) for row, names in _STEPS.items() if len(names) == length)
+    for length in {len(names) for names in _STEPS.values()}
+}
+
 ONLY: dict[str, frozenset[str]] = {
     "patch": frozenset({"DocumentReference"}),
     "operation": frozenset({"Patient"}),
@@ -87,8 +93,8 @@ def match(request: FhirRequest) -> Route:
     steps = request.steps
     method = "GET" if request.method == "HEAD" else request.method
     allowed: list[str] = []
-    for row in ROUTES:
-        route = _fits(row, steps)
+    for row, template in _BY_LENGTH.get(len(steps), ()):
+        route = _fits(row, template, steps)
         if route is None or not offered(route):
             continue
         if row.method == method:
@@ -133,10 +139,7 @@ def interactions_of(type_: str) -> list[str]:
     return list(dict.fromkeys(row.interaction for row in rows if offered(Route(row, type_))))
 
 
-def _fits(row: Row, steps: tuple[str, ...]) -> Route | None:
-    names = row.template.split("/") if row.template else []
-    if len(names) != len(steps):
-        return None
+def _fits(row: Row, names: tuple[str, ...], steps: tuple[str, ...]) -> Route | None:
     found: dict[str, str] = {}
     for name, step in zip(names, steps, strict=True):
         if name == "${operation}":

@@ -30,11 +30,13 @@ class EngineFault(RuntimeError):
     """The database cannot be had; the sentence says what to do next."""
 
 
-def connect(uri: str, *, patience: float = 5.0) -> Client:
+def connect(uri: str, *, patience: float = 5.0, once: bool = False) -> Client:
     """A client of the replica set or sharded cluster at `uri`: majority writes and reads, on the primary.
 
-    `patience` is how many seconds an unreachable server is waited for. Raises EngineFault for a server that cannot
-    be reached, is older than 6.0, or stands alone (it has no transactions).
+    `patience` is how many seconds an unreachable server is waited for. A write that fails on the way is sent again by
+    the driver, unless `once`: that costs the database a second write, and is for who finds out himself.
+
+    Raises EngineFault for a server that cannot be reached, is older than 6.0, or stands alone (it has no transactions).
     """
     try:
         client: Client = MongoClient(
@@ -44,7 +46,7 @@ def connect(uri: str, *, patience: float = 5.0) -> Client:
             w="majority",
             journal=True,
             readConcernLevel="majority",
-            retryWrites=True,
+            retryWrites=not once,
             tz_aware=True,
         )
     except (ConfigurationError, ValueError) as cause:

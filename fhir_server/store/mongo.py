@@ -69,7 +69,8 @@ def joined(filters: list[Filter]) -> Filter:
         if each.keys() == {"$nor"}:
             none_of += each["$nor"]
         elif any(key.startswith("$") or key in merged for key in each):
-            rest.append(each)
+            if not each.items() <= merged.items():  # what is said twice is said
+                rest.append(each)
         else:
             merged.update(each)
     if none_of:

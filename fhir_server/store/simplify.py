@@ -12,7 +12,8 @@ those that the predicate selects (tests/unit/store/test_simplify.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from fhir_server.foundation.predicate import EVERYTHING, NOTHING, All, Any_, Exists, Has, Not, Predicate, Some
 from fhir_server.store.mongo import Filter, joined, to_mongo
@@ -23,31 +24,20 @@ _SCALARS = frozenset({"id", "resource", "patient"})
 Given = Mapping[str, str]
 """What every document asked for is known to hold: the value of a field, by the field's name."""
 
-_by_object: dict[tuple[int, str, str, bool], tuple[Predicate, Filter | None]] = {}
-_by_value: dict[tuple[Predicate, str, str], Filter | None] = {}
-
 
 def filter_of(predicates: Iterable[Predicate], type_: str = "") -> Filter:
     """The filter of all of them together; `type_` is the FHIR type of everything that the query asks for, if one is.
 
-    What each clause compiles to is remembered: by its object where a rule hands out the same one, else by its value.
+    What a guard compiles to is remembered; a single clause, such as an id, is not worth it.
     """
-    clauses = list(_flat(predicates))
-    given = {each.field: each.value for each in clauses if isinstance(each, Has) and isinstance(each.value, str)}
-    record = given.get("patients", "")
-    filters: list[Filter] = []
-    said: set[Has] = set()
-    for each in clauses:
-        if isinstance(each, Has):
-            if each not in said:
-                said.add(each)
-                filters.append(to_mongo(each))
-            continue
-        found = _filter(each, type_, record)
-        if found is None:
-            continue
-        filters.append(found)
-    return joined(filters)
+    alone: list[Predicate] = []
+    guard: list[Predicate] = []
+    for each in predicates:
+        (alone if isinstance(each, Has) else guard).append(each)
+    said = tuple(guard)
+    record = next((each.value for each in alone if isinstance(each, Has) and each.field == "patients"), "")
+    compiled = _compiled(said, type_, str(record) or _record_of(said))
+    return joined([*(to_mongo(each) for each in alone), *compiled])
 
 
 def simplified(predicate: Predicate, given: Given) -> Predicate:
@@ -74,33 +64,34 @@ def simplified(predicate: Predicate, given: Given) -> Predicate:
     return predicate
 
 
+@lru_cache(REMEMBERED)
+def _compiled(guard: tuple[Predicate, ...], type_: str, record: str) -> tuple[Filter, ...]:
+    """The filters of the clauses that are not settled; shared, so not to be changed."""
+    clauses = dict.fromkeys(clause for each in guard for clause in _clauses(each))
+    compiled = (to_mongo(each) if isinstance(each, Has) else _filter(each, type_, record) for each in clauses)
+    return tuple(each for each in compiled if each is not None)
+
+
+@lru_cache(REMEMBERED)
 def _filter(clause: Predicate, type_: str, record: str) -> Filter | None:
     """What one clause compiles to, None when it is settled."""
-    inner = clause.inner if isinstance(clause, Not) else clause
-    key = (id(inner), type_, record, inner is not clause)
-    kept = _by_object.get(key)
-    if kept is not None and kept[0] is inner:
-        return kept[1]
-    said = (clause, type_, record)
-    if said in _by_value:  # made anew for every request: hashing it is dear, compiling it dearer
-        return _by_value[said]
     given = {**({"resource": type_} if type_ else {}), **({"patients": record} if record else {})}
     simple = simplified(clause, given)
-    made = None if simple == EVERYTHING else to_mongo(simple)
-    for cache in (_by_object, _by_value):
-        if len(cache) >= REMEMBERED:
-            cache.clear()
-    _by_object[key] = (inner, made)  # holding the object keeps its identity its own
-    _by_value[said] = made
-    return made
+    return None if simple == EVERYTHING else to_mongo(simple)
 
 
-def _flat(predicates: Iterable[Predicate]) -> Iterator[Predicate]:
-    for each in predicates:
-        if isinstance(each, All):
-            yield from _flat(each.of)
-        else:
-            yield each
+@lru_cache(REMEMBERED)
+def _record_of(guard: tuple[Predicate, ...]) -> str:
+    """The record to which a guard confines, "" for none."""
+    clauses = (clause for each in guard for clause in _clauses(each))
+    return next((str(each.value) for each in clauses if isinstance(each, Has) and each.field == "patients"), "")
+
+
+def _clauses(predicate: Predicate) -> tuple[Predicate, ...]:
+    """What a predicate joins, conjunctions within it opened."""
+    if not isinstance(predicate, All):
+        return (predicate,)
+    return tuple(clause for each in predicate.of for clause in _clauses(each))
 
 
 def _negated(inner: Predicate) -> Predicate:

@@ -1,0 +1,208 @@
+"""What is remembered of decisions: the same as decided anew, whichever way the clock is moved."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fhir_server.consent import memory as room
+from fhir_server.consent.decision import Deny, Permit, decide
+from fhir_server.consent.directive import Directives, parse
+from fhir_server.consent.matrix import Matrix
+from fhir_server.consent.memory import Memory, span_of
+from fhir_server.consent.request import AccessRequest
+from fhir_server.foundation.moment import Interval, from_micros, micros
+from fhir_server.foundation.principal import Kind, Principal, Purpose
+
+TYPES = "https://dmp-on-fhir.example/CodeSystem/dmp-consent-type"
+KINDS = ("ps-autorisation", "ps-blocage", "medecin-traitant", "es-autorisation", "urgence-bris-de-glace", "foreign")
+ACTORS = ("Practitioner/d", "Practitioner/x", "Organization/o", "CareTeam/t")
+BIRTH = "2008-11-25"
+NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
+DAY = 86_400_000_000
+# a few days around an eighteenth birthday, in which periods begin and end at any second
+FIRST, LAST = micros(datetime(2026, 11, 22, tzinfo=UTC)), micros(datetime(2026, 11, 28, tzinfo=UTC))
+
+instants = st.integers(FIRST, LAST).map(from_micros) | st.sampled_from(
+    [datetime(2026, 11, day, tzinfo=UTC) for day in range(22, 29)]
+)
+dates = st.sampled_from([f"2026-11-{day}" for day in range(22, 28)]) | instants.map(
+    lambda at: at.replace(microsecond=0).isoformat()
+)
+periods = st.fixed_dictionaries({}, optional={"start": dates, "end": dates})
+spans = st.tuples(st.integers(FIRST, LAST), st.integers(FIRST, LAST)).map(lambda pair: Interval(*sorted(pair)))
+
+
+def provisions(**more):
+    actor = st.sampled_from(ACTORS).map(lambda named: [{"reference": {"reference": named}}])
+    return st.fixed_dictionaries(
+        {"type": st.sampled_from(["permit", "deny"])}, optional={"actor": actor, "period": periods, **more}
+    )
+
+
+consents = st.builds(
+    lambda index, kind, status, provision: {
+        "resourceType": "Consent",
+        "id": f"c{index}",
+        "status": status,
+        "scope": {
+            "coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]
+        },
+        "category": [] if kind == "foreign" else [{"coding": [{"system": TYPES, "code": kind}]}],
+        "patient": {"reference": "Patient/lea"},
+        "provision": provision,
+    },
+    st.integers(0, 9),
+    st.sampled_from(KINDS),
+    st.sampled_from(["active", "active", "active", "inactive"]),
+    provisions(provision=st.lists(provisions(), max_size=2)),
+)
+teams = st.dictionaries(st.sampled_from(["Practitioner/d", "ps:81"]), spans).map(lambda found: {"CareTeam/t": found})
+records = st.builds(
+    lambda found, team, terms: Directives(tuple(each for each in (parse(one, team) for one in found) if each), terms),
+    st.lists(consents, max_size=4),
+    teams,
+    st.dictionaries(st.just("RelatedPerson/mere"), spans),
+)
+professionals = st.builds(
+    lambda purpose, profession: Principal(
+        Kind.PROFESSIONAL, "d", "c", reference="Practitioner/d", identities=frozenset({"Practitioner/d", "ps:81"}),
+        organizations=frozenset({"Organization/o"}), profession=profession, purpose=purpose, reason="urgence",
+    ),
+    st.sampled_from([Purpose.TREATMENT, Purpose.BREAK_GLASS]),
+    st.sampled_from(["10", "60"]),
+)  # fmt: skip
+DOCTOR = Principal(
+    Kind.PROFESSIONAL, "d", "c", reference="Practitioner/d", identities=frozenset({"Practitioner/d"}), profession="10"
+)
+MOTHER = Principal(
+    Kind.REPRESENTATIVE, "m", "c", reference="RelatedPerson/mere", identities=frozenset({"RelatedPerson/mere"})
+)
+HOLDER = Principal(Kind.HOLDER, "l", "c", reference="Patient/lea", identities=frozenset({"Patient/lea"}))
+principals = professionals | st.sampled_from([MOTHER, HOLDER])
+
+
+def asking(principal, now=NOW, **more):
+    return AccessRequest(
+        principal=principal, verb=more.pop("verb", "read"), type=more.pop("type", "DocumentReference"), patient="lea",
+        now=now, standing="open", birth=BIRTH, representatives=frozenset({"RelatedPerson/mere"}), **more,
+    )  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(records, st.lists(principals, min_size=1, max_size=2), st.lists(instants, min_size=2, max_size=8))
+def test_what_is_remembered_is_what_would_be_decided_anew(directives, askers, moments):
+    memory = Memory(Matrix.load())
+
+    for moment in moments:
+        for principal in askers:
+            asked = asking(principal, moment)
+            assert decide(asked, directives, Matrix.load()) == memory.decide(asked, directives)
+
+
+@settings(max_examples=400, deadline=None)
+@given(records, principals, instants, st.lists(st.floats(0, 1), min_size=1, max_size=4))
+def test_throughout_its_span_a_decision_is_the_same(directives, principal, moment, within):
+    span = span_of(micros(moment), directives)
+    decided = decide(asking(principal, moment), directives, Matrix.load())
+    places = [span.lo + int((span.hi - span.lo) * part) for part in within]
+
+    assert span.lo <= micros(moment) <= span.hi
+    for place in (span.lo, span.hi, *places):
+        assert decided == decide(asking(principal, from_micros(place)), directives, Matrix.load())
+
+
+def a_consent(kind, provision):
+    coded = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]}
+    category = [{"coding": [{"system": TYPES, "code": kind}]}] if kind else []
+    return {"id": "c", "status": "active", "scope": coded, "category": category, "provision": provision}
+
+
+MOMENT = micros(NOW)
+FROM_NOON = {"period": {"start": "2026-11-24T12:00:00Z", "end": "2026-11-24T14:00:00Z"}}
+NAMED = {"type": "permit", "actor": [{"reference": {"reference": "Practitioner/d"}}]}
+TURNING = {
+    "a root": Directives((parse(a_consent("ps-autorisation", {**NAMED, **FROM_NOON})),)),
+    "a nested provision": Directives((parse(a_consent("", {**NAMED, "provision": [{"type": "deny", **FROM_NOON}]})),)),
+    "a member of a team": Directives(
+        (
+            parse(
+                a_consent("ps-autorisation", {**NAMED, "actor": [{"reference": {"reference": "CareTeam/t"}}]}),
+                {"CareTeam/t": {"Practitioner/d": Interval(MOMENT + DAY // 12, MOMENT + DAY // 6 - 1)}},
+            ),
+        )
+    ),
+    "a representative": Directives((), {"RelatedPerson/mere": Interval(MOMENT + DAY // 12, MOMENT + DAY // 6 - 1)}),
+}
+
+
+@pytest.mark.parametrize("what", TURNING)
+def test_whatever_begins_or_ends_is_decided_anew(what):
+    directives, memory = TURNING[what], Memory(Matrix.load())
+    asker = MOTHER if what == "a representative" else DOCTOR
+    begin = MOMENT + DAY // 12
+    end = next(turn for turn in directives.turns if turn > begin)
+
+    for at in (begin - 1, begin, end - 1, end, end - 1, begin, begin - 1):
+        asked = asking(asker, from_micros(at))
+        assert decide(asked, directives, Matrix.load()) == memory.decide(asked, directives)
+    decided = [decide(asking(asker, from_micros(at)), directives, Matrix.load()) for at in (begin - 1, begin, end)]
+    assert decided[0] == decided[2] != decided[1]
+
+
+def test_a_question_is_everything_a_decision_over_reading_may_use():
+    others = {
+        "principal": MOTHER, "verb": "search", "type": "Observation", "patient": "hugo", "operation": "everything",
+        "standing": "closed", "birth": "1990", "representatives": frozenset(), "existence_check": True,
+    }  # fmt: skip
+    asked, memory = asking(HOLDER), Memory(Matrix.load())
+    one = room._question(asked, Directives())
+
+    for name, other in others.items():
+        assert one != room._question(replace(asked, **{name: other}), Directives()), name
+    # of a write, or worked out from the others
+    not_asked = {"now", "at", "keys", "current", "proposed", "changes", "members"}
+    assert {each.name for each in fields(AccessRequest)} == not_asked | others.keys()
+    assert memory.decide(asked) is memory.decide(asked)
+
+
+def test_other_directives_are_another_question_though_they_say_the_same():
+    memory, asked = Memory(Matrix.load()), asking(HOLDER)
+
+    assert memory.decide(asked, Directives()) is not memory.decide(asked, Directives())
+
+
+def test_a_write_and_a_failure_are_not_remembered(monkeypatch):
+    memory, directives = Memory(Matrix.load()), Directives()
+    asked = asking(HOLDER)
+    writing = replace(asked, verb="create", proposed={"resourceType": "Observation"})
+    with monkeypatch.context() as broken:
+        broken.setattr(room, "decide", lambda *_: Deny(("rule.failed",)))
+        assert Deny(("rule.failed",)) == memory.decide(asked, directives)
+
+    assert isinstance(memory.decide(asked, directives), Permit)
+    assert memory.decide(writing, directives) is not memory.decide(writing, directives)
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_a_day_is_decided_once(days):
+    memory, directives = Memory(Matrix.load()), Directives()
+    today = memory.decide(asking(HOLDER), directives)
+
+    assert memory.decide(asking(HOLDER, NOW.replace(hour=23)), directives) is today
+    assert memory.decide(asking(HOLDER, from_micros(micros(NOW) + days * DAY)), directives) is not today
+    assert date(2026, 11, 24) == from_micros(span_of(micros(NOW), directives).lo).date()
+
+
+def test_what_is_remembered_has_an_end(monkeypatch):
+    monkeypatch.setattr(room, "REMEMBERED", 2)
+    memory, directives = Memory(Matrix.load()), Directives()
+
+    for type_ in ("Observation", "Consent", "List", "Patient"):
+        memory.decide(asking(HOLDER, type=type_), directives)
+
+    assert len(memory._known) == 2
