@@ -13,7 +13,7 @@ from fhir_server.foundation.problem import Issue, Problem, bad_request, problem
 from fhir_server.interactions import conditional
 from fhir_server.interactions.house import House
 from fhir_server.interactions.request import FhirRequest
-from fhir_server.interactions.subject import existence_is_told, patients_of_identifier
+from fhir_server.interactions.subject import existence_is_told, patients_of_identifier, patients_told
 from fhir_server.resources import references, validation
 from fhir_server.resources.kind import kind_of
 from fhir_server.resources.visibility import check_visibility
@@ -79,9 +79,10 @@ def _target(text: str, where: str, house: House, unit: Unit | None, asker: Princ
     identifier = conditional.identifier_of(text)
     if identifier is None:
         return conditional.in_directory(text, where, house, unit, asker)
-    found = patients_of_identifier(house, identifier, unit)
-    if not existence_is_told(asker, house.matrix) and len(found) != 1:
-        return NOBODY
+    if not existence_is_told(asker, house.matrix):
+        one = patients_of_identifier(house, identifier, unit)
+        return one[0] if len(one) == 1 else NOBODY
+    found = patients_told(house, identifier, asker, unit)
     if not found:
         raise problem(404, "not-found", "unknown INS: no patient has this identifier", where)
     if len(found) > 1:

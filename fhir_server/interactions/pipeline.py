@@ -188,7 +188,8 @@ class Visit:
         unknown = patient is not None and record is None and not new
         if subject.absent or unknown:
             return Deny(("record.unknown",))
-        if patient is not None and record is not None and elsewhere(self.principal.scopes, self.principal, patient):
+        token = self.principal
+        if patient is not None and record is not None and elsewhere(token.scopes, token, patient, self.route.type):
             return Deny(("record.not-in-context",))
         return self.house.memory.decide(asked, record.directives if record else NO_DIRECTIVES)
 

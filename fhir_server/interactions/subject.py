@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fhir_server.consent.case import may_represent
+from fhir_server.consent.decision import Permit
 from fhir_server.consent.matrix import Matrix
+from fhir_server.consent.request import AccessRequest
 from fhir_server.consent.settings import settings
 from fhir_server.definitions.identifiers import is_ins_system
 from fhir_server.foundation.moment import micros
@@ -118,6 +120,37 @@ def _ins_alone(query: Query) -> str | None:
 def existence_is_told(principal: Principal, matrix: Matrix) -> bool:
     """Whether the existence check is open to this party: who feeds or opens records, and is not refused (DMP-101)."""
     return principal.kind not in (Kind.HOLDER, Kind.REPRESENTATIVE) and matrix.forbidden(principal) is None
+
+
+def patients_told(house: House, identifier: str, asker: Principal, unit: Unit | None = None) -> list[str]:
+    """`Patient/id` of those with this `system|value` whose existence the asker may check (DMP-101, DMP-112).
+
+    That check is by INS; an operator may ask by any number.
+    """
+    found = patients_of_identifier(house, identifier, unit)
+    if asker.kind is Kind.OPERATOR:
+        return found
+    if not is_ins_system(identifier.partition("|")[0]):
+        return []
+    return [each for each in found if _exists_for(asker, each.partition("/")[2], house)]
+
+
+def _exists_for(asker: Principal, patient: str, house: House) -> bool:
+    record = house.records.record(patient)
+    if record is None:
+        return False
+    asked = AccessRequest(
+        principal=asker,
+        verb="search",
+        type="Patient",
+        patient=patient,
+        standing=record.standing,
+        birth=record.birth,
+        representatives=record.representatives,
+        now=house.clock(),
+        existence_check=True,
+    )
+    return isinstance(house.memory.decide(asked, record.directives), Permit)
 
 
 def patients_of_identifier(house: House, identifier: str, unit: Unit | None = None) -> list[str]:

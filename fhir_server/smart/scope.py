@@ -170,16 +170,20 @@ def _user(scopes: tuple[str, ...], principal: Principal) -> str | None:
     return principal.reference if "fhirUser" in scopes else None
 
 
-def elsewhere(scopes: tuple[str, ...], principal: Principal, patient: str) -> bool:
-    """Whether the token is for another record alone: it is an emergency's, or has none but `patient/` scopes."""
+def elsewhere(scopes: tuple[str, ...], principal: Principal, patient: str, type_: str) -> bool:
+    """Whether the token is for another record alone: an emergency's, or with none but `patient/` scopes for a type.
+
+    For no type (`""`), none but `patient/` scopes at all.
+    """
     if principal.patient is None and principal.kind in (Kind.HOLDER, Kind.REPRESENTATIVE) and "fhirUser" in scopes:
         return False  # it is for who is signed in, whose record is the only one open to them anyway
-    return patient != principal.patient and (principal.purpose.emergency or _of_one_record(scopes))
+    return patient != principal.patient and (principal.purpose.emergency or _of_one_record(scopes, type_))
 
 
-@lru_cache(1024)
-def _of_one_record(scopes: tuple[str, ...]) -> bool:
-    return all(scope.level == "patient" for scope in resource_scopes(scopes))
+@lru_cache(4096)
+def _of_one_record(scopes: tuple[str, ...], type_: str) -> bool:
+    asked = (each for each in resource_scopes(scopes) if not type_ or each.type in ("*", type_))
+    return all(each.level == "patient" for each in asked)
 
 
 def insufficient(type_: str, right: str) -> Problem:
