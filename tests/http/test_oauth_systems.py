@@ -162,9 +162,10 @@ def test_an_assertion_signed_in_another_way_is_refused(world):
     secret = OctKey.import_key(json.dumps(key.as_dict(private=False)))
     forged = jwt.encode({"alg": "HS256", "kid": key.kid}, claims, secret, algorithms=["HS256"])
     assert (401, "invalid_client") == refused(world.system_token(forged))
-    world.a_system(client_id="rsa", key=RSA)
+    rsa = RSAKey.import_key({name: value for name, value in RSA.as_dict(private=True).items() if name != "alg"})
+    world.a_system(client_id="rsa", key=rsa)
     weak = jwt.encode(
-        {"alg": "RS256", "kid": RSA.kid}, claims | {"iss": "rsa", "sub": "rsa"}, RSA, algorithms=["RS256"]
+        {"alg": "RS256", "kid": rsa.kid}, claims | {"iss": "rsa", "sub": "rsa"}, rsa, algorithms=["RS256"]
     )
     assert (401, "invalid_client") == refused(world.system_token(weak))
 

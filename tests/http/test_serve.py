@@ -155,8 +155,10 @@ def test_a_stop_lets_what_is_under_way_finish_and_takes_nothing_new(serve):
         f"Content-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     with socket.create_connection(("127.0.0.1", int(origin.rpartition(":")[2])), 30) as under_way:
+        under_way.sendall(b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert under_way.recv(4096).startswith(b"HTTP/1.1 200"), "somebody serves this connection"
         under_way.sendall(head.encode() + body[:10])
-        time.sleep(0.5)
+        time.sleep(1)
         process.send_signal(signal.SIGTERM)
         until(lambda: not is_ready(origin))
         under_way.sendall(body[10:])
