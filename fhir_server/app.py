@@ -139,7 +139,8 @@ def build_smart(house: House, settings: Settings, database: Database, provider: 
 def create_app(settings: Settings | None = None) -> Flask:
     """The WSGI application of one process; without settings, everything comes from the environment."""
     chosen = settings or Settings.read()
-    database = connect(chosen.mongo_uri)[chosen.database]
+    clients = connect(chosen.mongo_uri), connect(chosen.mongo_uri, once=True)
+    database, once = (client[chosen.database] for client in clients)
     app = Flask("fhir_server", static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=chosen.max_body,
@@ -156,7 +157,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         chosen,
         clock=sandbox.clock if sandbox else now,
         freshness=freshness,
-        once=connect(chosen.mongo_uri, once=True)[chosen.database],
+        once=once,
     )
     smart = build_smart(house, chosen, database, sandbox.provider if sandbox else _provider(chosen))
     smart.prepare()
@@ -174,6 +175,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     _at_exit(house)
     app.extensions["house"] = house
     app.extensions["smart"] = smart
+    app.extensions["clients"] = clients
     return app
 
 

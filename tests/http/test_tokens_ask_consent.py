@@ -3,6 +3,7 @@
 Decisions: "Consent is evaluated at token issue and again on every request"; smart.md T6.
 """
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -206,3 +207,22 @@ def test_an_encounter_is_in_context_only_where_it_is_read(app):
         journey, begun, person, _ = launched(app, "dr-moreau", "paul-martin", encounter=encounter)
         told.append(journey.offer(begun, person).approval.launch.get("encounter"))
     assert [stored.json["id"], None, None] == told
+
+
+def test_who_represents_a_minor_has_a_token_before_the_record_was_ever_opened(app):
+    """DMP-22, DMP-93: somebody has to open it; nothing of it is read before."""
+    house = app.extensions["house"]
+    minor = json.loads(house.shelf.resources.find_one({"_id": "Patient/noe-martin"})["body"])
+    never_open = {name: value for name, value in minor.items() if name not in ("active", "extension", "meta")}
+    client, header = app.test_client(), bearer(app)
+    for found in client.get("/fhir/Consent?patient=noe-martin&_count=50", headers=header).json.get("entry", ()):
+        assert 204 == client.delete(f"/fhir/Consent/{found['resource']['id']}", headers=header).status_code
+    made = client.put("/fhir/Patient/noe-martin", json=never_open, headers=header, content_type=FHIR_JSON)
+    assert 200 == made.status_code, made.json
+
+    answer = app.test_client().post(
+        "/sandbox/token",
+        json={"as": "lea-pour-noe", "scope": "openid launch/patient patient/*.rs", "patient": "noe-martin"},
+    )
+    assert 200 == answer.status_code, answer.json
+    assert reads_the_patient(app, answer) in (403, 404)

@@ -36,7 +36,8 @@ def application(mongo_uri: str, mongo_client: Any, **flags: Any) -> Iterator[Fla
     atexit.unregister(close_house)
     close_house(app.extensions["house"])
     app.extensions["smart"].close()
-    app.extensions["house"].shelf.database.client.close()
+    for client in app.extensions["clients"]:
+        client.close()
     mongo_client.drop_database(name)
 
 
