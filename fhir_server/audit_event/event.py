@@ -18,6 +18,7 @@ from fhir_server.audit_event import parts
 from fhir_server.audit_event.deed import Deed
 from fhir_server.audit_event.shapes import Entity, Shape, shape_of
 from fhir_server.foundation.moment import instant, micros
+from fhir_server.store.documents import LISTS, held_of
 
 __all__ = ["Deed", "audit_event", "envelope"]
 
@@ -91,19 +92,28 @@ def _facts(deed: Deed, kinds: tuple[Entity, ...], own: list[str]) -> dict[str, A
     ids = dict.fromkeys(id_ for each in named for id_ in (each.get("id"), *each.get("about", ())) if id_)
     if ids:
         facts["about"] = list(ids)
-    concerned = [
-        each
-        for each in deed.about
-        if not named and not str(each.get("id", "")).startswith(("List/", "DocumentManifest/"))
-    ]
-    if concerned:
-        facts["mentions"] = [_mention(each) for each in concerned if each.get("id")]
+    if any(each.get("joint") for each in named):
+        facts["joint"] = True
+    mentions = [_mention(each) for each in deed.about if not named and each.get("id") and not _is_set(each, deed)]
+    if mentions:
+        facts["mentions"] = mentions
     return facts
 
 
+def _is_set(facts: Mapping[str, Any], deed: Deed) -> bool:
+    """Whether it is the List of a submission, which came for the sake of what came with it."""
+    return deed.submission and str(facts["id"]).partition("/")[0] in LISTS
+
+
 def _mention(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What an event keeps of a resource it concerned: who may know of it, and nothing that ends with time."""
-    kept = {name: facts[name] for name in ("patient", "patients", "class", "type", "label") if name in facts}
+    """What an event keeps of a resource it concerns: a List, and what is about one, is known by what that holds."""
+    held = [_copy(leaf) for each in held_of(str(facts["id"]), facts) for leaf in each.get("held") or (each,)]
+    return {**_copy(facts), "held": held} if held else _copy(facts)
+
+
+def _copy(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Who may know of a resource, and nothing that ends with time."""
+    kept = {name: facts[name] for name in ("patient", "patients", "joint", "class", "type", "label") if name in facts}
     return {"id": facts["id"], "resource": str(facts["id"]).partition("/")[0], **kept}
 
 

@@ -45,6 +45,7 @@ INDEXES = (
     IndexModel([("updated", DESCENDING), ("_id", DESCENDING)]),
     IndexModel([("facts.about", ASCENDING)], sparse=True),
     IndexModel([("facts.mentions.id", ASCENDING)], sparse=True),
+    IndexModel([("facts.mentions.held.id", ASCENDING)], sparse=True),
     IndexModel([("chain.writer", ASCENDING), ("chain.seq", ASCENDING)], unique=True),
 )
 """No index on the search tokens: a record has some seventy, and is only ever sought within a record or an author."""

@@ -13,21 +13,44 @@ from fhir_server.consent.obligations import Obligation, TellHolder
 from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.interactions.house import House
 from fhir_server.interactions.subject import persons_of
-from fhir_server.notices.occasion import Happening, Notice, contacts_of, notices
-from fhir_server.store.documents import Stored
+from fhir_server.notices.occasion import Happening, Notice, Reader, contacts_of, hidden, notices
+from fhir_server.store.documents import Stored, held_of
 
 REMEMBERED = 50_000
+READERS: tuple[Reader, ...] = ("holder", "representative")
+
+
+def readers_of(shown: Iterable[Stored]) -> tuple[Reader, ...]:
+    """Who of those a notice goes to may see any of what was shown: who may not is not told of it (decisions 16)."""
+    every = list(shown)
+    return tuple(reader for reader in READERS if any(_may_see(reader, each) for each in every))
+
+
+def _may_see(reader: Reader, version: Stored) -> bool:
+    """Whether labels let a reader see it. A List, and what is about one, is seen by what it holds."""
+    facts = version.facts
+    if facts.get("joint") or hidden(reader, facts.get("label", ())):
+        return False
+    held = held_of(version.id, facts)
+    return not held or any(not hidden(reader, each.get("label", ())) for each in held)
 
 
 def of_access(
-    house: House, principal: Principal, patient: str, obligations: Iterable[Obligation]
+    house: House, principal: Principal, patient: str, obligations: Iterable[Obligation], readers: tuple[Reader, ...]
 ) -> tuple[Notice, ...]:
-    """What is told of a professional's access: his first connection, and every access in an emergency."""
+    """What is told of a professional's access: his first connection, and every access in an emergency.
+
+    A connection that showed nothing to one of the readers is yet to be told to them, and will be when one does.
+    """
     if principal.kind is not Kind.PROFESSIONAL:
         return ()
     who = principal.reference or principal.subject
     first = Happening("first-connection", patient, who, house.clock(), by=principal)
-    house.outbox.first_connection(patient, who, lambda: _told(house, patient, first))
+    if readers:
+        known = who if readers == READERS else "|".join((who, *readers))
+        house.outbox.first_connection(
+            patient, known, lambda: (each for each in _told(house, patient, first) if each.reader in readers)
+        )
     if any(isinstance(each, TellHolder) for each in obligations) and _newly(house, patient, principal.token):
         return _told(house, patient, Happening("emergency", patient, principal.token, house.clock(), by=principal))
     return ()

@@ -102,10 +102,15 @@ class Entry:
         self._settled = mark[2]
 
     def rolled_back(self, mark: Mark) -> None:
-        """Keep of an attempt that failed only what was refused."""
-        refused = [deed for deed in self.deeds[mark[0] :] if deed.outcome != "0"]
+        """Keep of an attempt that failed what was refused, and what its failure told of what stands there.
+
+        Where it failed says how far it came, and so that what comes before was seen. What it made is made no more.
+        """
+        kept = [deed if deed.outcome != "0" else _failed(deed) for deed in self.deeds[mark[0] :]]
+        told = [notice for notice in self.notices[mark[1] :] if notice.occasion == "emergency"]
         self.rewind(mark)
-        self.deeds.extend(refused)
+        self.deeds.extend(deed for deed in kept if deed.outcome != "0")
+        self.notices.extend(told)
 
     def replace_after(self, mark: Mark, deed: Deed) -> None:
         """One deed in place of all since a mark: a submission is one event (ITI-65)."""
@@ -114,6 +119,7 @@ class Entry:
 
     def carry(self, unit: Unit) -> Carried:
         """Put what is not yet settled, and the notices, into a transaction; the envelopes to settle after it."""
+        self._complete(unit)
         envelopes = self._envelopes()
         key = self.house.ids()
         unit.carry(key, envelopes)
@@ -148,6 +154,13 @@ class Entry:
         if not self.deeds[since:]:
             self.add("", "", outcome="4" if problem.status < 500 else "8", refused=(f"problem.{problem.status}",))
 
+    def _complete(self, unit: Unit) -> None:
+        """Give the deeds the facts of what was written as they stand: a staged resource has not all of them yet."""
+        written = {each.id: {"id": each.id, **each.facts} for each in unit.written}
+        for at in range(self._settled, len(self.deeds)):
+            about = tuple(written.get(str(each.get("id")), each) for each in self.deeds[at].about)
+            self.deeds[at] = replace(self.deeds[at], about=about)
+
     def _envelopes(self) -> list[dict[str, Any]]:
         fresh = self.deeds[self._settled :]
         self._settled = len(self.deeds)
@@ -171,6 +184,14 @@ class Entry:
             submission=True,
         )
         self.replace_after(mark, joined)
+
+
+def _failed(deed: Deed) -> Deed:
+    """A deed of what failed afterwards: it disclosed nothing but what it touched; a creation touched nothing."""
+    if deed.interaction in ("create", "transaction"):
+        return deed
+    whats = tuple(what.partition("/_history/")[0] for what in deed.whats)
+    return replace(deed, outcome="4", whats=whats, disclosed=(), refused=("transaction.failed",))
 
 
 def _hiding_with_lists(made: dict[str, Any], deed: Deed) -> dict[str, Any]:

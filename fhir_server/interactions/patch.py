@@ -31,13 +31,14 @@ def run(visit: Visit) -> FhirResponse:
     before = update.current(visit)
     if before is None:
         raise visit.unseen()
-    after = patched(before.resource(), operations)
-    whole = as_stored(visit.house, before, visit.unit)
-    if whole.body == before.body:
-        return update.land(visit, before, after)
-    # what is hidden from the asker is mentioned by the document all the same, and stays so
-    hidden = frozenset(local_references(whole.resource())) - frozenset(local_references(before.resource()))
-    return update.land(visit, whole, _onto(whole.resource(), after), hidden)
+    with update.telling(visit, before):
+        after = patched(before.resource(), operations)
+        whole = as_stored(visit.house, before, visit.unit)
+        if whole.body == before.body:
+            return update.land(visit, before, after)
+        # what is hidden from the asker is mentioned by the document all the same, and stays so
+        hidden = frozenset(local_references(whole.resource())) - frozenset(local_references(before.resource()))
+        return update.land(visit, whole, _onto(whole.resource(), after), hidden)
 
 
 def _onto(whole: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:

@@ -252,7 +252,7 @@ class Visit:
                 granted=self.granted,
                 about=tuple({"id": each.id, **each.facts} for each in group),
             )
-        self.announce(patient for patient in by_patient if patient)
+        self.announce(by_patient)
 
     def refuse_here(self, reason: str) -> None:
         """Note that a write on what may be read was refused."""
@@ -267,10 +267,17 @@ class Visit:
             self._note_refusal([Deny(("resource.not-visible",))])
         return not_found()
 
-    def announce(self, patients: Iterable[str]) -> None:
-        """Tell the holders what they are to be told of an access (DMP-81, DMP-72)."""
-        for patient in patients:
-            self.entry.notices.extend(announce.of_access(self.house, self.principal, patient, self.obligations))
+    def announce(self, shown: Mapping[str | None, list[Stored]], told: Iterable[str] = ()) -> None:
+        """Tell the holders what they are to be told of an access (DMP-81, DMP-72): of what was `shown` of each record.
+
+        Records that were `told` of are announced whatever was shown of them.
+        """
+        always = frozenset(told)
+        for patient, group in shown.items():
+            if patient is not None and (group or patient in always):
+                readers = announce.READERS if patient in always else announce.readers_of(group)
+                made = announce.of_access(self.house, self.principal, patient, self.obligations, readers)
+                self.entry.notices.extend(made)
 
 
 Run = Callable[[Visit], FhirResponse]

@@ -6,12 +6,12 @@ Every page decides anew: a cursor holds a place in the order, sealed to its aske
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from fhir_server.consent.obligations import apply
 from fhir_server.definitions.compartments import owner_parameters
-from fhir_server.foundation.predicate import Predicate, both
+from fhir_server.foundation.predicate import Predicate, both, one_of
 from fhir_server.interactions import answers
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse, Pairs, query_text
@@ -21,6 +21,7 @@ from fhir_server.search.include import reverse_clause, targets
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
 from fhir_server.search.special import PAGE
+from fhir_server.search.supported import supported
 from fhir_server.store.documents import Stored
 from fhir_server.store.visible import Page, VisibleStore
 
@@ -39,7 +40,9 @@ def run(visit: Visit) -> FhirResponse:
     page = Page() if counting else door.page(query.type, where, query.order, query.count, position)
     total = _total(door, query, where, page, position)
     included = _included(visit, door, query, page.entries)
-    _note(visit, subject, page.entries, included)
+    told = _told(visit, subject) if total is not None else ()
+    counted = _counted(visit, door, query, where, page) if total is not None and total > len(page.entries) else []
+    _note(visit, subject, [*page.entries, *included], counted, told)
     return FhirResponse(200, _bundle(visit, query, page, included, total))
 
 
@@ -85,42 +88,84 @@ def _included(visit: Visit, door: VisibleStore, query: Query, matches: list[Stor
     return [each for each in {version.id: version for version in found}.values() if each.id not in seen]
 
 
-def _note(visit: Visit, subject: Subject, matches: list[Stored], included: list[Stored]) -> None:
-    """One deed per patient among what is disclosed, and one for each record the request itself names."""
-    by_patient: dict[str | None, list[Stored]] = {}
-    if subject.named or subject.existence or not (matches or included):
-        by_patient.update({patient: [] for patient in (subject.patients if subject.named else ()) or (None,)})
-    for version in (*matches, *included):
+def _told(visit: Visit, subject: Subject) -> tuple[str, ...]:
+    """The records a total tells of: all that were searched, whatever was found in them (DMP-80, decisions 20)."""
+    return tuple(patient for patient in subject.patients if patient not in visit.shut)
+
+
+def _counted(visit: Visit, door: VisibleStore, query: Query, where: Predicate, page: Page) -> list[Stored]:
+    """What the total counts and the page lacks of records opened by nothing but what the asker wrote there.
+
+    Those were searched only because it is there, so their trace mentions it, and hides with it (decisions 16).
+    """
+    if not visit.shut:
+        return []
+    shown = {each.id for each in page.entries}
+    own = both(where, one_of("patient", sorted(visit.shut)))
+    return [each for each in door.page(query.type, own, (), INCLUDED_AT_MOST).entries if each.id not in shown]
+
+
+def _note(visit: Visit, subject: Subject, shown: list[Stored], counted: list[Stored], told: tuple[str, ...]) -> None:
+    """One deed per patient among what is disclosed, and one for each record the request itself names or counts in."""
+    by_patient: dict[str | None, list[Stored]] = {patient: [] for patient in told}
+    if subject.named or subject.existence or not (shown or counted or told):
+        named = (subject.patients if subject.named else ()) or (None,)
+        by_patient = {**{patient: [] for patient in named}, **by_patient}
+    for version in (*shown, *counted):
         for patient in version.facts.get("patients") or (None,):
             by_patient.setdefault(patient, []).append(version)
     if len(by_patient) > 1 and not by_patient.get(None, [None]):
         del by_patient[None]
+    disclosed = {each.id for each in shown}
     for patient, group in by_patient.items():
+        query = query_text(_asked_of(patient, visit, subject))
         if patient in visit.shut and not group:
-            refused = visit.shut[patient].reasons
-            visit.note(patient=patient, query=query_text(_asked_of(patient, visit)), outcome="8", refused=refused)
+            visit.note(patient=patient, query=query, outcome="8", refused=visit.shut[patient].reasons)
             continue
         visit.note(
             patient=patient,
-            query=query_text(_asked_of(patient, visit)),
+            query=query,
             granted=visit.granted,
-            disclosed=tuple(each.id for each in group),
-            about=() if subject.named else tuple({"id": each.id, **each.facts} for each in group),
+            disclosed=tuple(each.id for each in group if each.id in disclosed),
+            # a trace that there would be without it says nothing of what was found
+            about=() if subject.named or patient in told else tuple({"id": each.id, **each.facts} for each in group),
         )
     if not subject.existence:
-        visit.announce(patient for patient, group in by_patient.items() if patient and group)
+        visit.announce(by_patient, told)
 
 
-def _asked_of(patient: str | None, visit: Visit) -> Pairs:
-    """The query as it stands in the trace of one record: whose else it was asked about is not that holder's to read."""
+def _asked_of(patient: str | None, visit: Visit, subject: Subject) -> Pairs:
+    """The query as it stands in the trace of one record: whose else it was asked about is not that holder's to read.
+
+    A query that did not confine itself to one record keeps nothing that names a resource, wherever that was found: to
+    keep what was found here would tell that it is here (decisions 16).
+    """
     type_, asked = visit.route.type, visit.request.query
     owners = (*owner_parameters(type_), *(("_id", "identifier", "link") if type_ == "Patient" else ()))
     naming = [(name, text) for name, text in asked if re.split(r"[:.]", name)[0] in owners]
-    if patient is None or (len(naming) == 1 and "," not in naming[0][1]):
+    confined = subject.named or subject.existence or naming[:1] == [("_id", *subject.patients)]
+    if patient is None or (confined and len(naming) == 1 and "," not in naming[0][1]):
         return asked
     alone = ("_id" if type_ == "Patient" else "patient", patient)
-    kept = tuple(pair for pair in asked if pair not in naming)
+    shared = visit.house.matrix.shared_types
+    kept = tuple(pair for pair in asked if pair not in naming and not _names_something(type_, *pair, shared))
     return (alone, *kept) if naming else kept
+
+
+def _names_something(type_: str, name: str, text: str, shared: Collection[str]) -> bool:
+    """Whether a criterion may say which person or resource is meant: all of a Patient's, ids and references of others.
+
+    What is `shared` belongs to no record.
+    """
+    code, _, modifier = name.partition(":")
+    if type_ == "Patient":
+        return not code.startswith("_")
+    if code in ("_id", "identifier"):
+        return True
+    parameter = supported(type_).get(code)
+    if parameter is None or parameter.type != "reference" or modifier == "missing":
+        return False
+    return not all((each.partition("/")[0] if "/" in each else modifier) in shared for each in text.split(","))
 
 
 def _asker(visit: Visit) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from fhir_server.foundation.predicate import NOTHING, both, matches
@@ -29,7 +31,8 @@ def run(visit: Visit) -> FhirResponse:
     _held_to_nothing(visit.request, before)
     if before is None:
         return _as_create(visit, resource)
-    return land(visit, before, resource)
+    with telling(visit, before):
+        return land(visit, before, resource)
 
 
 def current(visit: Visit) -> Stored | None:
@@ -37,8 +40,20 @@ def current(visit: Visit) -> Stored | None:
     subject = of_instance(visit.route, visit.house, visit.unit)
     before = visit.door(subject, "read").read(visit.route.type, visit.route.id)
     if before is not None:
-        _held_to(visit.request, before)
+        with telling(visit, before):
+            _held_to(visit.request, before)
     return before
+
+
+@contextmanager
+def telling(visit: Visit, before: Stored) -> Iterator[None]:
+    """A refusal that answers for what stands there is on record as telling of it; a 403 is where it is decided."""
+    try:
+        yield
+    except Problem as refused:
+        if refused.status != 403:
+            visit.disclosed([before])
+        raise
 
 
 def land(visit: Visit, before: Stored, resource: dict[str, Any], hidden: frozenset[str] = frozenset()) -> FhirResponse:

@@ -84,9 +84,9 @@ def _spread_mentions(shelf: Shelf, id_: str, facts: Mapping[str, Any], session: 
         _copy(
             collection, "facts.mentions", {name: facts.get(name) for name in (*names, "absent")} | listed, id_, session
         )
-        if collection is not shelf.ledger:
-            for path in ("facts.held", "facts.mentions.held"):
-                _copy(collection, path, {name: facts.get(name) for name in (*names, "absent")}, id_, session)
+        paths = ("facts.mentions.held",) if collection is shelf.ledger else ("facts.held", "facts.mentions.held")
+        for path in paths:
+            _copy(collection, path, {name: facts.get(name) for name in (*names, "absent")}, id_, session)
 
 
 def _copy(collection: Any, path: str, facts: Mapping[str, Any], id_: str, session: ClientSession | None) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pymongo.client_session import ClientSession
 
+from fhir_server.definitions.identifiers import spellings
 from fhir_server.foundation.predicate import Predicate, both, either, one_of
 from fhir_server.resources import json_text
 from fhir_server.store.documents import Shelf, Stored, stored
@@ -91,12 +92,16 @@ def bodies(shelf: Shelf, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def standing_of(shelf: Shelf, keys: Iterable[str], where: Predicate, limit: int) -> list[str]:
-    """Patients whose record names one of these keys in an active Consent, or holds, within `where`, what they wrote."""
+    """Patients whose record names one of these keys in an active Consent, or holds, within `where`, what they wrote.
+
+    A Consent names somebody by reference or by identifier, in any spelling of it.
+    """
     keys = list(keys)
-    named = shelf.resources.distinct(
-        "facts.patient",
-        {"index": {"$in": [f"Consent.actor={key}" for key in keys]}, "facts.state": "active"},
-    )
+    actors = [
+        *(f"Consent.actor={key}" for key in keys),
+        *(f"Consent.actor:identifier={system}|{value}" for key in keys for system, value in spellings(key)),
+    ]
+    named = shelf.resources.distinct("facts.patient", {"index": {"$in": actors}, "facts.state": "active"})
     wrote = either(one_of("author", keys), one_of("submitter", keys))
     written = shelf.resources.distinct("facts.patient", to_mongo(both(wrote, where)))
     return list(dict.fromkeys([*named, *written]))[: limit + 1]

@@ -202,8 +202,9 @@ class VisibleStore:
     def _left_something(self, type_: str) -> Predicate:
         if self._residual == EVERYTHING or (type_ and type_ not in WITH_LISTS):
             return EVERYTHING
-        if type_ == "AuditEvent":
-            return either(Not(Exists("mentions")), Some("mentions", self._mentioned))
+        if type_ == "AuditEvent":  # what several own is seen when all permit it, and a trace is asked for of one alone
+            left = either(Not(Exists("mentions")), Some("mentions", self._mentioned))
+            return both(Not(Has("joint", True)), left)
         item = Has("item", True)
         left = either(Not(Some("mentions", item)), Some("mentions", All((item, self._mentioned))))
         if type_:

@@ -36,8 +36,7 @@ NOT_OVER_HTTP: dict[tuple[str, int], str] = {
 EARLIER: dict[tuple[str, int], int] = {(TRACES, 0): 405, (TRACES, 1): 405, (TRACES, 2): 405}
 """Writes that the routes refuse before anything is decided: an AuditEvent takes none from anybody (decisions 6)."""
 NAMED_ONLY: dict[str, tuple[int, ...]] = {
-    # by a national number, within a nested provision, through a team or a role, or by naming nobody
-    "Une autorisation par numéro RPPS vaut pour qui le porte": (0,),
+    # within a nested provision, through a team or a role, or by naming nobody
     "Un permis imbriqué n'hérite pas du motif de la racine et ne vaut que pour qui il nomme": (0,),
     "Une équipe de soins ne compte que si un consentement la nomme": (0, 4),
     "Une autorisation d'un exercice vaut dans son lieu seulement": (0,),
