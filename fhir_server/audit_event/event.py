@@ -113,7 +113,8 @@ def _mention(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _copy(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Who may know of a resource, and nothing that ends with time."""
-    kept = {name: facts[name] for name in ("patient", "patients", "joint", "class", "type", "label") if name in facts}
+    names = ("patient", "patients", "joint", "absent", "class", "type", "label")
+    kept = {name: facts[name] for name in names if name in facts}
     return {"id": facts["id"], "resource": str(facts["id"]).partition("/")[0], **kept}
 
 

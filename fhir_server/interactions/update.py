@@ -28,11 +28,9 @@ def run(visit: Visit) -> FhirResponse:
     bodies.checked(resource)
     resource = bodies.kept(resource)
     before = current(visit)
-    _held_to_nothing(visit.request, before)
-    if before is None:
-        return _as_create(visit, resource)
     with telling(visit, before):
-        return land(visit, before, resource)
+        _held_to_nothing(visit.request, before)
+        return _as_create(visit, resource) if before is None else land(visit, before, resource)
 
 
 def current(visit: Visit) -> Stored | None:
@@ -46,12 +44,12 @@ def current(visit: Visit) -> Stored | None:
 
 
 @contextmanager
-def telling(visit: Visit, before: Stored) -> Iterator[None]:
+def telling(visit: Visit, before: Stored | None) -> Iterator[None]:
     """A refusal that answers for what stands there is on record as telling of it; a 403 is where it is decided."""
     try:
         yield
     except Problem as refused:
-        if refused.status != 403:
+        if before is not None and refused.status != 403:
             visit.disclosed([before])
         raise
 
