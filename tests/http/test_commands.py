@@ -145,7 +145,7 @@ def test_what_is_refused_names_its_element_and_nothing_of_its_transaction_is_kep
     (tmp_path / "both.ndjson").write_text(f"{json.dumps(good)}\n{json.dumps(bad)}\n")
     answer = run("load", str(tmp_path / "both.ndjson"))
     assert answer.exit_code == 1
-    assert "Organization.active" in answer.output
+    assert "Bundle.entry[1].resource.active" in answer.output
     assert database["resources"].count_documents({}) == 0
 
 

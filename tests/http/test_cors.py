@@ -34,6 +34,10 @@ def test_any_page_may_read_any_answer_also_a_refusal(app, path):
         assert "*" == answered.headers["Access-Control-Allow-Origin"]
         assert READ <= listed(answered, "Access-Control-Expose-Headers")
         assert "Access-Control-Allow-Credentials" not in answered.headers
+        assert ("nosniff", "no-store") == (
+            answered.headers["X-Content-Type-Options"],
+            answered.headers["Cache-Control"],
+        )
 
 
 @pytest.mark.parametrize("path", ["/fhir", "/fhir/", *PATHS, "/fhir/Patient/1/_history/1", "/fhir/Patient/_search"])
