@@ -41,7 +41,8 @@ def run(visit: Visit) -> FhirResponse:
     total = _total(door, query, where, page, position)
     included = _included(visit, door, query, page.entries)
     told = _told(visit, subject) if total is not None else ()
-    counted = _counted(visit, door, query, where, page) if total is not None and total > len(page.entries) else []
+    more = total is not None and total > len(page.entries)
+    counted = _counted(visit, subject, door, query, where, page) if more else []
     _note(visit, subject, [*page.entries, *included], counted, told)
     return FhirResponse(200, _bundle(visit, query, page, included, total))
 
@@ -90,18 +91,26 @@ def _included(visit: Visit, door: VisibleStore, query: Query, matches: list[Stor
 
 def _told(visit: Visit, subject: Subject) -> tuple[str, ...]:
     """The records a total tells of: all that were searched, whatever was found in them (DMP-80, decisions 20)."""
-    return tuple(patient for patient in subject.patients if patient not in visit.shut)
+    return tuple(patient for patient in subject.patients if not _because_of_what_is_there(patient, visit, subject))
 
 
-def _counted(visit: Visit, door: VisibleStore, query: Query, where: Predicate, page: Page) -> list[Stored]:
-    """What the total counts and the page lacks of records opened by nothing but what the asker wrote there.
+def _because_of_what_is_there(patient: str, visit: Visit, subject: Subject) -> bool:
+    """Whether a record was searched, if at all, only because the asker wrote what is in it."""
+    return patient in visit.shut or patient in subject.written
 
-    Those were searched only because it is there, so their trace mentions it, and hides with it (decisions 16).
+
+def _counted(
+    visit: Visit, subject: Subject, door: VisibleStore, query: Query, where: Predicate, page: Page
+) -> list[Stored]:
+    """What the total counts and the page lacks of records searched only because of what the asker wrote there.
+
+    Their trace mentions it, and hides with it (decisions 16).
     """
-    if not visit.shut:
+    written = [patient for patient in subject.patients if _because_of_what_is_there(patient, visit, subject)]
+    if not written:
         return []
     shown = {each.id for each in page.entries}
-    own = both(where, one_of("patient", sorted(visit.shut)))
+    own = both(where, one_of("patient", written))
     return [each for each in door.page(query.type, own, (), INCLUDED_AT_MOST).entries if each.id not in shown]
 
 
@@ -149,7 +158,7 @@ def _asked_of(patient: str | None, visit: Visit, subject: Subject) -> Pairs:
     alone = ("_id" if type_ == "Patient" else "patient", patient)
     shared = visit.house.matrix.shared_types
     kept = tuple(pair for pair in asked if pair not in naming and not _names_something(type_, *pair, shared))
-    return (alone, *kept) if naming else kept
+    return (alone, *kept) if naming or type_ == "Patient" else kept
 
 
 def _names_something(type_: str, name: str, text: str, shared: Collection[str]) -> bool:

@@ -35,6 +35,7 @@ class Subject:
 
     `joint`: every record must permit, as for a resource of several owners. `absent`: nothing stands at the address.
     `existence`: a search of Patient by INS and nothing else (DMP-101, TD02). `standing`: one lookup told all this.
+    `written`: those a search spans only because it finds there what the asker wrote.
     """
 
     patients: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ class Subject:
     absent: bool = False
     existence: bool = False
     standing: bool = False
+    written: frozenset[str] = frozenset()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -88,22 +90,23 @@ def of_search(query: Query, principal: Principal, house: House) -> Subject:
     if ins is not None:
         found = patients_of_identifier(house, ins)
         return Subject(tuple(id_.partition("/")[2] for id_ in found), existence=True)
-    return Subject(_standing(query, principal, house))
+    return _standing(query, principal, house)
 
 
-def _standing(query: Query, principal: Principal, house: House) -> tuple[str, ...]:
+def _standing(query: Query, principal: Principal, house: House) -> Subject:
     if principal.kind is Kind.OPERATOR:
-        return ()
+        return NO_RECORD
     if principal.kind in (Kind.HOLDER, Kind.REPRESENTATIVE):
-        return (principal.patient,) if principal.patient else ()
+        return Subject((principal.patient,)) if principal.patient else NO_RECORD
     keys = sorted(principal.identities | principal.organizations)
     narrowed = query.where if query.type else EVERYTHING
-    found = unguarded.standing_of(house.shelf, keys, narrowed, house.limits.records)
-    if principal.patient and principal.patient not in found:
-        found.append(principal.patient)
+    named, written = unguarded.standing_of(house.shelf, keys, narrowed, house.limits.records)
+    if principal.patient and principal.patient not in named:
+        named.append(principal.patient)
+    found = tuple(dict.fromkeys((*named, *written)))
     if len(found) > house.limits.records:
         raise problem(400, "too-costly", "this search spans too many records; name a patient")
-    return tuple(found)
+    return Subject(found, written=frozenset(written).difference(named))
 
 
 def _ins_alone(query: Query) -> str | None:

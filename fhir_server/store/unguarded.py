@@ -91,10 +91,10 @@ def bodies(shelf: Shelf, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     }
 
 
-def standing_of(shelf: Shelf, keys: Iterable[str], where: Predicate, limit: int) -> list[str]:
-    """Patients whose record names one of these keys in an active Consent, or holds, within `where`, what they wrote.
+def standing_of(shelf: Shelf, keys: Iterable[str], where: Predicate, limit: int) -> tuple[list[str], list[str]]:
+    """Patients whose record names one of these keys in an active Consent, then those whose holds what they wrote.
 
-    A Consent names somebody by reference or by identifier, in any spelling of it.
+    What they wrote counts within `where`. Of each kind come one more than `limit` at most. A Consent names somebody by reference or by identifier, in any spelling of it.
     """
     keys = list(keys)
     actors = [
@@ -104,7 +104,7 @@ def standing_of(shelf: Shelf, keys: Iterable[str], where: Predicate, limit: int)
     named = shelf.resources.distinct("facts.patient", {"index": {"$in": actors}, "facts.state": "active"})
     wrote = either(one_of("author", keys), one_of("submitter", keys))
     written = shelf.resources.distinct("facts.patient", to_mongo(both(wrote, where)))
-    return list(dict.fromkeys([*named, *written]))[: limit + 1]
+    return named[: limit + 1], [each for each in written if each not in named][: limit + 1]
 
 
 def holders_of_unique(shelf: Shelf, keys: Sequence[str], session: ClientSession | None = None) -> dict[str, Stored]:
