@@ -43,9 +43,7 @@ INDEXES = (
     IndexModel([("facts.patients", ASCENDING), ("last.date", DESCENDING), ("_id", DESCENDING)]),
     IndexModel([("facts.author", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)], sparse=True),
     IndexModel([("updated", DESCENDING), ("_id", DESCENDING)]),
-    IndexModel([("facts.about", ASCENDING)], sparse=True),
-    IndexModel([("facts.mentions.id", ASCENDING)], sparse=True),
-    IndexModel([("facts.mentions.held.id", ASCENDING)], sparse=True),
+    *(IndexModel([(f"facts.{path}", ASCENDING)], sparse=True) for path in ("about", "mentions.id", "mentions.held.id")),
     IndexModel([("chain.writer", ASCENDING), ("chain.seq", ASCENDING)], unique=True),
 )
 """No index on the search tokens: a record has some seventy, and is only ever sought within a record or an author."""

@@ -40,9 +40,9 @@ def run(visit: Visit) -> FhirResponse:
     page = Page() if counting else door.page(query.type, where, query.order, query.count, position)
     total = _total(door, query, where, page, position)
     included = _included(visit, door, query, page.entries)
-    told = _told(visit, subject) if total is not None else ()
+    told = _told(visit) if total is not None else ()
     more = total is not None and total > len(page.entries)
-    counted = _counted(visit, subject, door, query, where, page) if more else []
+    counted = _counted(visit, door, query, where, page) if more else []
     _note(visit, subject, [*page.entries, *included], counted, told)
     return FhirResponse(200, _bundle(visit, query, page, included, total))
 
@@ -89,24 +89,22 @@ def _included(visit: Visit, door: VisibleStore, query: Query, matches: list[Stor
     return [each for each in {version.id: version for version in found}.values() if each.id not in seen]
 
 
-def _told(visit: Visit, subject: Subject) -> tuple[str, ...]:
+def _told(visit: Visit) -> tuple[str, ...]:
     """The records a total tells of: all that were searched, whatever was found in them (DMP-80, decisions 20)."""
-    return tuple(patient for patient in subject.patients if not _because_of_what_is_there(patient, visit, subject))
+    return tuple(patient for patient in visit.subject.patients if not _because_of_what_is_there(patient, visit))
 
 
-def _because_of_what_is_there(patient: str, visit: Visit, subject: Subject) -> bool:
+def _because_of_what_is_there(patient: str, visit: Visit) -> bool:
     """Whether a record was searched, if at all, only because the asker wrote what is in it."""
-    return patient in visit.shut or patient in subject.written
+    return patient in visit.shut or patient in visit.subject.written
 
 
-def _counted(
-    visit: Visit, subject: Subject, door: VisibleStore, query: Query, where: Predicate, page: Page
-) -> list[Stored]:
+def _counted(visit: Visit, door: VisibleStore, query: Query, where: Predicate, page: Page) -> list[Stored]:
     """What the total counts and the page lacks of records searched only because of what the asker wrote there.
 
     Their trace mentions it, and hides with it (decisions 16).
     """
-    written = [patient for patient in subject.patients if _because_of_what_is_there(patient, visit, subject)]
+    written = [patient for patient in visit.subject.patients if _because_of_what_is_there(patient, visit)]
     if not written:
         return []
     shown = {each.id for each in page.entries}

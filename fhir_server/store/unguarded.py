@@ -94,7 +94,8 @@ def bodies(shelf: Shelf, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
 def standing_of(shelf: Shelf, keys: Iterable[str], where: Predicate, limit: int) -> tuple[list[str], list[str]]:
     """Patients whose record names one of these keys in an active Consent, then those whose holds what they wrote.
 
-    What they wrote counts within `where`. Of each kind come one more than `limit` at most. A Consent names somebody by reference or by identifier, in any spelling of it.
+    What they wrote counts within `where`. Of each kind come one more than `limit` at most. A Consent names somebody by
+    reference or by identifier, in any spelling of it.
     """
     keys = list(keys)
     actors = [
