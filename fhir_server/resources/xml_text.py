@@ -55,7 +55,8 @@ def read(text: bytes, depth: int = DEPTH) -> dict[str, Any]:
 def write(resource: Mapping[str, Any], *, pretty: bool = False) -> bytes:
     """XML text of a resource; Decimals keep their digits, a narrative its characters.
 
-    A character that XML cannot say (U+FFFE, U+FFFF) becomes U+FFFD. Raises Problem 406 for what is no resource.
+    What XML cannot say spoils no answer: U+FFFE and U+FFFF become U+FFFD; what stands beside the `id` or `url` that is
+    an attribute, or beside a narrative, is left out. Raises Problem 406 for what is no resource.
     """
     out = [_HEAD]
     try:
@@ -275,6 +276,8 @@ def _write_object(head: str, node: Mapping[str, Any], where: str, out: list[str]
             head += f' {key}="{node[key].translate(_ESCAPES)}"'
             continue
         form = key if key in parts else key.removeprefix("_")
+        if form in here.attributes:
+            continue
         turns[form] = parts[form].order
     out.append(f"{pad}<{head}")
     if not turns:
@@ -306,6 +309,8 @@ def _write_inner(part: Part, value: Any, _: Any, out: list[str], pad: str) -> No
 
 def _write_div(_: Part, value: Any, __: Any, out: list[str], pad: str) -> None:
     # what was stored is well formed (txt-1); the declaration that it may begin with stands at the root only
+    if value is None:
+        return
     if narrative(value) is not None:
         raise ValueError("div")
     out.append(pad + (value.partition("?>")[2] if value.startswith("<?xml") else value))

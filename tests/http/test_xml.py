@@ -6,6 +6,7 @@ import base64
 
 import pytest
 
+from fhir_server.definitions.library import load
 from fhir_server.resources import json_text, xml_text
 from tests.kit.application import FHIR_JSON, application, bearer, deposit
 from tests.unit.resources.test_xml_text import canonical
@@ -157,6 +158,18 @@ def test_a_search_is_answered_in_xml_by_address_and_by_form(client):
     assert [expected] * 2 == [canonical(told(each)["entry"]) for each in (answer, by_form)]
     assert plain.json["total"] == told(answer)["total"]
     outcome(client.post("/fhir/Patient/_search", data={"nonsense": "1", "_format": "xml"}), 400)
+
+
+def test_everything_there_is_of_every_type_comes_in_xml(client):
+    """The sandbox's own resources, and the trace of all that was asked here."""
+    seen = 0
+    for type_ in load().endpoints:
+        plain = json_text.read(client.get(f"/fhir/{type_}?_count=20&_sort=_id").data)
+        answer = told(client.get(f"/fhir/{type_}?_count=20&_sort=_id&_format=xml"))
+        if type_ != "AuditEvent":  # each request adds one
+            assert canonical(plain.get("entry")) == canonical(answer.get("entry")), type_
+        seen += len(answer.get("entry", ()))
+    assert seen > 50
 
 
 def test_pages_histories_and_deletions_come_in_xml(client):

@@ -272,3 +272,19 @@ def test_what_is_no_resource_has_no_xml_form(unfit):
 def test_a_narrative_that_declares_itself_to_be_xml_is_cut_to_what_may_stand_inside():
     resource = {"resourceType": "Basic", "text": {"div": f'<?xml version="1.0"?><div {XHTML}>a</div>'}}
     assert f"<div {XHTML}>a</div>" == read(write(resource))["text"]["div"]
+
+
+@pytest.mark.parametrize(
+    ("more", "left"),
+    [
+        ({"code": {"id": "a", "_id": {"id": "b"}}}, {"code": {"id": "a"}}),
+        ({"code": {"_id": {"id": "b"}}}, {"code": {}}),
+        ({"extension": [{"url": "urn:x", "_url": {"id": "b"}}]}, {"extension": [{"url": "urn:x"}]}),
+        ({"text": {"id": "a", "_div": {"id": "b"}}}, {"text": {"id": "a"}}),
+        ({"text": {"div": f"<div {XHTML}>a</div>", "_div": {"id": "b"}}}, {"text": {"div": f"<div {XHTML}>a</div>"}}),
+        ({"text": {"div": f"<!-- a --> <div {XHTML}>a</div>\n"}}, {"text": {"div": f"<div {XHTML}>a</div>"}}),
+    ],
+)
+def test_what_xml_has_no_place_for_is_left_out_and_spoils_no_answer(more, left):
+    """An attribute and a narrative have nothing beside them, in FHIR's XML."""
+    assert {"resourceType": "Basic", **left} == read(write({"resourceType": "Basic", **more}))
