@@ -48,7 +48,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("text", "reason", "where"), REFUSED, ids=[str(at) for at in range(len(REFUSED))])
 def test_what_is_no_xml_or_an_attack_is_refused_at_once_and_the_line_named(text, reason, where):
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(Problem) as refused:
         read(text.encode())
 
@@ -56,7 +56,7 @@ def test_what_is_no_xml_or_an_attack_is_refused_at_once_and_the_line_named(text,
     assert reason in str(refused.value)
     assert where in str(refused.value)
     assert len(str(refused.value)) < 300
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize(
@@ -97,10 +97,10 @@ def test_a_document_type_in_words_is_no_document_type():
     "value", ["A" * 12_000_000, "a=" * 2_000_000, "xmlns" * 1_000_000, "xmlns " * 1_000_000, "a " * 2_000_000, "&#38;" * 1_000_000]
 )  # fmt: skip
 def test_a_huge_attribute_is_read_in_no_more_time_than_it_is_long(value):
-    started = time.perf_counter()
+    started = time.process_time()
     read_ = read(f'<Binary {NS}><contentType value="a/b"/><data value="{value}"/></Binary>'.encode())
     assert len(value.replace("&#38;", "&")) == len(read_["data"])
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_no_parser_of_ours_fetches_or_expands_anything(monkeypatch):
