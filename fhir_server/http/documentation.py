@@ -15,7 +15,7 @@ from werkzeug.routing import Map, Rule
 from fhir_server import __version__
 from fhir_server.interactions.routes import ONLY, OPERATIONS, ROUTES, Row
 
-FHIR = "application/fhir+json"
+FHIR = ("application/fhir+json", "application/fhir+xml")
 _ANSWERS = {
     "capabilities": ("200",),
     "bundle": ("200", "400", "403", "404", "409", "413", "415", "422"),
@@ -72,17 +72,22 @@ def _operation(row: Row) -> dict[str, Any]:
         "tags": ["FHIR"],
         "summary": row.interaction + (f" ({', '.join(sorted(only))} only)" if only and row.method == "PATCH" else ""),
         "responses": {
-            status: {"description": "", "content": {FHIR: {"schema": {"type": "object"}}}}
+            status: {"description": "", "content": _content({"type": "object"}, *FHIR)}
             for status in (*_ANSWERS[row.interaction], *(("401", "503") if row.interaction != "capabilities" else ()))
         },
     }
     if row.interaction != "capabilities":
         made["security"] = [{"bearer": []}]
     if row.method in ("POST", "PUT", "PATCH"):
-        form = row.template.endswith("_search")
-        content = "application/x-www-form-urlencoded" if form else FHIR
-        if row.method == "PATCH":
-            content = "application/json-patch+json"
+        kinds: tuple[str, ...] = FHIR
+        if row.template.endswith("_search"):
+            kinds = ("application/x-www-form-urlencoded",)
+        elif row.method == "PATCH":
+            kinds = ("application/json-patch+json",)
         schema = {"type": "array", "items": {"type": "object"}} if row.method == "PATCH" else {"type": "object"}
-        made["requestBody"] = {"content": {content: {"schema": schema}}}
+        made["requestBody"] = {"content": _content(schema, *kinds)}
     return made
+
+
+def _content(schema: dict[str, Any], *kinds: str) -> dict[str, Any]:
+    return {kind: {"schema": schema} for kind in kinds}

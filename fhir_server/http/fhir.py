@@ -18,9 +18,11 @@ from fhir_server.foundation.problem import Problem, bad_request, problem
 from fhir_server.foundation.uuid7 import random_bytes
 from fhir_server.http import negotiation
 from fhir_server.interactions import capabilities, pipeline
+from fhir_server.interactions.answers import outcome_bytes
+from fhir_server.interactions.binaries import NATIVE_HEADERS
 from fhir_server.interactions.house import House
 from fhir_server.interactions.request import FhirRequest, FhirResponse, pairs
-from fhir_server.resources import json_text
+from fhir_server.resources import json_text, xml_text
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -30,6 +32,8 @@ ALLOWED = "Authorization, Content-Type, Accept, Prefer, If-Match, If-None-Match,
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9\-_.:]{1,64}")
+# An answer nests deeper than what is in it, a bundle in a bundle too; all of it was bounded when it was written.
+_DEEPEST = 1000
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _ASIDE = frozenset({"_format", "_pretty"})
 
@@ -94,7 +98,7 @@ def to_request(sent: Request, path: str, base: str, request_id: str) -> FhirRequ
     accept = environ.get("HTTP_ACCEPT")
     native = path.startswith("Binary/") and negotiation.wants_native(accept, format_)
     if not native:
-        negotiation.speaks_json(accept, format_)
+        g.format = negotiation.spoken(accept, format_)
     preferred = negotiation.preferences(environ.get("HTTP_PREFER"))
     return FhirRequest(
         method=sent.method,
@@ -133,10 +137,42 @@ class _Answer(Response):
 
 
 def laid_out(response: Response) -> Response:
-    """The answer as a person reads it, when `_pretty=true` asks for it; a Binary's content is nobody's to lay out."""
-    ours = response.mimetype == "application/fhir+json" and "Content-Disposition" not in response.headers
-    if ours and b"_pretty=true" in request.query_string.split(b"&"):
+    """The answer in the format that is asked for, and as a person reads it when `_pretty=true` asks for that.
+
+    All below this skin is JSON (decisions 7). A Binary's content is nobody's to lay out.
+    """
+    if response.mimetype != "application/fhir+json" or "Content-Disposition" in response.headers:
+        return response
+    pretty = b"_pretty=true" in request.query_string.split(b"&")
+    if _format() == "xml":
+        return _in_xml(response, pretty=pretty) if response.get_data() else response
+    if pretty:
         response.set_data(negotiation.indented(response.get_data()))
+    return response
+
+
+def _format() -> negotiation.Format:
+    """The format of this answer, also where the request was refused before it was read."""
+    known: negotiation.Format | None = g.get("format")
+    if known is not None:
+        return known
+    asked = request.args.get("_format") if b"_format" in request.query_string else None
+    try:
+        return negotiation.spoken(request.environ.get("HTTP_ACCEPT"), asked)
+    except Problem:
+        return "json"
+
+
+def _in_xml(response: Response, *, pretty: bool) -> Response:
+    try:
+        response.set_data(xml_text.write(json_text.read(response.get_data(), _DEEPEST), pretty=pretty))
+    except Problem as unsaid:
+        response.status_code = unsaid.status
+        response.set_data(outcome_bytes(unsaid.issues))
+        return response
+    response.headers["Content-Type"] = negotiation.XML
+    # a browser shows the narratives of XML: nothing in them is run, and nothing is fetched for them
+    response.headers["Content-Security-Policy"] = NATIVE_HEADERS["Content-Security-Policy"]
     return response
 
 
@@ -185,8 +221,10 @@ def _body(
         if kind != negotiation.PATCH_TYPE:
             raise problem(415, "not-supported", f"send a patch as {negotiation.PATCH_TYPE}")
         return None, json_text.read_array(raw, config["MAX_DEPTH"]), ()
+    if kind in negotiation.XML_TYPES:
+        return xml_text.read(raw, config["MAX_DEPTH"]), None, ()
     if kind not in negotiation.JSON_TYPES:
-        raise problem(415, "not-supported", "send the resource as application/fhir+json")
+        raise problem(415, "not-supported", "send the resource as application/fhir+json or application/fhir+xml")
     return json_text.read(raw, config["MAX_DEPTH"]), None, ()
 
 

@@ -15,10 +15,24 @@ from fhir_server.foundation.problem import bad_request, problem
 
 Returning = Literal["minimal", "representation", "OperationOutcome"]
 
+Format = Literal["json", "xml"]
+
 JSON_TYPES = frozenset({"application/fhir+json", "application/json", "text/json"})
+XML_TYPES = frozenset({"application/fhir+xml", "application/xml", "text/xml"})
+XML = "application/fhir+xml; charset=utf-8"
 PATCH_TYPE = "application/json-patch+json"
 FORM_TYPE = "application/x-www-form-urlencoded"
-FORMATS = frozenset({"json", *JSON_TYPES})
+FORMATS: Mapping[str, Format] = {
+    "json": "json",
+    "xml": "xml",
+    **dict.fromkeys(JSON_TYPES, "json"),
+    **dict.fromkeys(XML_TYPES, "xml"),
+}
+_RESOURCE_TYPES = JSON_TYPES | {"application/fhir+xml"}
+# How exactly a range of Accept names a format: `*/*`, `application/*`, or by one of its names.
+_ANY: Mapping[str, int] = {"*/*": 1, "application/*": 2}
+_NAMED = 3
+_QUALITY = re.compile(r"(?:^|;)\s*q\s*=\s*(\d+(?:\.\d*)?)\s*(?:;|$)", re.IGNORECASE)
 RETURNING: Mapping[str, Returning] = {
     "minimal": "minimal",
     "representation": "representation",
@@ -38,24 +52,33 @@ class Preferences:
 
 
 @lru_cache(256)
-def speaks_json(accept: str | None, format_: str | None) -> bool:
-    """True when JSON is acceptable. Raises Problem 406 when the asker reads nothing we write."""
+def spoken(accept: str | None, format_: str | None) -> Format:
+    """The format to answer in: `_format` before Accept, the higher q first, JSON where neither is preferred.
+
+    Raises Problem 406 when the asker reads nothing we write.
+    """
     if format_ is not None:
-        if format_.partition(";")[0].strip().replace(" ", "+") in FORMATS:
-            return True
-        raise problem(406, "not-supported", f"`_format={format_}` is not supported; use json")
+        name, _, rest = format_.partition(";")
+        chosen = FORMATS.get(_type(name))
+        if chosen is None or _wrong_version(rest):
+            raise problem(406, "not-supported", f"`_format={format_}` is not supported; use json or xml")
+        return chosen
     if accept is None or not accept.strip():
-        return True
-    if any(_acceptable(part) for part in accept.split(",")):
-        return True
-    raise problem(406, "not-supported", "only application/fhir+json is spoken here")
+        return "json"
+    json, xml = _wish(accept, "json"), _wish(accept, "xml")
+    if json[0] == xml[0] == 0:
+        raise problem(406, "not-supported", "only application/fhir+json and application/fhir+xml are spoken here")
+    return "json" if json >= xml else "xml"
 
 
 def wants_native(accept: str | None, format_: str | None) -> bool:
-    """Whether a Binary is wanted as its own content: unless JSON is asked for by name."""
+    """Whether a Binary is wanted as its own content: unless JSON, or FHIR's XML, is asked for by name.
+
+    `application/xml` may well be what the document itself is: a CDA is no resource in XML.
+    """
     if format_ is not None:
         return False
-    return not any(part.partition(";")[0].strip().lower() in JSON_TYPES for part in (accept or "").split(","))
+    return not any(_type(part.partition(";")[0]) in _RESOURCE_TYPES for part in (accept or "").split(","))
 
 
 def indented(body: bytes) -> bytes:
@@ -103,11 +126,24 @@ def preferences(prefer: str | None) -> Preferences:
     return Preferences(returning, lenient)
 
 
-def _acceptable(part: str) -> bool:
-    name, _, rest = part.partition(";")
-    if re.search(r"q\s*=\s*0(\.0*)?\s*(;|$)", rest) or _wrong_version(rest):
-        return False
-    return name.strip().lower().replace(" ", "+") in (*JSON_TYPES, "*/*", "application/*")
+def _wish(accept: str, wanted: Format) -> tuple[float, int]:
+    """How much a format is wanted, and how exactly it is named: the most exact range decides (RFC 9110, 12.5.1)."""
+    exact, quality = 0, 0.0
+    for part in accept.split(","):
+        name, _, rest = part.partition(";")
+        type_ = _type(name)
+        named = _NAMED if "/" in type_ and FORMATS.get(type_) == wanted else _ANY.get(type_, 0)
+        if named and named >= exact and not _wrong_version(rest):
+            found = _QUALITY.search(rest)
+            told = min(float(found[1]), 1.0) if found else 1.0
+            quality = max(told, quality) if named == exact else told
+            exact = named
+    return quality, exact
+
+
+def _type(name: str) -> str:
+    """A media type as it is compared: a `+` that an address turned into a blank is one again."""
+    return name.strip().lower().replace(" ", "+")
 
 
 def _wrong_version(parameters: str) -> bool:

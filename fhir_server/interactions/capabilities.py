@@ -60,7 +60,7 @@ def statement(base: str, canonical: str) -> dict[str, Any]:
         "software": {"name": "DMP on FHIR", "version": __version__},
         "implementation": {"description": "Dossier médical partagé", "url": base},
         "fhirVersion": "4.0.1",
-        "format": ["json", "application/fhir+json"],
+        "format": ["json", "application/fhir+json", "xml", "application/fhir+xml"],
         "patchFormat": PATCH_FORMATS,
         "rest": [
             {

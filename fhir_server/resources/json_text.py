@@ -57,7 +57,7 @@ class _Duplicate(Exception):
     """An object names an element twice; where, is found afterwards."""
 
 
-class _OutOfRange(Exception):
+class _OutOfRange(ValueError):
     """A number beyond what anything here computes with."""
 
 
@@ -88,6 +88,11 @@ def _whole(text: str) -> int | Decimal:
 
 def _constant(_: str) -> NoReturn:
     raise _OutOfRange
+
+
+def number(text: str) -> int | Decimal:
+    """The number of a text that is a JSON number, its digits kept. Raises ValueError where it is out of range."""
+    return _whole(text) if text.lstrip("-").isdecimal() else _decimal(text)
 
 
 _DECODER = json.JSONDecoder(

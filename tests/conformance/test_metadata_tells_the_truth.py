@@ -91,7 +91,7 @@ def test_it_says_what_and_where_the_server_is(statement, rest, client):
         assert 200 == ask(client, "GET", "Patient", query_string={"_format": format_}).status_code
         if "/" in format_:
             assert 200 == ask(client, "GET", "Patient", headers={"Accept": format_}).status_code
-    assert 406 == ask(client, "GET", "Patient", query_string="_format=xml").status_code
+    assert 406 == ask(client, "GET", "Patient", query_string="_format=ttl").status_code
     told = rest["security"]["extension"][0]["extension"]
     smart = ask(client, "GET", ".well-known/smart-configuration").json
     assert {"authorize", "token", "introspect", "revoke"} == {each["url"] for each in told}

@@ -167,7 +167,7 @@ BAD_QUERIES = {
     "a page of other bytes": "_page=%F0%9F%92%89",
     "a reference to a type that is none": "organization:Nonsense=1",
     "a token in the query": "access_token=x",
-    "a bad format": "_format=xml",
+    "a bad format": "_format=ttl",
     "an operator of the database": "name[$ne]=x",
     "a long value": "name=" + "a" * 20_000,
     "thousands of parameters": "&".join(f"name=a{i}" for i in range(3000)),
@@ -249,7 +249,7 @@ HEADERS = {
         "Mon, 01 Jan 2024 00:00:00 +9999", "Mon, 01 Jan 0001 00:00:00 +1400", "0", "-1", "é", "Fri, 31 Dec 9999 23:59:59 -1400",
     ],
     "If-None-Exist": ["x", "identifier=", "é"],
-    "Accept": ["x", "text/html", "application/fhir+xml", "application/fhir+json;q=0", ";;;", "*", "é", "a" * 5000,
+    "Accept": ["x", "text/html", "text/turtle", "application/fhir+json;q=0", ";;;", "*", "é", "a" * 5000,
                "application/fhir+json; fhirVersion=3.0"],
     "Accept-Charset": ["utf-16"],
     "Accept-Encoding": ["nonsense", "é"],
@@ -299,7 +299,7 @@ def test_an_if_match_that_is_no_entity_tag_is_400_and_another_version_412(wire, 
     wire.refused(412, "DELETE", "/fhir/Organization/matched", headers={"If-Match": 'W/"77"'})
 
 
-@pytest.mark.parametrize("kind", ["text/html", "application/fhir+xml", "application/xml", "", "x", "application/json; charset=utf-16", "application/fhir+json; fhirVersion=3.0", "multipart/form-data", ";;;", "application/json-patch+json", FORM])  # fmt: skip
+@pytest.mark.parametrize("kind", ["text/html", "text/turtle", "application/xml-dtd", "application/fhir+xml; fhirVersion=3.0", "text/xml; charset=utf-16", "", "x", "application/json; charset=utf-16", "application/fhir+json; fhirVersion=3.0", "multipart/form-data", ";;;", "application/json-patch+json", FORM])  # fmt: skip
 def test_a_content_type_we_do_not_read_is_415(wire, kind):
     body = GOOD.encode()
     wire.refused(415, "POST", "/fhir/Organization", body, kind)
@@ -309,7 +309,9 @@ def test_a_content_type_we_do_not_read_is_415(wire, kind):
         wire.refused(415, "PATCH", "/fhir/DocumentReference/x", b"[]", kind)
 
 
-@pytest.mark.parametrize("accept", ["text/html", "application/fhir+xml", "application/fhir+json;q=0", "x"])
+@pytest.mark.parametrize(
+    "accept", ["text/html", "text/turtle", "application/fhir+json;q=0", "application/fhir+xml;q=0", "x"]
+)
 def test_an_accept_we_cannot_satisfy_is_406(wire, accept):
     wire.refused(406, "GET", "/fhir/Patient/paul-martin", headers={"Accept": accept})
     wire.refused(406, "GET", "/fhir/metadata", headers={"Accept": accept})
