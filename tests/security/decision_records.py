@@ -141,7 +141,8 @@ class Server:
     def token(self, who: Principal, patient: str | None = None) -> Token:
         """A token of this person's, the record in its context if told: the server's, or one signed as it signs."""
         known = self.tokens.get((who, patient))
-        if known is None or known.made + A_WHILE < time.monotonic():
+        # a refusal is the answer of one case: the next asks again
+        if known is None or not known.issued or known.made + A_WHILE < time.monotonic():
             known = self.tokens[who, patient] = self._token(who, patient)
         return known
 
