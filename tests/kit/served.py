@@ -37,7 +37,7 @@ class Served:
     def fhir(self) -> str:
         return f"{self.origin}/fhir"
 
-    def start(self, seconds: float = 40) -> Self:
+    def start(self, seconds: float = 90) -> Self:
         """Start it and wait until it is ready."""
         with (self.data.parent / f"{self.data.name}.log").open("ab") as said:
             self.process = subprocess.Popen(
@@ -50,7 +50,7 @@ class Served:
         self.until_ready(seconds)
         return self
 
-    def until_ready(self, seconds: float = 40) -> None:
+    def until_ready(self, seconds: float = 90) -> None:
         deadline = time.monotonic() + seconds
         while not self.is_ready():
             assert self.process is not None
