@@ -4,7 +4,8 @@ May live here: from the values of a type's parameters to tokens, intervals, and 
 of a reference. May not know: the envelope that holds them, the store, how a clause is written.
 
 INVARIANT (one vocabulary): a token is `Type.code` and then `=value`, `^normalised`, `:identifier=value`, or `!` for a
-parameter that has any value; `search/{string,token,reference,uri}.py` ask for nothing else.
+parameter that has any value; `search/{string,token,reference,uri}.py` ask for nothing else. Dates and numbers are
+intervals, and ask for their own.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from fhir_server.definitions.elements import children
 from fhir_server.definitions.paths import Found
-from fhir_server.search import date, reference, string, token, uri
+from fhir_server.search import date, number, quantity, reference, string, token, uri
 from fhir_server.search.extract import extractor, finder
 from fhir_server.search.supported import supported
 
@@ -29,12 +30,15 @@ _INDEX: Mapping[str, Callable[[Any, str], list[str]]] = {
     "uri": uri.index,
 }
 
+_NUMBERS: Mapping[str, Callable[[Any, str], number.Spans]] = {"number": number.index, "quantity": quantity.index}
+
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
     """What can be asked of a resource.
 
-    `tokens` are distinct; `dates` holds `{lo, hi}` in microseconds by parameter. `by_reference` gives for each local
+    `tokens` are distinct; `dates` holds `{lo, hi}` in microseconds by parameter; `numbers` holds `{key, lo, hi}`, whose
+    keys begin with `Type.code`. `by_reference` gives for each local
     reference (`Type/id`) the tokens that nothing but local references accounts for, presence tokens included: a
     token that two references account for stands under both.
     """
@@ -42,6 +46,7 @@ class Indexed:
     tokens: list[str]
     dates: dict[str, list[dict[str, int]]] = field(default_factory=dict)
     by_reference: dict[str, list[str]] = field(default_factory=dict)
+    numbers: number.Spans = field(default_factory=list)
 
     def apart(self, mentioned: Collection[str]) -> tuple[list[str], dict[str, list[str]]]:
         """The tokens the resource has by itself, and those it has only through each of the `mentioned` (`Type/id`).
@@ -62,6 +67,7 @@ def index_of(resource: dict[str, Any], base: str = "") -> Indexed:
     plan = _plan(type_)
     tokens: dict[str, None] = {}
     dates: dict[str, list[dict[str, int]]] = {}
+    numbers: number.Spans = []
     sources: dict[str, set[str]] = {}
     for code, values in finder(type_)(resource).items():
         row = plan.get(code)
@@ -75,6 +81,9 @@ def index_of(resource: dict[str, Any], base: str = "") -> Indexed:
                 dates[code] = spans
         elif kind == "reference":
             _references(name, presence, values, base, sources)
+        elif kind in _NUMBERS:
+            for value, datatype, _ in values:
+                numbers += number.named(name, _NUMBERS[kind](value, datatype))
         else:
             index = _INDEX[kind]
             for value, datatype, _ in values:
@@ -84,9 +93,9 @@ def index_of(resource: dict[str, Any], base: str = "") -> Indexed:
         if falling.property in resource:
             _fallen(falling, resource, base, sources)
     if not sources:
-        return Indexed(list(tokens), dates)
+        return Indexed(list(tokens), dates, numbers=numbers)
     tokens.update(dict.fromkeys(sources))
-    return Indexed(list(tokens), dates, _by_reference(sources))
+    return Indexed(list(tokens), dates, _by_reference(sources), numbers)
 
 
 def may_come_by_reference(type_: str, code: str) -> bool:

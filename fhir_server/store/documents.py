@@ -4,9 +4,9 @@ May live here: how a resource becomes an envelope, what a stored one looks like 
 May not know: who may see it. `body` is the JSON text as it was sent, but for `id` and `meta` (decisions 7 and 12).
 
 resources  what is current          {_id: "Type/id", type, version, updated, method, facts, index, dates, first, last,
-                                     unique, own, set_by, blob, body}
+                                     numbers, together, unique, own, set_by, blob, body}
 history    superseded and deleted   {_id: "Type/id/version", id, type, version, updated, method, facts, index, dates,
-                                     own, set_by, blob, body}
+                                     numbers, together, own, set_by, blob, body}
 
 `first` and `last` are the least and the greatest beginning of each date parameter: what a sort goes by.
 
@@ -56,6 +56,8 @@ RESOURCE_INDEXES = (
     IndexModel([("facts.mentions.token", ASCENDING)], sparse=True),
     IndexModel([("facts.mentions.held.id", ASCENDING)], sparse=True),
     IndexModel([("facts.held.id", ASCENDING)], sparse=True),
+    # what has no number or quantity is not in it; within a record the presence token above is nearer (docs/adr/0015)
+    IndexModel([("numbers.key", ASCENDING), ("numbers.lo", ASCENDING), ("numbers.hi", ASCENDING)], sparse=True),
     IndexModel([("unique", ASCENDING)], unique=True, sparse=True),
 )
 HISTORY_INDEXES = (
@@ -174,6 +176,8 @@ def envelope(
         "own": own,
         "body": json_text.write(resource),
     }
+    if indexed.numbers:
+        made["numbers"] = indexed.numbers
     if mentions:
         facts["mentions"] = mentions
     sources = list(about or access.about_of(resource))
