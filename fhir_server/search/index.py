@@ -10,27 +10,21 @@ intervals, and ask for their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from fhir_server.definitions.elements import children
 from fhir_server.definitions.paths import Found
-from fhir_server.search import date, number, quantity, reference, string, token, uri
+from fhir_server.search import composite, date, number, reference
 from fhir_server.search.extract import extractor, finder
 from fhir_server.search.supported import supported
 
 # What the envelope answers by itself.
 OF_THE_ENVELOPE = frozenset({"_id", "_lastUpdated"})
 
-_INDEX: Mapping[str, Callable[[Any, str], list[str]]] = {
-    "string": string.index,
-    "token": token.index,
-    "uri": uri.index,
-}
-
-_NUMBERS: Mapping[str, Callable[[Any, str], number.Spans]] = {"number": number.index, "quantity": quantity.index}
+_INDEX, _NUMBERS = composite.TOKENS, composite.NUMBERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +32,16 @@ class Indexed:
     """What can be asked of a resource.
 
     `tokens` are distinct; `dates` holds `{lo, hi}` in microseconds by parameter; `numbers` holds `{key, lo, hi}`, whose
-    keys begin with `Type.code`. `by_reference` gives for each local
-    reference (`Type/id`) the tokens that nothing but local references accounts for, presence tokens included: a
-    token that two references account for stands under both.
+    keys begin with `Type.code`; `together` holds what stands within one element (`search/composite.py`). `by_reference`
+    gives for each local reference (`Type/id`) the tokens that nothing but local references accounts for, presence
+    tokens included: a token that two references account for stands under both.
     """
 
     tokens: list[str]
     dates: dict[str, list[dict[str, int]]] = field(default_factory=dict)
     by_reference: dict[str, list[str]] = field(default_factory=dict)
     numbers: number.Spans = field(default_factory=list)
+    together: list[dict[str, Any]] = field(default_factory=list)
 
     def apart(self, mentioned: Collection[str]) -> tuple[list[str], dict[str, list[str]]]:
         """The tokens the resource has by itself, and those it has only through each of the `mentioned` (`Type/id`).
@@ -68,12 +63,20 @@ def index_of(resource: dict[str, Any], base: str = "") -> Indexed:
     tokens: dict[str, None] = {}
     dates: dict[str, list[dict[str, int]]] = {}
     numbers: number.Spans = []
+    together: list[dict[str, Any]] = []
     sources: dict[str, set[str]] = {}
     for code, values in finder(type_)(resource).items():
         row = plan.get(code)
         if row is None:
             continue
         kind, name, presence = row
+        if kind == "composite":  # there when an element has all its components
+            composed = composite.index(type_, code, resource, base)
+            together += composed.together
+            tokens.update({presence: None} if composed.together else {})
+            for said, references in composed.sources.items():
+                sources.setdefault(said, set()).update(references)
+            continue
         tokens[presence] = None
         if kind == "date":
             spans = [span for each in values for span in date.index(each[0], each[1])]
@@ -93,9 +96,9 @@ def index_of(resource: dict[str, Any], base: str = "") -> Indexed:
         if falling.property in resource:
             _fallen(falling, resource, base, sources)
     if not sources:
-        return Indexed(list(tokens), dates, numbers=numbers)
+        return Indexed(list(tokens), dates, {}, numbers, together)
     tokens.update(dict.fromkeys(sources))
-    return Indexed(list(tokens), dates, _by_reference(sources), numbers)
+    return Indexed(list(tokens), dates, _by_reference(sources), numbers, together)
 
 
 def may_come_by_reference(type_: str, code: str) -> bool:
@@ -103,7 +106,11 @@ def may_come_by_reference(type_: str, code: str) -> bool:
     parameter = supported(type_).get(code)
     if parameter is None:
         return False
-    return parameter.type == "reference" or any(code in each.codes for each in _falling(type_))
+    return (
+        parameter.type == "reference"
+        or composite.refers(parameter)
+        or any(code in each.codes for each in _falling(type_))
+    )
 
 
 def _references(name: str, presence: str, values: list[Found], base: str, sources: dict[str, set[str]]) -> None:

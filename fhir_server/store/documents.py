@@ -176,8 +176,8 @@ def envelope(
         "own": own,
         "body": json_text.write(resource),
     }
-    if indexed.numbers:
-        made["numbers"] = indexed.numbers
+    structures = {"numbers": indexed.numbers, "together": indexed.together}
+    made.update({name: several for name, several in structures.items() if several})
     if mentions:
         facts["mentions"] = mentions
     sources = list(about or access.about_of(resource))

@@ -161,6 +161,8 @@ def value_of(type_, code):
         return "true"
     if parameter.type == "reference" and not parameter.targets:
         return "Organization/x"  # a bare id means nothing where every type may be meant
+    if parameter.type == "composite":
+        return "$".join(value_of(type_, each.code) for each in parameter.components)
     return VALUES[parameter.type]
 
 

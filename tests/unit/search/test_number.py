@@ -5,7 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_server.foundation.predicate import matches
@@ -21,6 +21,7 @@ smalls = st.integers(-30, 30).map(lambda n: Decimal(n) / 10)
 SIDES = (number.below, number.at, number.above)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(decimals.map(Fraction) | st.fractions(max_denominator=97), st.sampled_from([0, 1, 2]))))
 def test_texts_sort_as_the_numbers_and_their_sides_do(several):
     by_number = sorted(set(several))
@@ -34,6 +35,7 @@ def test_a_tenth_and_two_tenths_are_three_tenths():
     assert number.index(0.1 + 0.2, "decimal") != number.index(0.3, "decimal")
 
 
+@settings(deadline=None)
 @given(decimals)
 def test_eighteen_digits_and_more_are_kept_apart(value):
     other = value + Decimal("1e-15")
@@ -84,6 +86,7 @@ def naive(prefix, text, lo, hi):
     }[prefix]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(number.PREFIXES)), smalls, st.booleans(), smalls, smalls)
 def test_a_prefix_means_what_the_specification_says(prefix, asked, whole, one, other):
     text = str(int(asked)) if whole else f"{asked:.1f}"
