@@ -115,7 +115,7 @@ def fraction(value: Any) -> Fraction | None:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-    # JSON text is refused beyond these on its way in (resources/json_text.py); nothing else may make us work for ever
+    # JSON text is refused far below these (resources/json_text.py); nothing else may make us work for ever
     if not number.is_finite() or abs(number.adjusted()) > _BIAS // 2 or len(number.as_tuple().digits) > _BIAS:
         return None
     return Fraction(number)
@@ -123,7 +123,8 @@ def fraction(value: Any) -> Fraction | None:
 
 def ends(low: Fraction | None, high: Fraction | None) -> tuple[str, str]:
     """The ends of an interval that holds both of its limits; None is no limit."""
-    return BELOW_ALL if low is None else at(low), ABOVE_ALL if high is None else at(high)
+    lo = BELOW_ALL if low is None else at(low)
+    return lo, lo if low is not None and low == high else ABOVE_ALL if high is None else at(high)
 
 
 def span(keys: list[str], lo: str, hi: str) -> dict[str, Any]:

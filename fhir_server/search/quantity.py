@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from fhir_server.definitions.ucum import SYSTEM, Unit, unit
@@ -39,7 +40,8 @@ _ENDS = {
 def index(value: Any, kind: str) -> Spans:
     """What a Quantity (of any kind), Money, Range or SampledData leaves; [] for what has no value.
 
-    The keys are "" for any unit, `|system|code` and `||unit` for the unit as written, `~unit` for base units.
+    The keys are "" for any unit, `|system|code` and `||unit` for the unit as written, `~unit` for base units; a code
+    that is converted is asked for in base units alone, and so has no key as written.
     """
     if not isinstance(value, dict):
         return []
@@ -79,7 +81,7 @@ def _converted(name: str, known: Unit, prefix: str, around: number.Around) -> Pr
 
 def _quantity(value: dict[str, Any]) -> Spans:
     amount = number.fraction(value.get("value"))
-    return [] if amount is None else _spans(amount, amount, value, value.get("comparator"))
+    return [] if amount is None else _spans(amount, amount, value, str(value.get("comparator")))
 
 
 def _range(value: dict[str, Any]) -> Spans:
@@ -107,32 +109,52 @@ def _sampled(value: dict[str, Any]) -> Spans:
     data = value.get("data")
     if not isinstance(origin, dict) or not isinstance(data, str):
         return []
-    limits = {"L": value.get("lowerLimit"), "U": value.get("upperLimit")}
-    points = {number.fraction(limits[each]) if each in limits else _point(each) for each in set(data.split())}
-    known = {each for each in points if each is not None}
+    lower, upper = (number.fraction(value.get(name)) for name in ("lowerLimit", "upperLimit"))
+    found = _outer(data, lower, upper)
     zero, factor = number.fraction(origin.get("value")), number.fraction(value.get("factor", 1))
-    if not known or zero is None or factor is None:
+    if found is None or zero is None or factor is None:
         return []
-    outer = sorted(zero + each * factor for each in (min(known), max(known)))
-    return _spans(outer[0], outer[1], origin)
+    low, high = sorted(zero + each * factor for each in found)
+    return _spans(low, high, origin)
 
 
-def _point(text: str) -> Fraction | None:
+@lru_cache(maxsize=1)
+def _outer(data: str, lower: Fraction | None, upper: Fraction | None) -> tuple[Fraction, Fraction] | None:
+    """The least and the greatest of the points, remembered: several parameters look at the same data."""
+    limits = {"L": lower, "U": upper}
+    points = set(data.split())
+    known = [point for each in points - limits.keys() if (point := _point(each)) is not None]
+    reached = [limit for each, limit in limits.items() if each in points and limit is not None]
+    ends = [*(Fraction(each) for each in ((min(known), max(known)) if known else ())), *reached]
+    return (min(ends), max(ends)) if ends else None
+
+
+def _point(written: str) -> Decimal | None:
+    """One of perhaps millions: a decimal, and no fraction before the least and the greatest are known."""
     try:
-        return number.fraction(Decimal(text))
+        found = Decimal(written) if len(written) <= _LONGEST else _NONE
     except InvalidOperation:  # `E`, which is no value, and whatever else is none
         return None
+    return found if found.is_finite() and abs(found.adjusted()) <= _LONGEST else None
 
 
-def _spans(low: Fraction | None, high: Fraction | None, written: dict[str, Any], comparator: Any = None) -> Spans:
+_LONGEST = 100
+_NONE = Decimal("NaN")
+
+
+def _spans(low: Fraction | None, high: Fraction | None, written: dict[str, Any], comparator: str = "") -> Spans:
     """The interval as written and, where its unit is known, in base units; a comparator is that of a single value."""
 
     def ends(change: Any) -> tuple[str, str]:
         least, most = (None if each is None else change(each) for each in (low, high))
         return _ENDS[comparator](least) if comparator in _ENDS and least is not None else number.ends(least, most)
 
-    spans = [number.span(["", *_keys(written)], *ends(lambda each: each))]
     known = _known(written)
+    keys = _keys(written)
+    if known:
+        code = written["code"]
+        keys = [each for each in keys if each not in (f"|{SYSTEM}|{code}", f"||{code}")]
+    spans = [number.span(["", *keys], *ends(lambda each: each))]
     if known:
         spans.append(number.span([f"~{known.canonical}"], *ends(known.reduce)))
     return spans

@@ -31,6 +31,7 @@ from pymongo.write_concern import WriteConcern
 
 from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Exists, Has, Not, Predicate, Some, both, either
+from fhir_server.foundation.problem import problem
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text
 from fhir_server.search.index import index_of
@@ -42,6 +43,8 @@ INHERITED = ("class", "type", "author", "organization", "submitter", "state", "p
 MENTIONED = ("patient", "patients", "joint", "label", "about", *INHERITED)
 LISTS = ("List", "DocumentManifest")
 
+STRUCTURES = 30_000
+"""How many numbers and elements a resource may leave: some 10 MB of the 16 that a document of MongoDB may have."""
 COLLECTIONS = ("resources", "history", "blobs", "invalidations", "leases")
 RESOURCE_INDEXES = (
     IndexModel([("facts.patient", ASCENDING), ("type", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
@@ -177,6 +180,8 @@ def envelope(
         "body": json_text.write(resource),
     }
     structures = {"numbers": indexed.numbers, "together": indexed.together}
+    if sum(map(len, structures.values())) > STRUCTURES:
+        raise problem(413, "too-costly", "the resource has too many numbers and coded values to be searched by")
     made.update({name: several for name, several in structures.items() if several})
     if mentions:
         facts["mentions"] = mentions

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fhir_server.foundation.predicate import EVERYTHING, Has, both
+from fhir_server.foundation.problem import Problem
 from fhir_server.search.parse import parse
 from fhir_server.store.documents import Shelf, envelope
 from fhir_server.store.visible import VisibleStore
@@ -65,6 +66,9 @@ IN_A_RECORD = {
     "value-quantity=9||mg": 1,
     f"value-quantity=lt6|{UCUM}|mg,ge17|{UCUM}|mg": 4,
     f"value-quantity=ge5|{UCUM}|mg&value-quantity=lt10|{UCUM}|mg": 2,
+    f"code-value-quantity=101-1$9|{UCUM}|mg": 1,
+    f"code-value-quantity=102-1$9|{UCUM}|mg": 0,
+    "code-value-string=http://loinc.org|100-1$tra": 6,
 }
 
 
@@ -94,3 +98,18 @@ def test_what_has_no_number_is_not_in_the_index_of_numbers(shelf):
     )
 
     assert held == indexed == RECORDS * EACH // 2
+
+
+def test_where_no_record_is_named_a_composite_goes_by_the_code(shelf):
+    found, statistics = planned(shelf, f"code-value-quantity=102-1$7|{UCUM}|cm", EVERYTHING)
+
+    assert {name for name, _ in found}.isdisjoint({"COLLSCAN"}), found
+    assert statistics["nReturned"] == EACH // 4
+    assert statistics["totalDocsExamined"] <= RECORDS * EACH // 4
+
+
+def test_a_resource_with_more_values_than_a_document_can_hold_is_refused():
+    component = {**observation(1, 1), "code": {"coding": [{"code": "1"}]}}
+    with pytest.raises(Problem) as refusal:
+        envelope({**component, "component": [component] * 9000}, version=1, updated=1, submitter=(), neighbours={})
+    assert 413 == refusal.value.status
