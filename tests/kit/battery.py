@@ -49,6 +49,8 @@ OF_DOCUMENTS = (
     "location:missing=false",
     "relatesto:missing=false",
     "relatesto:missing=true",
+    "relationship:missing=false",
+    "relationship:missing=true",
     "relation=transforms",
     "relation:not=transforms",
     "relation:missing=false",
@@ -90,6 +92,10 @@ OF_OTHERS = (
     "Observation?patient={p}&_include=Observation:derived-from",
     "Observation?patient={p}&derived-from:missing=false",
     "Observation?patient={p}&_count=1",
+    "Observation?patient={p}&value-quantity=gt1||Hz",
+    "Observation?patient={p}&value-quantity:missing=false",
+    "Observation?value-quantity=72",
+    "Observation?patient={p}&code-value-quantity=8867-4$72|http://unitsofmeasure.org|/min",
     "Condition?patient={p}&_total=accurate",
     "Communication?patient={p}",
     "Consent?patient={p}&_sort=date",
@@ -202,6 +208,8 @@ def _naming(reference: str, patient: str) -> Iterator[str]:
         yield f"Provenance?target={reference}"
     if type_ == "DocumentReference":
         yield f"DocumentReference?patient={patient}&relatesto={reference}"
+        yield f"DocumentReference?patient={patient}&relationship={reference}$appends"
+        yield f"DocumentReference?relationship={id_}$appends,{reference}$transforms,{id_}$replaces"
         yield f"DocumentReference?patient={patient}&related={reference}"
         yield f"DocumentReference?patient={patient}&related:missing=false&relatesto={id_}"
         yield f"Observation?patient={patient}&derived-from={reference}"

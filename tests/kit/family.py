@@ -63,6 +63,7 @@ def observed(names: dict[str, str], wanted: str):
             "code": {"coding": [{"system": LOINC, "code": "8867-4"}]},
             "subject": {"reference": "Patient/lea"},
             "effectiveDateTime": "2026-11-20",
+            "valueQuantity": {"value": 72, "unit": "/min", "system": "http://unitsofmeasure.org", "code": "/min"},
         }
         if wanted not in without:
             resource["derivedFrom"] = [{"reference": names[wanted]}]

@@ -201,6 +201,58 @@ def test_a_write_that_names_an_address_does_not_tell_whether_something_stands_th
     assert [] == found, "\n\n".join(found)
 
 
+def test_a_letter_is_not_found_by_what_it_is_to_one_that_is_masked(databases):
+    """The composite of a reference and a code: neither by its value nor by its presence."""
+    log = begun()
+    log.deposit(Letter("d1"), Letter("d2"))
+    log.put(
+        lambda without: {
+            **letter_of("lea", "both", None),
+            "relatesTo": [
+                {"code": code, "target": {"reference": log.names[name]}}
+                for name, code in (("d1", "appends"), ("d2", "transforms"))
+                if name not in without
+            ],
+        },
+        at="DocumentReference/both",
+    )
+    log.put(
+        lambda without: {
+            **letter_of("lea", "one", None),
+            **({} if "d1" in without else appends(log.names["d1"])),
+        },
+        at="DocumentReference/one",
+    )
+    masked(log, "d1")
+    d1, d2 = log.names["d1"], log.names["d2"]
+    values = [
+        *(f"{name}${code}" for name in (d1, d2) for code in ("appends", "transforms", "|appends")),
+        f"{d1.partition('/')[2]}$appends",
+        f"{d1}$appends,{d2}$transforms",
+    ]
+    asked = [f"relationship={each}" for each in values]
+    asked += ["relationship:missing=true", "relationship:missing=false", "relation=appends", f"relatesto={d1}"]
+    probes = [
+        Step(people.radiologist(), "GET", f"DocumentReference?patient=lea&{each}&_summary={summary}")
+        for each in asked
+        for summary in ("false", "count")
+    ]
+
+    found = differences(databases, log.steps, frozenset({"d1"}), probes)
+
+    assert [] == found, "\n\n".join(found)
+    world, _ = told(databases(), log.steps)
+    try:
+        by = f"DocumentReference?patient=lea&relationship={d1}$appends"
+        seen = {"DocumentReference/both", "DocumentReference/one"}
+        assert seen == set(world.ask(people.doctor(), "GET", by).ids)
+        assert [] == world.ask(people.radiologist(), "GET", by).ids
+        beside = f"DocumentReference?patient=lea&relationship={d2}$transforms"
+        assert ["DocumentReference/both"] == world.ask(people.radiologist(), "GET", beside).ids
+    finally:
+        world.close()
+
+
 def test_a_mention_of_an_emptied_list_goes_with_it(databases):
     log = begun()
     log.deposit(Letter("d1", ("MASQUE_PS",)))

@@ -44,19 +44,59 @@ plain_facts = st.fixed_dictionaries(
 mentions = st.lists(
     st.tuples(plain_facts, st.lists(words, max_size=2)).map(lambda pair: {**pair[0], "token": pair[1]}), max_size=3
 )
+ends = st.sampled_from(["0", "1;", "2)", "2+", "3)", "31(", "4"])
+spans = st.lists(
+    st.fixed_dictionaries({"key": st.lists(words, max_size=2), "lo": ends, "hi": ends}, optional={}), max_size=3
+)
+small = st.lists(
+    st.fixed_dictionaries(
+        {"name": words},
+        optional={
+            "token": st.lists(words, max_size=2),
+            "dates": st.lists(intervals, max_size=2).map(lambda several: {"date": several}),
+            "numbers": spans,
+        },
+    ),
+    max_size=3,
+)
 documents = st.builds(
-    lambda facts, said, tokens, dates, updated: {
+    lambda facts, said, tokens, dates, updated, numbers, together: {
         "type": "T",
         "updated": updated,
         "facts": {**facts, **({"mentions": said} if said else {})},
         "index": tokens,
         "dates": {"date": dates},
+        **({"numbers": numbers} if numbers else {}),
+        **({"together": together} if together else {}),
     },
     plain_facts,
     mentions,
     st.lists(words, max_size=3),
     st.lists(intervals, max_size=3),
     numbers,
+    spans,
+    small,
+)
+end = st.none() | ends
+of_a_number = st.builds(
+    lambda key, lo, hi: Some("numbers", both(Has("key", key), Between("lo", *lo), Between("hi", *hi))),
+    words,
+    st.tuples(end, end),
+    st.tuples(end, end),
+)
+of_an_element = st.builds(
+    lambda name, within: Some("together", both(Has("name", name), *within)),
+    words,
+    st.lists(
+        st.one_of(
+            st.builds(Has, st.just("token"), words),
+            st.builds(Prefix, st.just("token"), words),
+            st.builds(Span, st.just("date:date"), bound, bound, bound, bound),
+            of_a_number,
+            st.lists(of_a_number, max_size=2).map(lambda of: either(*of)),
+        ),
+        max_size=3,
+    ),
 )
 
 
@@ -75,6 +115,8 @@ def leaves(inside: bool) -> st.SearchStrategy:
             st.builds(Between, st.just("updated"), bound, bound),
             st.builds(Span, st.just("date:date"), bound, bound, bound, bound),
             st.builds(Some, st.just("mentions"), predicates(inside=True)),
+            of_a_number,
+            of_an_element,
         ]
     return st.one_of(base)
 
@@ -114,6 +156,30 @@ def test_two_intervals_together_do_not_satisfy_one_clause(database):
 
     assert matches(clause, document) is False
     assert database["law"].count_documents(to_mongo(clause)) == 0
+
+
+def test_two_numbers_together_do_not_satisfy_one_clause(database):
+    document = {"_id": 1, "numbers": [{"key": ["k"], "lo": "0", "hi": "1"}, {"key": ["k"], "lo": "8", "hi": "9"}]}
+    database["law"].insert_one(document)
+    clause = Some("numbers", both(Has("key", "k"), Between("lo", "5", None), Between("hi", None, "3")))
+
+    assert matches(clause, document) is False
+    assert database["law"].count_documents(to_mongo(clause)) == 0
+
+
+def test_a_code_of_one_element_and_a_number_of_another_do_not_satisfy_one_clause(database):
+    mixed = [
+        {"name": "T.c", "token": ["T.a=1"], "numbers": [{"key": ["T.n"], "lo": "1", "hi": "1"}]},
+        {"name": "T.c", "token": ["T.a=2"], "numbers": [{"key": ["T.n"], "lo": "2", "hi": "2"}]},
+    ]
+    document = {"_id": 1, "together": mixed}
+    database["law"].insert_one(document)
+    for code, at, expected in (("1", "1", True), ("1", "2", False), ("2", "1", False), ("2", "2", True)):
+        number = Some("numbers", both(Has("key", "T.n"), Between("lo", at, at + "0"), Between("hi", at, at + "0")))
+        clause = Some("together", both(Has("name", "T.c"), Has("token", f"T.a={code}"), number))
+
+        assert matches(clause, document) is expected
+        assert database["law"].count_documents(to_mongo(clause)) == expected
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ import pytest
 
 from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Has, Not
 from fhir_server.foundation.problem import Problem
+from fhir_server.search.parse import parse
 from fhir_server.search.query import Order
+from fhir_server.store import unguarded
 from fhir_server.store.changes import Changes
 from fhir_server.store.documents import Shelf
 from fhir_server.store.freshness import Freshness
@@ -245,3 +247,29 @@ def test_pages_by_key_walk_every_match_once(shelf, changes, order):
 
     assert 7 == len(found) == len(set(found))
     assert found == ids(door.page("DocumentReference", EVERYTHING, order, 10))
+
+
+def test_a_scope_by_a_number_holds_in_history_too(shelf, changes, record):
+    def observed(value):
+        return {
+            "resourceType": "Observation",
+            "status": "final",
+            "code": {"coding": [{"system": "http://loinc.org", "code": "29463-7"}]},
+            "subject": {"reference": "Patient/p1"},
+            "valueQuantity": {"value": value, "system": "http://unitsofmeasure.org", "code": "kg"},
+        }
+
+    def write(unit):
+        unit.create(observed(70), submitter=HOSPITAL, after=EVERYTHING, fresh="o1")
+
+    def rewrite(unit):
+        before = unguarded.current(shelf, "Observation/o1", unit.session)
+        unit.replace(before, {**observed(71), "id": "o1"}, method="PUT", by=(), after=EVERYTHING)
+
+    changes.atomically(write)
+    changes.atomically(rewrite)
+    for code, expected in (("value-quantity", ([2, 1], 2)), ("code-value-quantity", ([2, 1], 2))):
+        value = f"{'29463-7$' if '-value-' in code else ''}gt60000|http://unitsofmeasure.org|g"
+        scope = parse("Observation", [(code, value)], lenient=False, base="").where
+        found, total = VisibleStore(shelf, EVERYTHING, scope).history("Observation", "o1", 10)
+        assert expected == ([each.version for each in found], total)

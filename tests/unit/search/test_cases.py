@@ -26,6 +26,8 @@ def envelope(resource, updated=1_700_000_000_000_000):
         "facts": {},
         "index": indexed.tokens,
         "dates": indexed.dates,
+        "numbers": indexed.numbers,
+        "together": indexed.together,
     }
 
 
@@ -72,4 +74,6 @@ def test_a_case_has_the_answer_it_states(resources, case):
 
 
 def test_every_type_of_parameter_has_its_cases():
-    assert {"string", "token", "reference", "date", "uri"} <= {path.stem for path in CASES.glob("*.json")}
+    assert {"string", "token", "reference", "date", "uri", "number", "quantity", "composite"} <= {
+        path.stem for path in CASES.glob("*.json")
+    }

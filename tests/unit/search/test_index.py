@@ -75,7 +75,13 @@ def test_a_code_beside_a_required_reference_goes_with_it():
 def test_what_a_visible_reference_accounts_for_stays():
     own, through = index_of(REPLACEMENT).apart(["DocumentReference/a"])
     assert "DocumentReference.relatesto!" in own
-    assert {"DocumentReference/a": ["DocumentReference.relatesto=DocumentReference/a"]} == through
+    assert {
+        "DocumentReference/a": [
+            "DocumentReference.relationship=DocumentReference/a$replaces",
+            r"DocumentReference.relationship=DocumentReference/a$\|replaces",
+            "DocumentReference.relatesto=DocumentReference/a",
+        ]
+    } == through
 
 
 def test_nothing_goes_apart_when_nothing_is_mentioned():
@@ -118,6 +124,8 @@ def test_an_absolute_reference_to_this_server_is_local():
 def test_parameters_that_can_come_by_a_reference_are_known():
     assert may_come_by_reference("DocumentReference", "relatesto")
     assert may_come_by_reference("DocumentReference", "relation")
+    assert may_come_by_reference("DocumentReference", "relationship")
+    assert not may_come_by_reference("Observation", "code-value-quantity")
     assert not may_come_by_reference("DocumentReference", "type")
     assert not may_come_by_reference("DocumentReference", "unknown")
 
@@ -130,4 +138,6 @@ def test_a_resource_without_its_mentions_has_the_index_of_one_that_never_had_the
     own, through = indexed.apart(mentioned)
     for hidden in [*([each] for each in mentioned), mentioned]:
         left = {*own, *(token for name, tokens in through.items() if name not in hidden for token in tokens)}
-        assert set(index_of(drop(resource, hidden)).tokens) == left
+        shown = index_of(drop(resource, hidden))
+        assert set(shown.tokens) == left
+        assert (shown.numbers, shown.together, shown.dates) == (indexed.numbers, indexed.together, indexed.dates)
