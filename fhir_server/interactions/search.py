@@ -39,7 +39,7 @@ def run(visit: Visit) -> FhirResponse:
     page = Page() if counting else door.page(query.type, where, query.order, query.count, position)
     total = _total(door, query, where, page, position)
     included = _included(visit, door, query, page.entries)
-    _note(visit, subject, page.entries, included)
+    note(visit, subject, page.entries, included)
     return FhirResponse(200, _bundle(visit, query, page, included, total))
 
 
@@ -85,7 +85,7 @@ def _included(visit: Visit, door: VisibleStore, query: Query, matches: list[Stor
     return [each for each in {version.id: version for version in found}.values() if each.id not in seen]
 
 
-def _note(visit: Visit, subject: Subject, matches: list[Stored], included: list[Stored]) -> None:
+def note(visit: Visit, subject: Subject, matches: list[Stored], included: list[Stored]) -> None:
     """One deed per patient among what is disclosed, and one for each record the request itself names."""
     by_patient: dict[str | None, list[Stored]] = {}
     if subject.named or subject.existence or not (matches or included):

@@ -34,6 +34,7 @@ from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Exists, Has, N
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text
 from fhir_server.search.index import index_of
+from fhir_server.store import claims
 from fhir_server.store.collections import make_collections
 
 Envelope = dict[str, Any]
@@ -42,7 +43,7 @@ INHERITED = ("class", "type", "author", "organization", "submitter", "state", "p
 MENTIONED = ("patient", "patients", "joint", "label", "about", *INHERITED)
 LISTS = ("List", "DocumentManifest")
 
-COLLECTIONS = ("resources", "history", "blobs", "invalidations", "leases")
+COLLECTIONS = ("resources", "history", "blobs", "invalidations", "leases", claims.COLLECTION)
 RESOURCE_INDEXES = (
     IndexModel([("facts.patient", ASCENDING), ("type", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
     IndexModel([("facts.patient", ASCENDING), ("index", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
@@ -128,6 +129,7 @@ class Shelf:
         make_collections(self.database, COLLECTIONS)
         self.resources.create_indexes(list(RESOURCE_INDEXES))
         self.history.create_indexes(list(HISTORY_INDEXES))
+        self.database[claims.COLLECTION].create_indexes(list(claims.INDEXES))
 
     def of(self, type_: str) -> Any:
         """The collection that holds the current versions of a FHIR type: AuditEvents live in the ledger."""
