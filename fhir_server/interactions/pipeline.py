@@ -46,6 +46,7 @@ VERBS: Mapping[str, Verb] = {
     "read": "read",
     "vread": "vread",
     "history-instance": "history",
+    "history-type": "history",
     "search-type": "search",
     "create": "create",
     "update": "update",

@@ -43,6 +43,7 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "{type}/{id}", "read", "r"),
     Row("GET", "{type}/{id}/_history/{version}", "vread", "r"),
     Row("GET", "{type}/{id}/_history", "history-instance", "r"),
+    Row("GET", "{type}/_history", "history-type", "s"),
     Row("PUT", "{type}/{id}", "update", "u", writes=True),
     Row("PATCH", "{type}/{id}", "patch", "u", writes=True),
     Row("DELETE", "{type}/{id}", "delete", "d", writes=True),
@@ -66,7 +67,7 @@ ONLY: dict[str, frozenset[str]] = {
     "operation": frozenset({"Patient"}),
 }
 OPERATIONS: dict[tuple[str, str], str] = {("Patient", "open-record"): "u"}
-ASKED = frozenset({"capabilities", "search-type", "history-instance"})
+ASKED = frozenset({"capabilities", "search-type", "history-instance", "history-type"})
 """The interactions that read the query of their address."""
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")

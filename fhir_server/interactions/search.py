@@ -123,14 +123,15 @@ def _asked_of(patient: str | None, visit: Visit) -> Pairs:
     return (alone, *kept) if naming else kept
 
 
-def _asker(visit: Visit) -> str:
+def asker(visit: Visit) -> str:
+    """Whom a page is sealed to."""
     return f"{visit.principal.issuer}|{visit.principal.subject}|{visit.principal.client}"
 
 
 def _position(visit: Visit, query: Query) -> list[Any] | None:
     if query.cursor is None:
         return None
-    return list(cursor.open_(visit.house.seal_key, _asker(visit), cursor.fingerprint(query), query.cursor))
+    return list(cursor.open_(visit.house.seal_key, asker(visit), cursor.fingerprint(query), query.cursor))
 
 
 def _bundle(visit: Visit, query: Query, page: Page, included: list[Stored], total: int | None) -> bytes:
@@ -138,7 +139,7 @@ def _bundle(visit: Visit, query: Query, page: Page, included: list[Stored], tota
     url = f"{base}/{visit.route.type}"
     links = [{"relation": "self", "url": _url(url, query.asked, query.cursor)}]
     if page.next is not None:
-        sealed = cursor.seal(house.seal_key, _asker(visit), cursor.fingerprint(query), page.next)
+        sealed = cursor.seal(house.seal_key, asker(visit), cursor.fingerprint(query), page.next)
         links.append({"relation": "next", "url": _url(url, query.asked, sealed)})
     entries = [*_entries(visit, page.entries, "match"), *_entries(visit, included, "include")]
     if query.ignored:

@@ -61,6 +61,7 @@ RESOURCE_INDEXES = (
 )
 HISTORY_INDEXES = (
     IndexModel([("id", ASCENDING), ("version", DESCENDING)]),
+    IndexModel([("type", ASCENDING), ("updated", DESCENDING), ("id", DESCENDING), ("version", DESCENDING)]),
     IndexModel([("facts.mentions.id", ASCENDING)], sparse=True),
     IndexModel([("facts.mentions.held.id", ASCENDING)], sparse=True),
     IndexModel([("facts.about", ASCENDING)], sparse=True),

@@ -118,9 +118,9 @@ def test_each_interaction_that_is_listed_answers_as_such_and_each_that_is_not_is
         if {"code": code} not in told["interaction"]:
             assert answered.status_code in (404, 405), (type_, answered.text)
             assert codes(answered) <= {"not-supported", "not-found"}, (type_, answered.text)
-        elif code == "search-type":
+        elif code in ("search-type", "history-type"):
             assert 200 == answered.status_code, (type_, answered.text)
-            assert "searchset" == answered.json["type"]
+            assert {"search-type": "searchset", "history-type": "history"}[code] == answered.json["type"]
         elif code in ("create", "update"):
             # it was read as such a resource, and its errors are told by element
             assert 422 == answered.status_code, (type_, answered.text)

@@ -100,6 +100,18 @@ OF_OTHERS = (
     "Patient?_id={p}&_revinclude=AuditEvent:patient",
     f"Patient?identifier={people.INS_SYSTEM}|{people.INS}",
     "RelatedPerson?patient={p}",
+    "DocumentReference/_history",
+    "DocumentReference/_history?_count=1",
+    "DocumentReference/_history?_since=2026-11-23T10:00:05Z&_count=3",
+    "DocumentReference/_history?_at=2026-11-23T10:00:20Z",
+    "DocumentReference/_history?_at=2026&_count=2",
+    "List/_history?_count=2",
+    "Binary/_history",
+    "Provenance/_history",
+    "Observation/_history?_count=1",
+    "Consent/_history",
+    "Patient/_history",
+    "Practitioner/_history",
     "Binary?_lastUpdated=ge2026-01-01",
     "DocumentReference?_lastUpdated=ge2026-01-01",
     "DocumentReference?patient=unheard-of",
@@ -130,6 +142,7 @@ OF_TRACES = (
     "AuditEvent?patient={p}&subtype=read",
     "AuditEvent?date=ge2026-11-23",
     "AuditEvent?date=ge2026-11-23&_count=3",
+    "AuditEvent/_history?_count=40",
 )
 
 
