@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 EXPOSED = "ETag, Location, Content-Location, Last-Modified, X-Request-Id, WWW-Authenticate"
-ALLOWED = "Authorization, Content-Type, Accept, Prefer, If-Match, If-None-Match, If-Modified-Since, X-Request-Id"
+_CONDITIONS = "If-Match, If-None-Match, If-None-Exist, If-Modified-Since"
+ALLOWED = f"Authorization, Content-Type, Accept, Prefer, {_CONDITIONS}, X-Request-Id"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9\-_.:]{1,64}")

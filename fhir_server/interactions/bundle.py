@@ -15,11 +15,12 @@ import orjson
 
 from fhir_server.foundation.moment import from_micros, instant
 from fhir_server.foundation.problem import Issue, Problem, bad_request, problem
-from fhir_server.interactions import answers, bodies, conditional, pipeline, provide
+from fhir_server.interactions import answers, bodies, conditional, meant, pipeline, provide
 from fhir_server.interactions.pipeline import Visit
-from fhir_server.interactions.request import FhirRequest, FhirResponse
+from fhir_server.interactions.request import FhirRequest, FhirResponse, query_text
 from fhir_server.resources import references
 from fhir_server.store.changes import Unit
+from fhir_server.store.documents import Stored
 
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
@@ -136,15 +137,17 @@ def _alone(visit: Visit, item: Item, urls: set[str]) -> dict[str, Any]:
 
 
 def _transaction(visit: Visit, items: list[Item]) -> FhirResponse:
-    submission = provide.submission_of(items)
 
     def work(inner: Visit) -> FhirResponse:
         unit = inner.unit
         assert unit is not None  # noqa: S101 - atomically gives one
-        again = provide.again(inner, submission, items) if submission else None
+        settled = _settled(inner, items, unit)
+        submission = provide.submission_of(settled)
+        again = provide.again(inner, submission, settled) if submission else None
         if again is not None:
             return again
-        ready = _linked(inner, items, unit)
+        ready = _linked(inner, settled, unit)
+        _check_apart(ready)
         if submission:
             provide.check(inner, ready)
         mark = inner.entry.mark()
@@ -154,6 +157,59 @@ def _transaction(visit: Visit, items: list[Item]) -> FhirResponse:
         return _response(inner, "transaction-response", made)
 
     return pipeline.atomically(visit, work)
+
+
+def _settled(visit: Visit, items: list[Item], unit: Unit) -> list[Item]:
+    """The entries with what each condition finds: it is asked of what stands before anything is written."""
+    asked: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
+    made = []
+    for item in items:
+        try:
+            condition = meant.condition_of(item.request)
+            if condition is None:
+                made.append(item)
+                continue
+            said = (item.request.steps[0], tuple(sorted(condition)))
+            if said in asked:
+                raise bad_request("two entries have the same condition", code="duplicate")
+            asked.add(said)
+            found = meant.of(pipeline.enter(item.request, visit.principal, visit.house, visit.entry, unit))
+        except Problem as refused:
+            raise _at(item, refused) from refused
+        made.append(_meaning(visit, item, found))
+    return made
+
+
+def _meaning(visit: Visit, item: Item, found: Stored | None) -> Item:
+    request = replace(item.request, meant=() if found is None else (found,))
+    assigned = item.assigned if found is None else None
+    if found is None and request.method == "PUT" and request.resource is not None and "id" not in request.resource:
+        assigned = visit.house.ids()
+    return replace(item, request=replace(request, assigned=assigned), assigned=assigned)
+
+
+def _check_apart(items: list[Item]) -> None:
+    """Raise Problem 412 where another entry makes what a condition did not find: there would be two."""
+    making = {
+        target: item
+        for item in items
+        if item.request.resource
+        and not item.request.meant
+        and item.request.method in ("POST", "PUT")
+        and (target := _target(item)) is not None
+    }
+    for item in items:
+        condition = meant.condition_of(item.request) if item.request.meant == () else None
+        if condition is None or item.request.method not in ("POST", "PUT"):
+            continue
+        type_ = item.request.steps[0]
+        others = {
+            target: each.request.resource or {}
+            for target, each in making.items()
+            if each is not item and target.startswith(f"{type_}/")
+        }
+        if conditional.here(f"{type_}?{query_text(condition)}", others):
+            raise _at(item, problem(412, "multiple-matches", "another entry makes what the condition looks for"))
 
 
 def _linked(visit: Visit, items: list[Item], unit: Unit) -> list[Item]:
@@ -173,7 +229,7 @@ def _linked(visit: Visit, items: list[Item], unit: Unit) -> list[Item]:
 
 def _meant(visit: Visit, items: list[Item], unit: Unit) -> dict[str, str]:
     """The conditional references that mean what this very transaction writes: they are resolved last of all."""
-    stand = {target: item for item in items if (target := _target(item)) is not None}
+    stand = {target: item for item in items if not _is_put_aside(item) and (target := _target(item)) is not None}
     written = {
         target: item.request.resource
         for target, item in stand.items()
@@ -187,11 +243,20 @@ def _meant(visit: Visit, items: list[Item], unit: Unit) -> dict[str, str]:
     return conditional.among(visit, unit, written, stand.keys() - written.keys(), senders)
 
 
+def _is_put_aside(item: Item) -> bool:
+    """Whether it would make what there is (`ifNoneExist`): what it brings is not looked at."""
+    return item.request.method == "POST" and bool(item.request.meant)
+
+
 def _target(item: Item) -> str | None:
+    if item.request.meant:
+        return item.request.meant[0].id
     if item.assigned:
         return f"{item.request.steps[0]}/{item.assigned}"
     if item.request.method in ("PUT", "PATCH", "DELETE") and len(item.request.steps) == 2:
         return "/".join(item.request.steps)
+    if item.request.method == "PUT" and item.request.meant == ():
+        return f"{item.request.steps[0]}/{(item.request.resource or {}).get('id')}"
     return None
 
 
@@ -205,7 +270,7 @@ def _names(item: Item) -> list[str]:
 
 def _link(visit: Visit, item: Item, mapping: dict[str, str], unit: Unit) -> Item:
     resource = item.request.resource
-    if resource is None:
+    if resource is None or _is_put_aside(item):
         return item
     try:
         linked = references.rewrite(resource, mapping) if mapping else resource

@@ -115,10 +115,10 @@ def _resource(type_: str, canonical: str) -> dict[str, Any]:
         "versioning": "versioned-update" if "update" in offered else "versioned",
         "readHistory": True,
         "updateCreate": "update" in offered,
-        "conditionalCreate": False,
+        "conditionalCreate": "create" in offered,
         "conditionalRead": "full-support",
-        "conditionalUpdate": False,
-        "conditionalDelete": "not-supported",
+        "conditionalUpdate": "update" in offered,
+        "conditionalDelete": "single" if "delete" in offered else "not-supported",
         "referencePolicy": ["literal", "logical"],
         **{name: values for name, values in optional.items() if values},
     }

@@ -66,17 +66,17 @@ def among(
         type_ = text.partition("?")[0]
         if type_ == "Patient" and not existence_is_told(asker, house.matrix):
             continue
-        here = _here(text, {name: each for name, each in written.items() if each["resourceType"] == type_})
-        if not here:
+        new = here(text, {name: each for name, each in written.items() if each["resourceType"] == type_})
+        if not new:
             continue
         identifier = identifier_of(text)
         known = (
             patients_of_identifier(house, identifier, unit) if identifier else _shared(text, where, house, unit, asker)
         )
         others = [each for each in known if each not in written and each not in gone]
-        if len(here) + len(others) > 1:
+        if len(new) + len(others) > 1:
             raise problem(412, "multiple-matches", f"`{text[:200]}` finds several", where)
-        meant[text] = here[0]
+        meant[text] = new[0]
     return meant
 
 
@@ -90,8 +90,8 @@ def _conditions(senders: Mapping[str, Resource]) -> dict[str, str]:
     }
 
 
-def _here(text: str, candidates: Mapping[str, Resource]) -> list[str]:
-    """Which of the candidates the condition holds of; what is not valid is refused where it is written."""
+def here(text: str, candidates: Mapping[str, Resource]) -> list[str]:
+    """Which of the candidates (`Type/id`) the condition holds of; what is not valid is refused where it is written."""
     if not candidates:
         return []
     type_, _, query = text.partition("?")

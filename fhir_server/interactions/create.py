@@ -7,14 +7,15 @@ from typing import Any
 
 from fhir_server.foundation.predicate import NOTHING, both, either, one_of
 from fhir_server.foundation.principal import Kind
-from fhir_server.foundation.problem import Problem, bad_request, forbidden
-from fhir_server.interactions import announce, answers, bodies
+from fhir_server.foundation.problem import Problem, forbidden
+from fhir_server.interactions import announce, answers, bodies, meant
 from fhir_server.interactions.pipeline import Change, Visit
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import existence_is_told, of_resource
 from fhir_server.resources import json_text, references
 from fhir_server.resources.facts import names_of
 from fhir_server.store.changes import Unit
+from fhir_server.store.documents import Stored
 from fhir_server.store.naming import FREELY, Naming
 from fhir_server.store.write import Write
 
@@ -26,11 +27,16 @@ TOLD = {
 
 
 def run(visit: Visit) -> FhirResponse:
-    """201 with the new version's address; 422 for an invalid body, 403 where the record's holder or the law says no."""
+    """201 with the new version's address; 422 for an invalid body, 403 where the record's holder or the law says no.
+
+    With `If-None-Exist`: 200 with the address of the one there is, what was sent put aside; 412 for several.
+    """
     unit = within(visit)
-    if visit.request.if_none_exist is not None:
-        raise bad_request("`If-None-Exist` is not supported", code="not-supported")
     resource = {name: each for name, each in bodies.of_type(visit.request, visit.route.type).items() if name != "id"}
+    if visit.request.if_none_exist is not None:
+        found = meant.of(visit)
+        if found is not None:
+            return answers.written(visit.request, found, 200)
     resource = bodies.resolved(bodies.relative(resource, visit.request.base), visit.house, unit, visit.principal)
     bodies.checked(resource)
     return landed(visit, stage(visit, bodies.kept(resource)), 201)
@@ -94,9 +100,14 @@ def landed(visit: Visit, write: Write, status: int, hidden: frozenset[str] = fro
         visit.entry.notices.extend(announce.of_deposit(visit.house, visit.principal, version))
     elif write.before is not None and write.before.facts.get("label") != version.facts.get("label"):
         visit.house.outbox.relabel(version.id, version.facts.get("label", ()), unit.session)
-    if hidden:
-        version = replace(version, body=json_text.write(references.drop(version.resource(), hidden)))
-    return answers.written(visit.request, version, status)
+    return answers.written(visit.request, less(version, hidden), status)
+
+
+def less(version: Stored, hidden: frozenset[str]) -> Stored:
+    """The version without its mentions of what is hidden."""
+    if not hidden:
+        return version
+    return replace(version, body=json_text.write(references.drop(version.resource(), hidden)))
 
 
 def _flushed(visit: Visit, unit: Unit) -> None:

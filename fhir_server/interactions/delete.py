@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from fhir_server.foundation.predicate import NOTHING, matches
-from fhir_server.foundation.problem import forbidden
-from fhir_server.interactions import answers, create, update
+from fhir_server.foundation.problem import forbidden, problem
+from fhir_server.interactions import answers, create, meant, update
 from fhir_server.interactions.pipeline import Change, Visit
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import of_instance
 
 
 def run(visit: Visit) -> FhirResponse:
-    """204, and again 204 for what is gone and could be seen; 404 for what cannot be seen, 403 for what may not go."""
+    """204, and again 204 for what is gone and could be seen; 404 for what cannot be seen, 403 for what may not go.
+
+    By a condition: 204 as well when it finds nothing, 412 for several.
+    """
     scope = visit.scoped("d")
+    if visit.route.row.conditional:
+        found = meant.of(visit)
+        if found is None:
+            if visit.request.if_match is not None:
+                raise problem(412, "conflict", "there is no version to match")
+            return FhirResponse(204)
+        visit.route = visit.route.at(found.key)
     before = update.current(visit)
     if before is None:
         gone = visit.door(visit.subject, "read").gone(visit.route.type, visit.route.id)

@@ -28,7 +28,7 @@ def run(visit: Visit) -> FhirResponse:
     `_since` (an instant) keeps the versions made at or after it, `_at` (a date) those that were current at some time
     of it. Raises Problem 400 for any other parameter.
     """
-    asked = _asked(visit)
+    asked = read(visit)
     scope = visit.scoped("r")
     door = visit.door(of_instance(visit.route, visit.house, visit.unit)).within(scope)
     versions, total = door.history(visit.route.type, visit.route.id, asked.limit + 1, asked.before)
@@ -47,7 +47,10 @@ def run(visit: Visit) -> FhirResponse:
         links.append({"relation": "next", "url": _link(visit, asked, shown[-1].version)})
     body = answers.bundle(
         "history",
-        [_entry(visit, each, before) for each, before in zip(shown, [*shown[1:], *older[:1], None], strict=False)],
+        [
+            entry(visit, each, made=_made(each, before))
+            for each, before in zip(shown, [*shown[1:], *older[:1], None], strict=False)
+        ],
         id_=visit.house.ids(),
         now=visit.house.clock(),
         total=total,
@@ -57,7 +60,7 @@ def run(visit: Visit) -> FhirResponse:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """What is asked of a history: `since` in microseconds; `said` is what its links repeat."""
 
     limit: int
@@ -73,9 +76,10 @@ class _Asked:
         return self.at is None or (version.updated <= self.at.hi and (until is None or until > self.at.lo))
 
 
-def _asked(visit: Visit) -> _Asked:
+def read(visit: Visit) -> Asked:
+    """What the request asks of a history. Raises Problem 400."""
     house = visit.house
-    asked = _Asked(house.limits.default_page)
+    asked = Asked(house.limits.default_page)
     names: set[str] = set()
     for name, value in visit.request.query:
         if name in ("_format", "_pretty"):
@@ -110,7 +114,7 @@ def _moment(name: str, value: str) -> Interval:
         raise bad_request(f"`{name}` takes a date or an instant; a plus sign is written `%2B`", name) from None
 
 
-def _chosen(visit: Visit, door: VisibleStore, asked: _Asked) -> tuple[list[Stored], list[Stored], int]:
+def _chosen(visit: Visit, door: VisibleStore, asked: Asked) -> tuple[list[Stored], list[Stored], int]:
     """Of the versions asked for: those of the page, the first one after it, and how many there are in all."""
     page: list[Stored] = []
     total, until, before = 0, None, None
@@ -127,29 +131,29 @@ def _chosen(visit: Visit, door: VisibleStore, asked: _Asked) -> tuple[list[Store
         before = versions[-1].version
 
 
-def _link(visit: Visit, asked: _Asked, before: int | None) -> str:
+def _link(visit: Visit, asked: Asked, before: int | None) -> str:
     url = f"{visit.request.base}/{visit.route.type}/{visit.route.id}/_history"
     said = (("_count", str(asked.limit)), *asked.said)
     return f"{url}?{query_text(said if before is None else (*said, ('_before', str(before))))}"
 
 
-def _status(version: Stored, before: Stored | None) -> str:
-    """What the write was answered: a PUT made something where nothing was or where it had been deleted."""
-    made = version.method == "PUT" and (version.version == 1 or (before is not None and before.method == "DELETE"))
-    return "201" if made else _STATUS[version.method]
+def _made(version: Stored, before: Stored | None) -> bool:
+    """Whether something was made where nothing was, or where it had been deleted."""
+    return version.version == 1 or (before is not None and before.method == "DELETE")
 
 
-def _entry(visit: Visit, version: Stored, before: Stored | None) -> dict[str, Any]:
-    entry: dict[str, Any] = {"fullUrl": f"{visit.request.base}/{version.id}"}
+def entry(visit: Visit, version: Stored, *, made: bool) -> dict[str, Any]:
+    """One version as its history tells it; `made`: a PUT of it made something where nothing was."""
+    told: dict[str, Any] = {"fullUrl": f"{visit.request.base}/{version.id}"}
     if version.method != "DELETE":
-        entry["resource"] = answers.fragment(apply(visit.obligations, version))
-    entry["request"] = {
+        told["resource"] = answers.fragment(apply(visit.obligations, version))
+    told["request"] = {
         "method": version.method,
         "url": version.type if version.method == "POST" else version.id,
     }
-    entry["response"] = {
-        "status": _status(version, before),
+    told["response"] = {
+        "status": "201" if made and version.method == "PUT" else _STATUS[version.method],
         "etag": answers.etag(version.version),
         "lastModified": instant(from_micros(version.updated)),
     }
-    return entry
+    return told

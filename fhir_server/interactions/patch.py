@@ -13,7 +13,7 @@ import jsonpatch
 import jsonpointer
 
 from fhir_server.foundation.problem import Issue, Problem, bad_request, problem, unprocessable
-from fhir_server.interactions import bodies, update
+from fhir_server.interactions import bodies, meant, update
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import as_stored
@@ -28,6 +28,11 @@ DELETED = "entered-in-error"
 def run(visit: Visit) -> FhirResponse:
     """200 with the new version; 404, 403, 405 for another element, 412, 422 for a result that does not hold."""
     operations = _operations(visit)
+    if visit.route.row.conditional:
+        found = meant.of(visit)
+        if found is None:
+            raise visit.unseen()
+        visit.route = visit.route.at(found.key)
     before = update.current(visit)
     if before is None:
         raise visit.unseen()

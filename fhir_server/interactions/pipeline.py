@@ -46,6 +46,7 @@ VERBS: Mapping[str, Verb] = {
     "read": "read",
     "vread": "vread",
     "history-instance": "history",
+    "history-type": "history",
     "search-type": "search",
     "create": "create",
     "update": "update",
@@ -307,15 +308,21 @@ def handle(
     request: FhirRequest, principal: Principal, house: House, entry: Entry, unit: Unit | None = None
 ) -> FhirResponse:
     """Answer one FHIR interaction, or refuse it. Batch and transaction entries come back through here."""
+    visit = enter(request, principal, house, entry, unit)
+    run = house.run[visit.route.interaction]
+    if not visit.route.row.writes or unit is not None or visit.route.interaction == "bundle":
+        return run(visit)
+    return atomically(visit, run)
+
+
+def enter(request: FhirRequest, principal: Principal, house: House, entry: Entry, unit: Unit | None = None) -> Visit:
+    """Match a request to its row and hold its token's scopes against it. Raises Problem 400, 403, 404, 405."""
     route = match(request)
     house.freshness.check()
     visit = Visit(house, principal, request, route, entry, unit, begun=len(entry.deeds))
     if route.right:
         visit.scoped(route.right)
-    run = house.run[route.interaction]
-    if not route.row.writes or unit is not None or route.interaction == "bundle":
-        return run(visit)
-    return atomically(visit, run)
+    return visit
 
 
 def atomically(visit: Visit, run: Run) -> FhirResponse:

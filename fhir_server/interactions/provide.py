@@ -143,7 +143,8 @@ def _unique(document: dict[str, Any]) -> list[str]:
 
 def _creates(item: Any, type_: str) -> bool:
     resource = item.request.resource
-    return item.request.method == "POST" and resource is not None and resource.get("resourceType") == type_
+    made = item.request.method == "POST" and not item.request.meant
+    return made and resource is not None and resource.get("resourceType") == type_
 
 
 def _urls(document: dict[str, Any]) -> list[str]:

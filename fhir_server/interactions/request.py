@@ -13,6 +13,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode
 
 from fhir_server.foundation.problem import bad_request
+from fhir_server.store.documents import Stored
 
 Pairs = tuple[tuple[str, str], ...]
 _HALF = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -27,7 +28,8 @@ class FhirRequest:
     `path` is relative to `base` (absolute URL without a trailing slash), `query` the decoded pairs of the URL and of a
     `_search` form. `resource` is the parsed body, if it was JSON; `patch` the parsed JSON Patch. `native` is true when
     a Binary is wanted as its own content rather than as a resource. `entry` marks an entry of a bundle; `assigned`
-    is the id its POST will get, `owner` the patient its bundle says it belongs to, `where` its FHIRPath in the bundle.
+    is the id its POST will get, `owner` the patient its bundle says it belongs to, `where` its FHIRPath in the bundle,
+    `meant` what its condition found (one or nothing) before its transaction began to write.
     """
 
     method: str
@@ -50,6 +52,7 @@ class FhirRequest:
     assigned: str | None = None
     owner: str | None = None
     where: str = ""
+    meant: tuple[Stored, ...] | None = None
 
     @property
     def steps(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ May not know: what a row does; `interactions/pipeline.py` calls it by name.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal
 
@@ -21,13 +21,17 @@ Right = Literal["c", "r", "u", "d", "s", ""]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table: the FHIR interaction it is, the scope letter it needs, and whether it writes."""
+    """One line of the table: the FHIR interaction it is, the scope letter it needs, and whether it writes.
+
+    `conditional`: upon what the query of its address finds.
+    """
 
     method: str
     template: str
     interaction: str
     right: Right
     writes: bool = False
+    conditional: bool = False
 
 
 ROUTES: tuple[Row, ...] = (
@@ -39,11 +43,18 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "{type}/{id}", "read", "r"),
     Row("GET", "{type}/{id}/_history/{version}", "vread", "r"),
     Row("GET", "{type}/{id}/_history", "history-instance", "r"),
+    Row("GET", "{type}/_history", "history-type", "s"),
     Row("PUT", "{type}/{id}", "update", "u", writes=True),
     Row("PATCH", "{type}/{id}", "patch", "u", writes=True),
     Row("DELETE", "{type}/{id}", "delete", "d", writes=True),
+    Row("PUT", "{type}", "update", "u", writes=True, conditional=True),
+    Row("PATCH", "{type}", "patch", "u", writes=True, conditional=True),
+    Row("DELETE", "{type}", "delete", "d", writes=True, conditional=True),
     Row("POST", "{type}/{id}/${operation}", "operation", "", writes=True),
 )
+
+SEARCH = ROUTES[2]
+"""The row of a search: what a condition is asked as."""
 
 _STEPS: dict[Row, tuple[str, ...]] = {row: tuple(row.template.split("/")) if row.template else () for row in ROUTES}
 _BY_LENGTH = {
@@ -56,7 +67,7 @@ ONLY: dict[str, frozenset[str]] = {
     "operation": frozenset({"Patient"}),
 }
 OPERATIONS: dict[tuple[str, str], str] = {("Patient", "open-record"): "u"}
-ASKED = frozenset({"capabilities", "search-type", "history-instance"})
+ASKED = frozenset({"capabilities", "search-type", "history-instance", "history-type"})
 """The interactions that read the query of their address."""
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
@@ -83,6 +94,11 @@ class Route:
         """The scope letter: an operation's own, else the row's."""
         return OPERATIONS.get((self.type, self.operation), "") if self.operation else self.row.right
 
+    def at(self, id_: str) -> Route:
+        """The same interaction upon one instance: the one that its condition was found to mean."""
+        row = next(each for each in ROUTES if (each.method, each.template) == (self.row.method, "{type}/{id}"))
+        return replace(self, row=row, id=id_)
+
 
 def match(request: FhirRequest) -> Route:
     """The route of a request. Raises Problem 404 for an unknown address, 405 with `Allow` for a known one.
@@ -95,8 +111,8 @@ def match(request: FhirRequest) -> Route:
     allowed: list[str] = []
     for row, template in _BY_LENGTH.get(len(steps), ()):
         route = _fits(row, template, steps)
-        if route is None or not offered(route):
-            continue
+        if route is None or not offered(route) or (row.conditional and not request.query):
+            continue  # without a condition it would be upon all there is
         if row.method == method:
             _unasked(route, request)
             return route
@@ -112,7 +128,7 @@ def match(request: FhirRequest) -> Route:
 
 
 def _unasked(route: Route, request: FhirRequest) -> None:
-    if route.interaction in ASKED:
+    if route.interaction in ASKED or route.row.conditional:
         return
     for name, value in request.query:
         if (name, value) == ("_summary", "false") or name in ("_format", "_pretty"):

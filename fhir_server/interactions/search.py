@@ -43,7 +43,7 @@ def run(visit: Visit) -> FhirResponse:
     told = _told(visit) if total is not None else ()
     more = total is not None and total > len(page.entries)
     counted = _counted(visit, door, query, where, page) if more else []
-    _note(visit, subject, [*page.entries, *included], counted, told)
+    note(visit, subject, [*page.entries, *included], counted, told)
     return FhirResponse(200, _bundle(visit, query, page, included, total))
 
 
@@ -112,7 +112,9 @@ def _counted(visit: Visit, door: VisibleStore, query: Query, where: Predicate, p
     return [each for each in door.page(query.type, own, (), INCLUDED_AT_MOST).entries if each.id not in shown]
 
 
-def _note(visit: Visit, subject: Subject, shown: list[Stored], counted: list[Stored], told: tuple[str, ...]) -> None:
+def note(
+    visit: Visit, subject: Subject, shown: list[Stored], counted: Iterable[Stored] = (), told: tuple[str, ...] = ()
+) -> None:
     """One deed per patient among what is disclosed, and one for each record the request itself names or counts in."""
     by_patient: dict[str | None, list[Stored]] = {patient: [] for patient in told}
     if subject.named or subject.existence or not (shown or counted or told):
@@ -175,14 +177,15 @@ def _names_something(type_: str, name: str, text: str, shared: Collection[str]) 
     return not all((each.partition("/")[0] if "/" in each else modifier) in shared for each in text.split(","))
 
 
-def _asker(visit: Visit) -> str:
+def asker(visit: Visit) -> str:
+    """Whom a page is sealed to."""
     return f"{visit.principal.issuer}|{visit.principal.subject}|{visit.principal.client}"
 
 
 def _position(visit: Visit, query: Query) -> list[Any] | None:
     if query.cursor is None:
         return None
-    return list(cursor.open_(visit.house.seal_key, _asker(visit), cursor.fingerprint(query), query.cursor))
+    return list(cursor.open_(visit.house.seal_key, asker(visit), cursor.fingerprint(query), query.cursor))
 
 
 def _bundle(visit: Visit, query: Query, page: Page, included: list[Stored], total: int | None) -> bytes:
@@ -190,7 +193,7 @@ def _bundle(visit: Visit, query: Query, page: Page, included: list[Stored], tota
     url = f"{base}/{visit.route.type}"
     links = [{"relation": "self", "url": _url(url, query.asked, query.cursor)}]
     if page.next is not None:
-        sealed = cursor.seal(house.seal_key, _asker(visit), cursor.fingerprint(query), page.next)
+        sealed = cursor.seal(house.seal_key, asker(visit), cursor.fingerprint(query), page.next)
         links.append({"relation": "next", "url": _url(url, query.asked, sealed)})
     entries = [*_entries(visit, page.entries, "match"), *_entries(visit, included, "include")]
     if query.ignored:

@@ -17,7 +17,7 @@ from fhir_server.consent.request import AccessRequest
 from fhir_server.consent.settings import settings
 from fhir_server.definitions.identifiers import is_ins_system
 from fhir_server.foundation.moment import micros
-from fhir_server.foundation.predicate import EVERYTHING
+from fhir_server.foundation.predicate import EVERYTHING, Predicate
 from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.foundation.problem import problem
 from fhir_server.interactions.house import House
@@ -93,13 +93,23 @@ def of_search(query: Query, principal: Principal, house: House) -> Subject:
     return _standing(query, principal, house)
 
 
+def of_type(type_: str, principal: Principal, house: House) -> Subject:
+    """The records that the history of a type spans: those the asker has standing with, none for types of no record."""
+    if type_ in house.matrix.shared_types or house.matrix.class_of(type_) == "own":
+        return NO_RECORD
+    return _with_standing(EVERYTHING, principal, house)
+
+
 def _standing(query: Query, principal: Principal, house: House) -> Subject:
+    return _with_standing(query.where if query.type else EVERYTHING, principal, house)
+
+
+def _with_standing(narrowed: Predicate, principal: Principal, house: House) -> Subject:
     if principal.kind is Kind.OPERATOR:
         return NO_RECORD
     if principal.kind in (Kind.HOLDER, Kind.REPRESENTATIVE):
         return Subject((principal.patient,)) if principal.patient else NO_RECORD
     keys = sorted(principal.identities | principal.organizations)
-    narrowed = query.where if query.type else EVERYTHING
     named, written = unguarded.standing_of(house.shelf, keys, narrowed, house.limits.records)
     if principal.patient and principal.patient not in named:
         named.append(principal.patient)

@@ -3,34 +3,71 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from fhir_server.foundation.predicate import NOTHING, both, matches
 from fhir_server.foundation.principal import Kind
-from fhir_server.foundation.problem import Problem, bad_request, forbidden, problem
-from fhir_server.interactions import bodies, create
+from fhir_server.foundation.problem import Problem, bad_request, conflict, forbidden, problem
+from fhir_server.interactions import answers, bodies, create, meant
 from fhir_server.interactions.pipeline import Change, Visit
 from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.interactions.subject import Subject, of_instance, of_resource
 from fhir_server.store.documents import Stored
+from fhir_server.store.write import alike
 
 _TAG = re.compile(r'(W/)?"([^"]*)"')
 
 
 def run(visit: Visit) -> FhirResponse:
-    """200 with the new version; 404 for what cannot be seen, 403 for what may be read but not changed, 412."""
+    """200 with the new version; 404 for what cannot be seen, 403 for what may be read but not changed, 412.
+
+    200 with the version there is, when nothing would change.
+    """
     resource = bodies.of_type(visit.request, visit.route.type)
+    if visit.route.row.conditional:
+        return _conditional(visit, resource)
     if resource.get("id") != visit.route.id:
         raise bad_request("the body's id is not the address's", "id")
-    resource = bodies.resolved(bodies.relative(resource, visit.request.base), visit.house, visit.unit, visit.principal)
-    bodies.checked(resource)
-    resource = bodies.kept(resource)
+    resource = _ready(visit, resource)
     before = current(visit)
     with telling(visit, before):
         _held_to_nothing(visit.request, before)
         return _as_create(visit, resource) if before is None else land(visit, before, resource)
+
+
+def _ready(visit: Visit, resource: dict[str, Any]) -> dict[str, Any]:
+    """What was sent, as it is to be kept. Raises Problem 400, 404, 412, 422."""
+    resource = bodies.resolved(bodies.relative(resource, visit.request.base), visit.house, visit.unit, visit.principal)
+    bodies.checked(resource)
+    return bodies.kept(resource)
+
+
+def _conditional(visit: Visit, resource: dict[str, Any]) -> FhirResponse:
+    """Of what the condition finds; what it does not find is made: https://hl7.org/fhir/R4/http.html#cond-update.
+
+    Raises Problem 400 for a body whose id is not that of what is found, 409 where its id is that of something else.
+    """
+    resource = _ready(visit, resource)
+    found, id_ = meant.of(visit), resource.get("id")
+    if found is None and id_ is None:
+        if visit.request.if_match is not None:
+            raise problem(412, "conflict", "there is no version to match")
+        return create.landed(visit, create.stage(visit, resource), 201)
+    if found is not None and id_ not in (None, found.key):
+        raise bad_request("the body's id is not that of what the condition finds", "id")
+    visit.route = visit.route.at(found.key if found is not None else str(id_))
+    before = current(visit)
+    if found is None:
+        if before is not None:
+            raise conflict("the condition does not hold of what has this id")
+        return _as_create(visit, resource)
+    _held_to_nothing(visit.request, before)
+    if before is None:
+        raise visit.unseen()
+    return land(visit, before, {**resource, "id": before.key})
 
 
 def current(visit: Visit) -> Stored | None:
@@ -64,6 +101,8 @@ def land(visit: Visit, before: Stored, resource: dict[str, Any], hidden: frozens
     if allowed == NOTHING or not matches(allowed, standing) or not visit.covers("u", scope, before):
         visit.refuse_here("write.refused")
         raise forbidden()
+    if alike(before.resource(), resource) and _same_content(visit, before, resource) and matches(after, standing):
+        return _left(visit, before, hidden)
     method = "PATCH" if visit.route.interaction == "patch" else "PUT"
     naming = create.naming(visit, resource, before.resource())
     by = bodies.submitter_of(visit.principal)
@@ -71,6 +110,26 @@ def land(visit: Visit, before: Stored, resource: dict[str, Any], hidden: frozens
         before, resource, method=method, by=by, after=both(scope, after), naming=naming
     )
     return create.landed(visit, write, 200, hidden)
+
+
+def _left(visit: Visit, before: Stored, hidden: frozenset[str]) -> FhirResponse:
+    """Nothing changes: the version there is, on record as what it was asked to become."""
+    visit.note(
+        patient=next(iter(before.facts.get("patients", ())), None),
+        whats=(f"{before.id}/_history/{before.version}",),
+        disclosed=(before.id,),
+        granted=visit.granted,
+        about=({"id": before.id, **before.facts},),
+    )
+    return answers.written(visit.request, create.less(before, hidden), 200)
+
+
+def _same_content(visit: Visit, before: Stored, resource: dict[str, Any]) -> bool:
+    """Whether a Binary is sent with the bytes it has, which are kept apart from it; so for all else."""
+    if before.type != "Binary":
+        return True
+    sent = b64decode(resource.get("data", ""))
+    return sent == visit.door(visit.subject, "read").content(before) and bool(before.blob) == ("data" in resource)
 
 
 def _changed(before: dict[str, Any], after: dict[str, Any]) -> frozenset[str]:

@@ -17,7 +17,7 @@ from fhir_server.resources import binary, consent, document_reference, list_, pa
 
 Resource = Mapping[str, Any]
 
-READING = ("read", "vread", "history-instance", "search-type")
+READING = ("read", "vread", "history-instance", "history-type", "search-type")
 ALL = (*READING, "create", "update", "patch", "delete")
 
 

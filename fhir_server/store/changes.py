@@ -12,7 +12,7 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pymongo.client_session import ClientSession
@@ -26,7 +26,7 @@ from fhir_server.foundation.predicate import EVERYTHING, Predicate, matches
 from fhir_server.foundation.problem import Problem, conflict, forbidden
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text
-from fhir_server.store import restamp, unguarded
+from fhir_server.store import claims, restamp, unguarded
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import Envelope, Shelf, Stored, about_facts, envelope, stored
 from fhir_server.store.freshness import Freshness
@@ -154,6 +154,10 @@ class Unit:
             self.shelf.carried.insert_one(
                 {"_id": key, "at": from_micros(self.now), "envelopes": list(envelopes)}, session=self.session
             )
+
+    def claim(self, key: str) -> None:
+        """Make what a condition did not find as the only one: who claims the same at once begins again."""
+        claims.claim(self.shelf.database, key, datetime.now(UTC), self.session)
 
     def bump(self, kind: str, key: str) -> None:
         """End, with this transaction, what workers remember of something."""

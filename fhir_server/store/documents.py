@@ -35,6 +35,7 @@ from fhir_server.foundation.problem import problem
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text
 from fhir_server.search.index import index_of
+from fhir_server.store import claims
 from fhir_server.store.collections import make_collections
 
 Envelope = dict[str, Any]
@@ -45,7 +46,7 @@ LISTS = ("List", "DocumentManifest")
 
 STRUCTURES = 30_000
 """How many numbers and elements a resource may leave: some 10 MB of the 16 that a document of MongoDB may have."""
-COLLECTIONS = ("resources", "history", "blobs", "invalidations", "leases")
+COLLECTIONS = ("resources", "history", "blobs", "invalidations", "leases", claims.COLLECTION)
 RESOURCE_INDEXES = (
     IndexModel([("facts.patient", ASCENDING), ("type", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
     IndexModel([("facts.patient", ASCENDING), ("index", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
@@ -65,6 +66,7 @@ RESOURCE_INDEXES = (
 )
 HISTORY_INDEXES = (
     IndexModel([("id", ASCENDING), ("version", DESCENDING)]),
+    IndexModel([("type", ASCENDING), ("updated", DESCENDING), ("id", DESCENDING), ("version", DESCENDING)]),
     IndexModel([("facts.mentions.id", ASCENDING)], sparse=True),
     IndexModel([("facts.mentions.held.id", ASCENDING)], sparse=True),
     IndexModel([("facts.about", ASCENDING)], sparse=True),
@@ -133,6 +135,7 @@ class Shelf:
         make_collections(self.database, COLLECTIONS)
         self.resources.create_indexes(list(RESOURCE_INDEXES))
         self.history.create_indexes(list(HISTORY_INDEXES))
+        self.database[claims.COLLECTION].create_indexes(list(claims.INDEXES))
 
     def of(self, type_: str) -> Any:
         """The collection that holds the current versions of a FHIR type: AuditEvents live in the ledger."""

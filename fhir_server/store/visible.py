@@ -10,7 +10,7 @@ whose every item is hidden is hidden itself, and with it what is about that List
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Protocol
@@ -45,6 +45,8 @@ from fhir_server.store.simplify import filter_of
 WITH_LISTS = (*LISTS, "AuditEvent")
 _OUT = dict.fromkeys(("id", "type", "version", "updated", "method", "facts", "set_by", "blob", "body"), 1)
 MAX_TIME_MS = 5_000
+_STEP = 200
+"""How many versions of a type are looked at in one go."""
 
 
 class Ordered(Protocol):
@@ -137,6 +139,62 @@ class VisibleStore:
         if current is not None and (before is None or current.version < before):
             versions.insert(0, current)
         return versions[:limit], total
+
+    def versions(self, type_: str, after: tuple[int, str, int] | None, since: int | None) -> Iterator[Stored]:
+        """Every version of a type, by time, id and version, the greatest first; those made since, after a place.
+
+        A version is among them if it may be seen and what is current may be, or else the deletion.
+        """
+        place = after
+        while True:
+            found = self._some_versions(type_, place, since)
+            ids = {stored(each).id for each in found}
+            seen = self._seen_now(type_, ids)
+            yield from (self._shown(each) for each in found if stored(each).id in seen)
+            if len(found) < _STEP:
+                return
+            last = stored(found[-1])
+            place = (last.updated, last.id, last.version)
+
+    def recreated(self, type_: str, versions: Iterable[Stored]) -> set[str]:
+        """Those (`Type/id`) of these versions before which there stood a deletion that may be seen."""
+        before = [f"{each.id}/{each.version - 1}" for each in versions]
+        where = {"_id": {"$in": before}, "method": "DELETE", **self._history_filter(type_)}
+        return {each["id"] for each in self._shelf.history.find(where, {"id": 1}, session=self._session)}
+
+    def _some_versions(self, type_: str, after: tuple[int, str, int] | None, since: int | None) -> list[dict[str, Any]]:
+        """The next versions that may be seen themselves, current and past."""
+        made = {"updated": {"$gte": since}} if since is not None else {}
+        found: list[dict[str, Any]] = []
+        sources = (
+            (self._shelf.of(type_), self._filter(EVERYTHING, type_), "_id"),
+            (self._shelf.history, {"type": type_, **self._history_filter(type_)}, "id"),
+        )
+        for collection, guard, name in sources:
+            keys = [(each, DESCENDING) for each in ("updated", name, "version")]
+            query = {"$and": [guard, made, _after(keys, after) if after else {}]}
+            cursor = collection.find(
+                query, _OUT, session=self._session, sort=keys, limit=_STEP, max_time_ms=MAX_TIME_MS
+            )
+            found += cursor.to_list()
+        found.sort(key=lambda each: (each["updated"], stored(each).id, each["version"]), reverse=True)
+        return found[:_STEP]
+
+    def _seen_now(self, type_: str, ids: Iterable[str]) -> set[str]:
+        """Those of which what is current may be seen, or else the deletion that is the last that may."""
+        wanted = list(ids)
+        current = self._shelf.of(type_).find(
+            self._filter(one_of("id", wanted), type_), {"_id": 1}, session=self._session
+        )
+        seen = {each["_id"] for each in current}
+        rest = [each for each in wanted if each not in seen]
+        latest: dict[str, str] = {}
+        if rest:
+            where = {"id": {"$in": rest}, **self._history_filter(type_)}
+            past = self._shelf.history.find(where, {"id": 1, "method": 1}, session=self._session)
+            for each in past.sort([("id", ASCENDING), ("version", DESCENDING)]):
+                latest.setdefault(each["id"], each["method"])
+        return seen | {id_ for id_, method in latest.items() if method == "DELETE"}
 
     def page(
         self, type_: str, where: Predicate, order: Sequence[Ordered], limit: int, after: Sequence[Any] | None = None

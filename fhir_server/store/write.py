@@ -69,6 +69,31 @@ def unique_of(resource: Mapping[str, Any]) -> list[str]:
     return [f"document|{master.get('system', '')}|{master.get('value', '')}"] if master else []
 
 
+def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two resources say the same, but for what the server owns: elements in any order, numbers to the digit.
+
+    The bytes of a Binary are kept apart from it, and not compared here.
+    """
+    return bool(_said(_sent(one)) == _said(_sent(other)))
+
+
+def _sent(resource: Mapping[str, Any]) -> dict[str, Any]:
+    apart = ("id", "meta", "data") if resource.get("resourceType") == "Binary" else ("id", "meta")
+    meta = {name: each for name, each in resource.get("meta", {}).items() if name not in ("versionId", "lastUpdated")}
+    rest = {name: each for name, each in resource.items() if name not in apart}
+    return {**rest, "meta": meta} if meta else rest
+
+
+def _said(node: Any) -> Any:
+    match node:
+        case dict():
+            return {name: _said(each) for name, each in node.items()}
+        case list():
+            return [_said(each) for each in node]
+        case _:
+            return isinstance(node, str), str(node)
+
+
 def referenced_first(pending: list[Write]) -> list[Write]:
     """The writes, each after those it is about or mentions; a circle keeps the order of the request."""
     by_id = {write.id: write for write in pending}

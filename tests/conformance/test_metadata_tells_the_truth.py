@@ -119,9 +119,9 @@ def test_each_interaction_that_is_listed_answers_as_such_and_each_that_is_not_is
         if {"code": code} not in told["interaction"]:
             assert answered.status_code in (404, 405), (type_, answered.text)
             assert codes(answered) <= {"not-supported", "not-found"}, (type_, answered.text)
-        elif code == "search-type":
+        elif code in ("search-type", "history-type"):
             assert 200 == answered.status_code, (type_, answered.text)
-            assert "searchset" == answered.json["type"]
+            assert {"search-type": "searchset", "history-type": "history"}[code] == answered.json["type"]
         elif code in ("create", "update"):
             # it was read as such a resource, and its errors are told by element
             assert 422 == answered.status_code, (type_, answered.text)
@@ -236,16 +236,33 @@ def test_each_operation_that_is_listed_answers_and_no_other_does(client, by_type
 
 def test_conditions_work_where_they_are_claimed_and_are_refused_where_not(client, by_type):
     for told in by_type.values():
-        assert ("full-support", False, False, "not-supported") == (
+        offered = {each["code"] for each in told["interaction"]}
+        assert ("full-support", "create" in offered, "update" in offered, "single" if "delete" in offered else "not-supported") == (
             told["conditionalRead"], told["conditionalCreate"], told["conditionalUpdate"], told["conditionalDelete"],
         )  # fmt: skip
     read = ask(client, "GET", "Patient/paul-martin")
     for header in ({"If-None-Match": read.headers["ETag"]}, {"If-Modified-Since": read.headers["Last-Modified"]}):
         assert 304 == ask(client, "GET", "Patient/paul-martin", headers=header).status_code
     organization = {"resourceType": "Organization", "name": "x"}
-    assert 400 == ask(client, "POST", "Organization", organization, headers={"If-None-Exist": "name=x"}).status_code
-    assert ask(client, "PUT", "Organization?name=x", organization).status_code == 405
-    assert ask(client, "DELETE", "Organization?name=x").status_code == 405
+    for status in (201, 200):
+        made = ask(client, "POST", "Organization", organization, headers={"If-None-Exist": "name:exact=x"})
+        assert status == made.status_code, made.text
+    url = "Organization?name:exact=x"
+    assert 200 == ask(client, "PUT", url, {**organization, "alias": ["y"]}).status_code
+    assert [204, 204] == [ask(client, "DELETE", url).status_code for _ in range(2)]
+    assert 201 == ask(client, "PUT", url, organization).status_code
+    ask(client, "POST", "Organization", organization)
+    assert 412 == ask(client, "DELETE", url).status_code
+    url = "DocumentReference?identifier=urn:x|none"
+    assert 404 == ask(client, "PATCH", url, [{"op": "test", "path": "/status", "value": "current"}], PATCH).status_code
+
+
+def test_conditions_are_refused_for_what_nobody_writes(client, by_type):
+    for type_, told in by_type.items():
+        if not told["conditionalUpdate"]:
+            assert 405 == ask(client, "PUT", f"{type_}?_id=x", {"resourceType": type_}).status_code
+        if told["conditionalDelete"] == "not-supported":
+            assert 405 == ask(client, "DELETE", f"{type_}?_id=x").status_code
 
 
 def test_versions_and_update_as_create_work_as_claimed(client, by_type):

@@ -14,6 +14,7 @@ from tests.kit.twin import Step
 from tests.kit.world import label
 
 ABSENT = "99999999-0000-7000-8000-000000000000"
+CLASSES = "https://mos.esante.gouv.fr/NOS/TRE_A03-ClasseDocument/FHIR/TRE-A03-ClasseDocument"
 FAR = "Fri, 01 Jan 2100 00:00:00 GMT"
 
 OF_DOCUMENTS = (
@@ -105,6 +106,18 @@ OF_OTHERS = (
     "Patient?_id={p}&_revinclude=AuditEvent:patient",
     f"Patient?identifier={people.INS_SYSTEM}|{people.INS}",
     "RelatedPerson?patient={p}",
+    "DocumentReference/_history",
+    "DocumentReference/_history?_count=1",
+    "DocumentReference/_history?_since=2026-11-23T10:00:05Z&_count=3",
+    "DocumentReference/_history?_at=2026-11-23T10:00:20Z",
+    "DocumentReference/_history?_at=2026&_count=2",
+    "List/_history?_count=2",
+    "Binary/_history",
+    "Provenance/_history",
+    "Observation/_history?_count=1",
+    "Consent/_history",
+    "Patient/_history",
+    "Practitioner/_history",
     "Binary?_lastUpdated=ge2026-01-01",
     "DocumentReference?_lastUpdated=ge2026-01-01",
     "DocumentReference?patient=unheard-of",
@@ -115,6 +128,14 @@ OF_OTHERS = (
     "Practitioner?_revinclude=DocumentReference:author&_revinclude=Consent:actor",
     "Organization?_id=chu&_revinclude=DocumentReference:custodian",
 )
+OF_CONDITIONS = (
+    "patient={p}&description:exact=lettre d2",
+    "patient={p}&security-label=MASQUE_PS",
+    "description:exact=lettre d2",
+    "patient={p}&type=http://loinc.org|11490-0",
+    "patient=unheard-of&status=current",
+)
+"""Conditions that find what is hidden from some, one thing, several or nothing."""
 OF_TRACES = (
     "AuditEvent?patient={p}",
     "AuditEvent?patient={p}&_count=2&_sort=-date",
@@ -127,6 +148,7 @@ OF_TRACES = (
     "AuditEvent?patient={p}&subtype=read",
     "AuditEvent?date=ge2026-11-23",
     "AuditEvent?date=ge2026-11-23&_count=3",
+    "AuditEvent/_history?_count=40",
 )
 
 
@@ -142,6 +164,16 @@ def battery(who: Principal, seen: Iterable[str], hidden: Iterable[str], *, patie
     made += [Step(who, "POST", f"{type_}/_search") for type_ in ("DocumentReference", "List")]
     made += _bundles(who, references, patient)
     made += [step for each in hidden for step in _changes(who, each)]
+    made += [
+        step
+        for each in hidden
+        for step in _conditional(who, each.partition("/")[0], f"_id={each.partition('/')[2]}", patient)
+    ]
+    made += [
+        step
+        for condition in OF_CONDITIONS
+        for step in _conditional(who, "DocumentReference", condition.format(p=patient), patient)
+    ]
     return made + [Step(who, "GET", each.format(p=patient), pages=True) for each in OF_TRACES]
 
 
@@ -181,6 +213,42 @@ def _changes(who: Principal, each: str) -> Iterator[Step]:
     yield Step(who, "PATCH", each, patch, more={"if_match": 'W/"7"'})
     yield Step(who, "DELETE", each, more={"if_match": 'W/"9"'})
     yield Step(who, "DELETE", each)
+
+
+def _conditional(who: Principal, type_: str, condition: str, patient: str) -> Iterator[Step]:
+    """Every write upon what a condition finds, alone and in a bundle; what is made names nothing that is hidden."""
+    if type_ not in ("DocumentReference", "List"):
+        return
+    body, url = deposited(who, type_, patient), f"{type_}?{condition}"
+    yield Step(who, "POST", type_, body, more={"if_none_exist": condition})
+    yield Step(who, "PUT", url, body)
+    yield Step(who, "PUT", url, {**body, "id": ABSENT})
+    yield Step(who, "PUT", url, body, more={"if_match": 'W/"1"'})
+    if type_ == "DocumentReference":
+        yield Step(who, "PATCH", url, [{"op": "add", "path": "/securityLabel", "value": [label("N")]}])
+    entries = [
+        {"resource": body, "request": {"method": "POST", "url": type_, "ifNoneExist": condition}},
+        {"resource": body, "request": {"method": "PUT", "url": f"{url}&_lastUpdated=ge2000"}},
+    ]
+    for kind, some in (("batch", entries), *(("transaction", [each]) for each in entries)):
+        yield Step(who, "POST", "", {"resourceType": "Bundle", "type": kind, "entry": some})
+    yield Step(who, "DELETE", url)
+    yield Step(who, "DELETE", url, more={"if_match": 'W/"9"'})
+
+
+def deposited(who: Principal, type_: str, patient: str) -> dict[str, Any]:
+    """What an asker who feeds the record may deposit."""
+    author = {"reference": who.reference or "Organization/chu"}
+    body: dict[str, Any] = {"resourceType": type_, "status": "current", "subject": {"reference": f"Patient/{patient}"}}
+    if type_ == "List":
+        return {**body, "mode": "working", "source": author}
+    return {
+        **body,
+        "type": {"coding": [{"system": "http://loinc.org", "code": "18748-4"}]},
+        "category": [{"coding": [{"system": CLASSES, "code": "31"}]}],
+        "author": [author],
+        "content": [{"attachment": {"contentType": "text/plain", "title": "x"}}],
+    }
 
 
 def _bodies(type_: str, id_: str) -> list[dict[str, Any]]:

@@ -82,7 +82,13 @@ BAD_OF_TRANSACTIONS = {
         "request": {"method": "POST", "url": "Organization"},
         "resource": {**ORGANIZATION, "partOf": {"reference": "Organization?name=x"}},
     }],
-    "a conditional create": [{**POSTED, "request": {"method": "POST", "url": "Organization", "ifNoneExist": "name=x"}}],
+    "a condition nobody knows": [{
+        **POSTED, "request": {"method": "POST", "url": "Organization", "ifNoneExist": "nonsense=x"},
+    }],
+    "a condition of bytes": [{**POSTED, "request": {"method": "POST", "url": "Organization", "ifNoneExist": "name=%ff"}}],
+    "an update of whatever there is": [{"request": {"method": "PUT", "url": "Organization"}, "resource": ORGANIZATION}],
+    "a deletion of whatever there is": [{"request": {"method": "DELETE", "url": "Organization?"}}],
+    "a deletion of several": [{"request": {"method": "DELETE", "url": "Organization?name:missing=false"}}],
     "a search that is bad": [{"request": {"method": "GET", "url": "Patient?nonsense=1"}}],
     "a url of bytes": [{"request": {"method": "GET", "url": "Patient?name=%ff%00"}}],
     "one twice": [

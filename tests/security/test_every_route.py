@@ -75,6 +75,8 @@ def request_of(row, type_, id_=THERE):
     operation = next((name for of, name in OPERATIONS if of == type_), "open-record")
     path = row.template.format(type=type_, id=id_, version=1, operation=operation)
     how = {"method": row.method, "path": f"/fhir/{path}".rstrip("/")}
+    if row.conditional:
+        how |= {"query_string": f"_id={id_}"}
     if row.interaction == "patch":
         how |= {"data": json.dumps([{"op": "replace", "path": "/status", "value": "superseded"}]),
                 "content_type": "application/json-patch+json"}  # fmt: skip

@@ -116,8 +116,9 @@ class Client(threading.Thread):
             with self.told.lock:
                 self.told.labels[self.mine[0]] = ["N"]
         document = self.mine[0]
-        label = random.choice(list(LABELS))
         with self.told.lock:
+            # the same once more would make no version
+            label = random.choice([each for each in LABELS if each != self.told.labels[document][-1]])
             self.told.doubtful[document] = label
         self.ask("PATCH", document, [{"op": "replace", "path": "/securityLabel", "value": LABELS[label]}], PATCH)
         with self.told.lock:

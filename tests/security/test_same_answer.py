@@ -13,7 +13,7 @@ import pytest
 from pymongo import MongoClient, monitoring
 
 from tests.kit import people
-from tests.kit.battery import ABSENT, FAR
+from tests.kit.battery import ABSENT, FAR, deposited
 from tests.kit.twin import Letter, Log, told, told_of
 from tests.kit.world import label, opening, patient, practitioner
 
@@ -137,6 +137,42 @@ def test_an_update_of_what_is_hidden_is_answered_as_one_of_what_is_absent(record
     hidden, absent = put(record[1][where]), put(f"DocumentReference/{ABSENT}")
 
     assert (404, absent) == (hidden[0][0], hidden)
+
+
+CONDITIONAL = [
+    pytest.param("POST", id="create"),
+    pytest.param("PUT", id="update"),
+    pytest.param("PATCH", id="patch"),
+    pytest.param("DELETE", id="delete"),
+]
+
+
+@pytest.mark.parametrize("who", [people.radiologist(), STRANGER], ids=["authorised", "stranger"])
+@pytest.mark.parametrize("where", ["masked", "gone"])
+@pytest.mark.parametrize("more", [{}, {"if_match": 'W/"1"'}], ids=["plain", "conditional"])
+@pytest.mark.parametrize("method", CONDITIONAL)
+def test_a_condition_that_finds_only_what_is_hidden_is_answered_as_one_that_finds_nothing(
+    record, who, method, more, where
+):
+    def written(id_):
+        condition = f"_id={id_}"
+        body = deposited(who, "DocumentReference", "lea")
+        how = {
+            "POST": {"body": body, "if_none_exist": condition},
+            "PUT": {"body": body},
+            "PATCH": {"patch": [{"op": "replace", "path": "/status", "value": "superseded"}]},
+        }.get(method, {})
+        address = "DocumentReference" if method == "POST" else f"DocumentReference?{condition}"
+        (status, headers, *rest), trips = asked(record, who, method, "{}", {**how, **more}, address)
+        # what was made has an id of its own
+        made = [each.rsplit("/", 3)[1] for name, each in headers if name == "Location"]
+        said = repr((headers, rest))
+        return (status, said.replace(made[0], "-") if made else said), trips
+
+    hidden, absent = written(record[1][where].partition("/")[2]), written(ABSENT)
+
+    assert absent == hidden
+    assert hidden[0][0] in (201, 204, 403, 404, 412)
 
 
 def test_the_content_itself_is_answered_as_what_is_absent(record):

@@ -1,0 +1,104 @@
+"""history of a type: https://hl7.org/fhir/R4/http.html#history, all versions of all that may be seen, newest first.
+
+May live here: walking them page by page, each page decided anew; a place in the order is sealed to its asker and to
+what was asked, as a search's is. May not know: who may see what: a version is shown where it may be seen and what
+became of it may be (`VisibleStore.versions`). It spans the records that a search without a patient spans.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from fhir_server.foundation.problem import bad_request
+from fhir_server.interactions import answers, history, search
+from fhir_server.interactions.pipeline import Visit
+from fhir_server.interactions.request import FhirResponse, query_text
+from fhir_server.interactions.subject import of_type
+from fhir_server.search import cursor
+from fhir_server.search.special import PAGE
+from fhir_server.store.documents import Stored
+from fhir_server.store.visible import VisibleStore
+
+Place = tuple[int, str, int]
+"""Where a version stands in the order: when it was made (microseconds), `Type/id`, version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The versions of a page, and whether there are more."""
+
+    shown: list[Stored]
+    more: bool
+
+
+def run(visit: Visit) -> FhirResponse:
+    """A Bundle of type history: `_since`, `_at` and `_count` as for one resource, `total` where all is on one page.
+
+    Raises Problem 400 for any other parameter, and where the records it spans are too many.
+    """
+    sealed = [value for name, value in visit.request.query if name == PAGE]
+    if len(sealed) > 1:
+        raise bad_request(f"`{PAGE}` is said twice", PAGE)
+    kept = tuple(pair for pair in visit.request.query if pair[0] != PAGE)
+    asked = history.read(replace(visit, request=replace(visit.request, query=kept)))
+    if asked.before is not None:
+        raise bad_request("`_before` is not supported on the history of a type", "_before")
+    scope = visit.scoped("s")
+    subject = of_type(visit.route.type, visit.principal, visit.house)
+    door = visit.door(subject).within(scope)
+    place = _opened(visit, asked, sealed[0]) if sealed else None
+    found = _walk(visit, door, asked, place)
+    search.note(visit, subject, found.shown, [])
+    made = door.recreated(visit.route.type, [each for each in found.shown if each.method == "PUT"])
+    links = [{"relation": "self", "url": _url(visit, asked, sealed[0] if sealed else None)}]
+    if found.more:
+        token = cursor.seal(visit.house.seal_key, search.asker(visit), _said(visit, asked), _place(found.shown[-1]))
+        links.append({"relation": "next", "url": _url(visit, asked, token)})
+    body = answers.bundle(
+        "history",
+        [history.entry(visit, each, made=each.version == 1 or each.id in made) for each in found.shown],
+        id_=visit.house.ids(),
+        now=visit.house.clock(),
+        total=None if found.more or sealed else len(found.shown),
+        link=links,
+    )
+    return FhirResponse(200, body)
+
+
+def _walk(visit: Visit, door: VisibleStore, asked: history.Asked, place: Place | None) -> Found:
+    """From the newest on where it matters what came after a version (`_at`), else from the place of the page on."""
+    shown: list[Stored] = []
+    until: dict[str, int] = {}
+    start = None if asked.at is not None else place
+    for version in door.versions(visit.route.type, start, asked.since):
+        if asked.takes(version, until.get(version.id)) and (place is None or _place(version) < place):
+            if len(shown) == asked.limit:
+                return Found(shown, more=True)
+            shown.append(version)
+        if asked.at is not None:
+            until[version.id] = version.updated
+    return Found(shown, more=False)
+
+
+def _place(version: Stored) -> Place:
+    return version.updated, version.id, version.version
+
+
+def _opened(visit: Visit, asked: history.Asked, sealed: str) -> Place:
+    place: Sequence[int | str] = cursor.open_(visit.house.seal_key, search.asker(visit), _said(visit, asked), sealed)
+    updated, id_, version = place
+    return int(updated), str(id_), int(version)
+
+
+def _said(visit: Visit, asked: history.Asked) -> str:
+    """What the pages of one history have in common."""
+    said = json.dumps(["_history", visit.route.type, *asked.said, asked.limit], ensure_ascii=True)
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _url(visit: Visit, asked: history.Asked, sealed: str | None) -> str:
+    said = (("_count", str(asked.limit)), *asked.said, *(((PAGE, sealed),) if sealed else ()))
+    return f"{visit.request.base}/{visit.route.type}/_history?{query_text(said)}"
