@@ -81,9 +81,10 @@ def _operation(row: Row) -> dict[str, Any]:
         made["security"] = [{"bearer": []}]
     if row.method in ("POST", "PUT", "PATCH"):
         form = row.template.endswith("_search")
-        content = "application/x-www-form-urlencoded" if form else FHIR
+        content: dict[str, Any] = {
+            "application/x-www-form-urlencoded" if form else FHIR: {"schema": {"type": "object"}}
+        }
         if row.method == "PATCH":
-            content = "application/json-patch+json"
-        schema = {"type": "array", "items": {"type": "object"}} if row.method == "PATCH" else {"type": "object"}
-        made["requestBody"] = {"content": {content: {"schema": schema}}}
+            content["application/json-patch+json"] = {"schema": {"type": "array", "items": {"type": "object"}}}
+        made["requestBody"] = {"content": content}
     return made
