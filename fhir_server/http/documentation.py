@@ -83,10 +83,10 @@ def _operation(row: Row) -> dict[str, Any]:
         kinds: tuple[str, ...] = FHIR
         if row.template.endswith("_search"):
             kinds = ("application/x-www-form-urlencoded",)
-        elif row.method == "PATCH":
-            kinds = ("application/json-patch+json",)
-        schema = {"type": "array", "items": {"type": "object"}} if row.method == "PATCH" else {"type": "object"}
-        made["requestBody"] = {"content": _content(schema, *kinds)}
+        content = _content({"type": "object"}, *kinds)
+        if row.method == "PATCH":
+            content |= _content({"type": "array", "items": {"type": "object"}}, "application/json-patch+json")
+        made["requestBody"] = {"content": content}
     return made
 
 

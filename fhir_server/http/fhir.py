@@ -218,9 +218,7 @@ def _body(
         if len(raw) > config["MAX_QUERY"]:
             raise problem(413, "too-long", f"a search has at most {config['MAX_QUERY']} bytes")
         return None, None, _pairs(raw)
-    if sent.method == "PATCH":
-        if kind != negotiation.PATCH_TYPE:
-            raise problem(415, "not-supported", f"send a patch as {negotiation.PATCH_TYPE}")
+    if sent.method == "PATCH" and kind == negotiation.PATCH_TYPE:
         return None, json_text.read_array(raw, config["MAX_DEPTH"]), ()
     if kind in negotiation.XML_TYPES:
         return xml_text.read(raw, config["MAX_DEPTH"]), None, ()

@@ -20,7 +20,7 @@ from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.search.supported import supported
 
 CODE = {"capabilities": None, "bundle": None, "operation": None}
-PATCH_FORMATS = ["application/json-patch+json"]
+PATCH_FORMATS = ["application/json-patch+json", "application/fhir+json"]
 PUBLISHED = "2026-11-23"
 
 

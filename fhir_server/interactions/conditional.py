@@ -108,7 +108,8 @@ def here(text: str, candidates: Mapping[str, Resource]) -> list[str]:
 
 def _envelope(name: str, resource: Resource) -> dict[str, Any]:
     indexed = index_of(resource)
-    return {"_id": name, "type": resource["resourceType"], "index": indexed.tokens, "dates": indexed.dates, "facts": {}}
+    asked = {"index": indexed.tokens, "dates": indexed.dates, "numbers": indexed.numbers, "together": indexed.together}
+    return {"_id": name, "type": resource["resourceType"], **asked, "facts": {}}
 
 
 def _shared(text: str, where: str, house: House, unit: Unit | None, asker: Principal) -> list[str]:

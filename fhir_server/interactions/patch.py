@@ -1,7 +1,8 @@
-"""patch: https://hl7.org/fhir/R4/http.html#patch, for a document's status, labels and archive flag (Flux 03, DMP-145).
+"""patch: https://hl7.org/fhir/R4/http.html#patch, by JSON Patch (RFC 6902) or FHIRPath Patch.
 
-JSON Patch (RFC 6902), and inside a submission the MHD form of FHIRPath Patch that supersedes a document. Any other
-element is 405: documents are immutable once stored (DMP-131).
+A patch is an update said otherwise, and is decided as one. A document is patched in its status, labels and archive flag
+alone (Flux 03, DMP-145), and inside a submission by the MHD form of FHIRPath Patch that supersedes it. Anything else
+is 405: documents are immutable once stored (DMP-131).
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ import jsonpatch
 import jsonpointer
 
 from fhir_server.foundation.problem import Issue, Problem, bad_request, problem, unprocessable
-from fhir_server.interactions import bodies, meant, update
+from fhir_server.interactions import bodies, fhirpath_patch, meant, update
+from fhir_server.interactions.patched import applied
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import as_stored
 from fhir_server.resources.document_reference import only_patchable_changed, patchable
-from fhir_server.resources.facts import IS_ARCHIVED
+from fhir_server.resources.facts import IS_ARCHIVED, names_of
 from fhir_server.resources.references import local_references
+from fhir_server.store.naming import unseen
 
 Operation = dict[str, Any]
 DELETED = "entered-in-error"
@@ -27,7 +30,9 @@ DELETED = "entered-in-error"
 
 def run(visit: Visit) -> FhirResponse:
     """200 with the new version; 404, 403, 405 for another element, 412, 422 for a result that does not hold."""
-    operations = _operations(visit)
+    document = visit.route.type == "DocumentReference"
+    parameters = _parameters(visit) if document else None
+    operations = _operations(visit) if document and parameters is None else []
     if visit.route.row.conditional:
         found = meant.of(visit)
         if found is None:
@@ -36,14 +41,41 @@ def run(visit: Visit) -> FhirResponse:
     before = update.current(visit)
     if before is None:
         raise visit.unseen()
+    shown = before.resource()
     with update.telling(visit, before):
-        after = patched(before.resource(), operations)
+        if parameters is not None:
+            after = _finished(shown, fhirpath_patch.applied(shown, parameters))
+        else:
+            after = patched(shown, operations) if document else _changed(visit, shown)
         whole = as_stored(visit.house, before, visit.unit)
         if whole.body == before.body:
             return update.land(visit, before, after)
-        # what is hidden from the asker is mentioned by the document all the same, and stays so
+        # what is hidden from the asker is mentioned by the resource all the same, and stays so
         hidden = frozenset(local_references(whole.resource())) - frozenset(local_references(before.resource()))
-        return update.land(visit, whole, _onto(whole.resource(), after), hidden)
+        # a name that he guessed is refused as that of what is absent, though it stands there already
+        for name in sorted((names_of(after) - names_of(shown)) & hidden):
+            raise unseen(after, name, visit.request.where)
+        made = _onto(whole.resource(), after) if document else _kept_of(whole.resource(), shown, after)
+        return update.land(visit, whole, made, hidden)
+
+
+def _changed(visit: Visit, shown: dict[str, Any]) -> dict[str, Any]:
+    """What is shown of a resource, as the patch leaves it and an update would have it. Raises Problem 400 to 422."""
+    operations, parameters = visit.request.patch, visit.request.resource
+    if operations is not None:
+        if not all(isinstance(each, dict) and isinstance(each.get("op"), str) for each in operations):
+            raise bad_request("a JSON Patch is an array of operations")
+        return update.ready(visit, applied(shown, operations))
+    if parameters is None or parameters.get("resourceType") != "Parameters":
+        raise problem(415, "not-supported", "send `application/json-patch+json`, or Parameters as a FHIRPath Patch")
+    bodies.checked(parameters)
+    return update.ready(visit, fhirpath_patch.applied(shown, parameters))
+
+
+def _kept_of(whole: dict[str, Any], shown: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """The whole resource with every element that the patch changed of the part of it that is shown."""
+    kept = {name: each for name, each in whole.items() if name not in shown or name in after}
+    return kept | {name: each for name, each in after.items() if each != shown.get(name)}
 
 
 def _onto(whole: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
@@ -71,6 +103,11 @@ def patched(resource: dict[str, Any], operations: list[Operation]) -> dict[str, 
         )
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError) as unfit:
         raise unprocessable((Issue("error", "processing", "the patch does not fit the resource"),)) from unfit
+    return _finished(resource, after)
+
+
+def _finished(resource: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """A patched document, checked. Raises Problem 405, 422."""
     for name in ("securityLabel", "extension"):
         if after.get(name) == []:
             del after[name]
@@ -79,6 +116,17 @@ def patched(resource: dict[str, Any], operations: list[Operation]) -> dict[str, 
     if not only_patchable_changed(resource, after):
         raise problem(405, "not-supported", "only status, securityLabel and the archive flag can be patched")
     return after
+
+
+def _parameters(visit: Visit) -> dict[str, Any] | None:
+    """The FHIRPath Patch of a document, which in a transaction is MHD's alone."""
+    resource = visit.request.resource
+    if visit.request.patch is not None or visit.request.entry == "transaction" or resource is None:
+        return None
+    if resource.get("resourceType") != "Parameters":
+        return None
+    bodies.checked(resource)
+    return resource
 
 
 def _operations(visit: Visit) -> list[Operation]:

@@ -63,7 +63,6 @@ _BY_LENGTH = {
 }
 
 ONLY: dict[str, frozenset[str]] = {
-    "patch": frozenset({"DocumentReference"}),
     "operation": frozenset({"Patient"}),
 }
 OPERATIONS: dict[tuple[str, str], str] = {("Patient", "open-record"): "u"}

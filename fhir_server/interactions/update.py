@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from fhir_server.consent.request import Verb
 from fhir_server.foundation.predicate import NOTHING, both, matches
 from fhir_server.foundation.principal import Kind
 from fhir_server.foundation.problem import Problem, bad_request, conflict, forbidden, problem
@@ -31,14 +32,14 @@ def run(visit: Visit) -> FhirResponse:
         return _conditional(visit, resource)
     if resource.get("id") != visit.route.id:
         raise bad_request("the body's id is not the address's", "id")
-    resource = _ready(visit, resource)
+    resource = ready(visit, resource)
     before = current(visit)
     with telling(visit, before):
         _held_to_nothing(visit.request, before)
         return _as_create(visit, resource) if before is None else land(visit, before, resource)
 
 
-def _ready(visit: Visit, resource: dict[str, Any]) -> dict[str, Any]:
+def ready(visit: Visit, resource: dict[str, Any]) -> dict[str, Any]:
     """What was sent, as it is to be kept. Raises Problem 400, 404, 412, 422."""
     resource = bodies.resolved(bodies.relative(resource, visit.request.base), visit.house, visit.unit, visit.principal)
     bodies.checked(resource)
@@ -50,7 +51,7 @@ def _conditional(visit: Visit, resource: dict[str, Any]) -> FhirResponse:
 
     Raises Problem 400 for a body whose id is not that of what is found, 409 where its id is that of something else.
     """
-    resource = _ready(visit, resource)
+    resource = ready(visit, resource)
     found, id_ = meant.of(visit), resource.get("id")
     if found is None and id_ is None:
         if visit.request.if_match is not None:
@@ -97,7 +98,10 @@ def land(visit: Visit, before: Stored, resource: dict[str, Any], hidden: frozens
     old, new = of_instance(visit.route, visit.house, visit.unit), of_resource(resource)
     visit.subject = Subject(tuple(dict.fromkeys((*old.patients, *new.patients))), joint=True, facts=old.facts)
     standing = before.envelope()
-    allowed, after = visit.rights(visit.subject, Change(standing, resource, _changed(before.resource(), resource)))
+    change = Change(standing, resource, _changed(before.resource(), resource))
+    # a patch is an update said otherwise; of a document it is a right of its own (DMP-145)
+    verb: Verb = "patch" if visit.route.interaction == "patch" and before.type == "DocumentReference" else "update"
+    allowed, after = visit.rights(visit.subject, change, verb)
     if allowed == NOTHING or not matches(allowed, standing) or not visit.covers("u", scope, before):
         visit.refuse_here("write.refused")
         raise forbidden()

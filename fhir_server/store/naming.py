@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_server.foundation.predicate import EVERYTHING, Predicate, matches
-from fhir_server.foundation.problem import Issue, unprocessable
+from fhir_server.foundation.problem import Issue, Problem, unprocessable
 from fhir_server.resources import facts as access
 from fhir_server.resources import references
 from fhir_server.store.documents import mention, nameable
@@ -43,14 +43,17 @@ class Naming:
         sees = nameable(self.sees)
         for name in sorted(access.names_of(resource) - self.shown - set(here)):
             if name not in standing or not matches(sees, mention(name, standing[name], ()), inside=True):
-                text = f"`{name}` leads to nothing that may be seen in this record"
-                raise unprocessable((Issue("error", "not-found", text, self._place(resource, name)),))
+                raise unseen(resource, name, self.where)
 
-    def _place(self, resource: Mapping[str, Any], name: str) -> str | None:
-        links = references.find(resource)
-        spelt = ((each.path, {references.local(each.text), references.linked(each.text)}) for each in links)
-        path = next((path for path, names in spelt if name in names), None)
-        return f"{self.where}.resource.ofType({path})" if self.where and path else path
+
+def unseen(resource: Mapping[str, Any], name: str, where: str = "") -> Problem:
+    """422 for a name that leads to nothing its asker sees, with the element that holds it; `where` as in `Naming`."""
+    links = references.find(resource)
+    spelt = ((each.path, {references.local(each.text), references.linked(each.text)}) for each in links)
+    path = next((path for path, names in spelt if name in names), None)
+    place = f"{where}.resource.ofType({path})" if where and path else path
+    text = f"`{name}` leads to nothing that may be seen in this record"
+    return unprocessable((Issue("error", "not-found", text, place),))
 
 
 FREELY = Naming()

@@ -293,6 +293,11 @@ def test_references_are_kept_as_the_policy_says(client, by_type):
 
 
 def test_the_patch_formats_are_those_listed(client, statement):
-    assert [PATCH] == statement["patchFormat"]
-    for kind in ("application/fhir+json", "application/xml-patch+xml", "application/merge-patch+json"):
+    assert [PATCH, FHIR_JSON] == statement["patchFormat"]
+    part = [{"name": "type", "valueCode": "delete"}, {"name": "path", "valueString": "DocumentReference.securityLabel"}]
+    said = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": part}]}
+    for body, kind in (([], PATCH), (said, FHIR_JSON)):
+        for type_ in ("DocumentReference", "Organization"):
+            assert 404 == ask(client, "PATCH", f"{type_}/{ABSENT}", body, kind).status_code
+    for kind in ("application/xml-patch+xml", "application/merge-patch+json"):
         assert 415 == ask(client, "PATCH", f"DocumentReference/{ABSENT}", [], kind).status_code

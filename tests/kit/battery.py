@@ -209,6 +209,8 @@ def _changes(who: Principal, each: str) -> Iterator[Step]:
         [{"op": "test", "path": "/status", "value": "current"}],
     ):
         yield Step(who, "PATCH", each, patch)
+    said = [{"name": "type", "valueCode": "delete"}, {"name": "path", "valueString": f"{type_}.text"}]
+    yield Step(who, "PATCH", each, {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": said}]})
     yield Step(who, "PUT", each, body, more={"if_match": 'W/"1"'})
     yield Step(who, "PATCH", each, patch, more={"if_match": 'W/"7"'})
     yield Step(who, "DELETE", each, more={"if_match": 'W/"9"'})

@@ -75,7 +75,7 @@ def test_an_id_that_only_looks_odd_is_an_id_like_any_other(wire, id_):
         "/fhir/Nonsense", "/fhir/patient", "/fhir/PATIENT/1", "/fhir/Parameters", "/fhir/Patient/1/2/3/4",
         "/fhir/Patient/1/_history/0", "/fhir/Patient/1/_history/-1", "/fhir/Patient/1/_history/x",
         "/fhir/Patient/1/_history/99999999999999999999", "/fhir/Patient/1/$nothing", "/fhir/$nothing",
-        "/fhir/Patient/1/_historyx", "/fhir/_history", "/fhir/_search", "/fhir/Patient/_history", "/fhir/%00",
+        "/fhir/Patient/1/_historyx", "/fhir/_history", "/fhir/_search", "/fhir/Patient/_history/1", "/fhir/%00",
         "/fhir/Patient%00", "/fhir/Patient/..%2f..%2fConsent", "/fhir/metadata/x", "/fhir/.well-known/x", "/nothing",
     ],
 )  # fmt: skip
@@ -93,7 +93,7 @@ def test_an_address_that_is_none_is_4xx(wire, path):
         ("PATCH", "/fhir/Patient", []), ("POST", "/fhir/Patient/1", {"resourceType": "Patient"}),
         ("POST", "/fhir/Patient/1/_history", {}), ("PUT", "/fhir/Patient/1/_history/1", {}),
         ("DELETE", "/fhir/Patient/1/_history/1", None), ("DELETE", "/fhir/metadata", None), ("PUT", "/fhir/metadata", {}),
-        ("GET", "/fhir/Patient/1/$open-record", None), ("PATCH", "/fhir/Organization/1", []),
+        ("GET", "/fhir/Patient/1/$open-record", None), ("PATCH", "/fhir/Binary/1", []),
         ("POST", "/fhir/AuditEvent", {"resourceType": "AuditEvent"}), ("DELETE", "/fhir/AuditEvent/1", None),
         ("PUT", "/fhir/AuditEvent/1", {"resourceType": "AuditEvent", "id": "1"}),
     ],
