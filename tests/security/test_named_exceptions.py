@@ -1,0 +1,60 @@
+"""The named exceptions to the twin-store law (docs/security.md, ADR 17): what they tell, and that it is no more."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.kit import people
+from tests.kit.family import letter_of
+from tests.kit.world import label, submission
+from tests.security import test_holes
+from tests.security.test_holes import deposit, traces
+from tests.security.test_holes_in_answers import denying
+from tests.security.test_holes_in_writing import posted
+
+world = test_holes.world
+
+
+def test_a_letter_whose_successor_is_hidden_reads_as_superseded_and_names_no_successor(world):
+    """Exception 3: nobody is to act on what its author took back."""
+    _, old, _ = deposit(world, submission())
+    replaces = [{"code": "replaces", "target": {"reference": old}}]
+    labels = [label("N"), label("INVISIBLE_PATIENT")]
+    bundle = submission("urn:oid:1.2.3.2", b"%PDF 2", relatesTo=replaces, securityLabel=labels)
+    said = (("type", "valueCode", "replace"), ("path", "valueString", "DocumentReference.status"))
+    parts = [{"name": name, kind: value} for name, kind, value in (*said, ("value", "valueCode", "superseded"))]
+    patch = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": parts}]}
+    bundle["entry"].append({"resource": patch, "request": {"method": "PATCH", "url": old}})
+    _, new, *_ = deposit(world, bundle)
+
+    shown = world.ask(people.holder(), "GET", old)
+    assert (404, "superseded") == (world.ask(people.holder(), "GET", new).status, shown.json["status"])
+    everything = world.ask(
+        people.holder(), "GET", "DocumentReference?patient=lea&_revinclude=DocumentReference:relatesto"
+    )
+    assert new.encode() not in shown.body + everything.body
+
+
+def test_a_unique_identifier_is_kept_as_written_and_leads_nowhere(world):
+    """Exception 4: such an identifier also stands on paper."""
+    deposit(world, submission(unique="urn:oid:1.2.3.9", securityLabel=[label("MASQUE_PS")]))
+    target = {"identifier": {"system": "urn:ietf:rfc:3986", "value": "urn:oid:1.2.3.9"}}
+    world.put({**letter_of("lea", "d1", None), "relatesTo": [{"code": "appends", "target": target}]})
+    who = people.radiologist()
+
+    assert b"1.2.3.9" in world.ask(who, "GET", "DocumentReference/d1").body
+    found = world.ask(who, "GET", "DocumentReference?identifier=urn:ietf:rfc:3986|urn:oid:1.2.3.9").json
+    assert (0, None) == (found["total"], found.get("entry"))
+    included = world.ask(who, "GET", "DocumentReference?_id=d1&_include=DocumentReference:relatesto").ids
+    assert ["DocumentReference/d1"] == included
+
+
+@pytest.mark.parametrize("who", [people.radiologist(), people.doctor()], ids=["who read it", "the médecin traitant"])
+def test_own_traces_of_a_letter_stay_when_a_consent_takes_it_away(world, who):
+    """Exception 5: he knows that he read it; nobody else's trace is his to read (DMP-153), save the médecin traitant's."""
+    world.put({**letter_of("lea", "in", None), "author": [{"reference": "Practitioner/bernard"}]})
+    assert 200 == world.ask(people.radiologist(), "GET", "DocumentReference/in").status
+    assert 201 == posted(world, people.holder(), denying("authoredby", "Practitioner/bernard")).status
+    assert 404 == world.ask(people.radiologist(), "GET", "DocumentReference/in").status
+
+    assert "DocumentReference/in" in traces(world, "lea", who)
