@@ -152,16 +152,12 @@ def test_a_stop_lets_what_is_under_way_finish_and_takes_nothing_new(serve):
     body = json.dumps({"resourceType": "Organization", "name": "en cours"}).encode()
     head = (
         f"POST /fhir/Organization HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
-        f"Content-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Content-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", int(origin.rpartition(":")[2])), 30) as under_way:
-        under_way.sendall(b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        first = under_way.recv(4096)
-        assert first.startswith(b"HTTP/1.1 200"), "somebody serves this connection"
-        while b'"live"' not in first:  # its body may come after its headers
-            first += under_way.recv(4096)
-        under_way.sendall(head.encode() + body[:10])
-        time.sleep(1)
+    with socket.create_connection(("127.0.0.1", int(origin.rpartition(":")[2])), 60) as under_way:
+        under_way.sendall(head.encode())
+        assert under_way.recv(4096).startswith(b"HTTP/1.1 100"), "it is being served, and its body is waited for"
+        under_way.sendall(body[:10])
         process.send_signal(signal.SIGTERM)
         until(lambda: not is_ready(origin))
         under_way.sendall(body[10:])

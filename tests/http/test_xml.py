@@ -248,9 +248,25 @@ def test_the_statement_names_both_formats_and_is_read_in_both(client):
     assert canonical(json_text.read(statement.data)) == canonical(told(answer))
 
 
-def test_a_patch_is_no_xml(client):
+def test_a_fhirpath_patch_may_be_sent_in_xml_and_nothing_else_may(client):
     """Row 49."""
-    outcome(client.patch("/fhir/DocumentReference/x", data=b"<x/>", content_type=XML, headers={"Accept": XML}), 415)
+    made = client.post(
+        "/fhir/Organization", json={"resourceType": "Organization", "name": "avant"}, content_type=FHIR_JSON
+    )
+    parts = (
+        ("type", "valueCode", "replace"),
+        ("path", "valueString", "Organization.name"),
+        ("value", "valueString", "après"),
+    )
+    operation = {"name": "operation", "part": [{"name": name, kind: value} for name, kind, value in parts]}
+    patch = xml_text.write({"resourceType": "Parameters", "parameter": [operation]})
+    address = f"/fhir/Organization/{made.json['id']}"
+    answer = client.patch(address, data=patch, content_type=XML, headers={"Accept": XML})
+    assert (200, "après") == (answer.status_code, told(answer)["name"])
+
+    outcome(client.patch(address, data=b"<x/>", content_type=XML, headers={"Accept": XML}), 400)
+    organization = b'<Organization xmlns="http://hl7.org/fhir"><name value="x"/></Organization>'
+    outcome(client.patch(address, data=organization, content_type=XML, headers={"Accept": XML}), 415)
 
 
 def test_every_official_example_is_judged_alike_in_xml_and_in_json_and_comes_back_the_same(client):

@@ -16,6 +16,7 @@ from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Has
 from fhir_server.foundation.principal import Principal
 from fhir_server.resources.consent_patterns import consent
 from fhir_server.search.query import Order
+from fhir_server.store.documents import Stored
 from fhir_server.store.visible import Page, VisibleStore
 from tests.kit import people
 from tests.kit.world import World, label, opening, patient, practitioner, submission
@@ -106,6 +107,11 @@ UNDER_NOTHING = {
     "gone": (lambda door, type_, id_, _: door.gone(type_, id_), None),
     "vread": (lambda door, type_, id_, _: door.vread(type_, id_, 1), None),
     "history": (lambda door, type_, id_, _: door.history(type_, id_, 10), ([], 0)),
+    "versions": (lambda door, type_, _id, _: list(door.versions(type_, None, None)), []),
+    "recreated": (
+        lambda door, type_, id_, _: door.recreated(type_, [Stored(f"{type_}/{id_}", type_, each, 0, {}, "") for each in (2, 3)]),
+        set(),
+    ),
     "page": (lambda door, type_, _id, _: door.page(type_, EVERYTHING, (Order("id", descending=False),), 10), Page()),
     "count": (lambda door, type_, _id, _: door.count(type_, EVERYTHING), 0),
     "follow": (lambda door, type_, id_, _: door.follow([f"{type_}/{id_}"]), []),
@@ -146,7 +152,7 @@ def test_under_a_guard_that_lets_nothing_through_no_method_gives_anything(world,
         assert nothing == ask(door, *documents[0].split("/"), kept[0])
 
 
-@pytest.mark.parametrize("method", sorted(set(UNDER_NOTHING) - {"guard", "gone", "vread", "history"}))
+@pytest.mark.parametrize("method", sorted(set(UNDER_NOTHING) - {"guard", "gone", "vread", "history", "recreated"}))
 def test_under_a_guard_that_lets_everything_through_each_method_gives_something(world, documents, method):
     """So that the test above can fail."""
     ask, nothing = UNDER_NOTHING[method]

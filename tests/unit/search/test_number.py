@@ -38,8 +38,9 @@ def test_a_tenth_and_two_tenths_are_three_tenths():
 @settings(deadline=None)
 @given(decimals)
 def test_eighteen_digits_and_more_are_kept_apart(value):
+    """As far as forty digits: what is written in more is rounded there (docs/adr/0015)."""
     other = value + Decimal("1e-15")
-    if other != value:
+    if other != value and max(len(each.as_tuple().digits) for each in (value, other)) <= 40:
         assert number.index(other, "decimal") != number.index(value, "decimal")
 
 
