@@ -65,7 +65,6 @@ def explain(
     from dataclasses import replace
 
     from fhir_server.consent.directives import Records
-    from fhir_server.consent.request import AccessRequest
     from fhir_server.foundation.principal import Purpose
     from fhir_server.store.documents import Shelf
     from fhir_server.store.freshness import Freshness
@@ -80,16 +79,7 @@ def explain(
         record = Records(shelf, Freshness(found.database, f"command-{os.getpid()}-{uuid4().hex[:8]}")).record(patient)
         if record is None:
             raise click.ClickException(f"there is no Patient `{patient}`: give its id")
-        asked = AccessRequest(
-            principal=principal,
-            verb=verb,
-            type=type_,
-            patient=patient,
-            standing=record.standing,
-            birth=record.birth,
-            representatives=record.representatives,
-            now=datetime.now(UTC),
-        )
+        asked = record.asked(principal, verb, type_, datetime.now(UTC), patient=patient)
         _print(asked, record.directives, language)
 
 

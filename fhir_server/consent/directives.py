@@ -13,6 +13,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from fhir_server.consent.directive import (
@@ -25,10 +26,11 @@ from fhir_server.consent.directive import (
     role_keys,
 )
 from fhir_server.consent.provision import ALWAYS, Members
-from fhir_server.consent.request import Standing
+from fhir_server.consent.request import AccessRequest, Standing, Verb
 from fhir_server.definitions.identifiers import keys_of
 from fhir_server.foundation.moment import Interval, interval
 from fhir_server.foundation.predicate import BEGINNING, END
+from fhir_server.foundation.principal import Principal
 from fhir_server.store import unguarded
 from fhir_server.store.documents import Shelf
 from fhir_server.store.freshness import Listening
@@ -53,6 +55,19 @@ class RecordState:
     representatives: frozenset[str]
     directives: Directives = field(repr=False)
     version: int = 0
+
+    def asked(self, principal: Principal, verb: Verb, type_: str, now: datetime, **more: Any) -> AccessRequest:
+        """What somebody asks of this record, with what the record says of itself; `more` as in `AccessRequest`."""
+        return AccessRequest(
+            principal=principal,
+            verb=verb,
+            type=type_,
+            now=now,
+            standing=self.standing,
+            birth=self.birth,
+            representatives=self.representatives,
+            **more,
+        )
 
 
 class Records:

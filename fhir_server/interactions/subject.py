@@ -13,7 +13,6 @@ from typing import Any
 from fhir_server.consent.case import may_represent
 from fhir_server.consent.decision import Permit
 from fhir_server.consent.matrix import Matrix
-from fhir_server.consent.request import AccessRequest
 from fhir_server.consent.settings import settings
 from fhir_server.definitions.identifiers import is_ins_system
 from fhir_server.foundation.moment import micros
@@ -152,17 +151,7 @@ def _exists_for(asker: Principal, patient: str, house: House) -> bool:
     record = house.records.record(patient)
     if record is None:
         return False
-    asked = AccessRequest(
-        principal=asker,
-        verb="search",
-        type="Patient",
-        patient=patient,
-        standing=record.standing,
-        birth=record.birth,
-        representatives=record.representatives,
-        now=house.clock(),
-        existence_check=True,
-    )
+    asked = record.asked(asker, "search", "Patient", house.clock(), patient=patient, existence_check=True)
     return isinstance(house.memory.decide(asked, record.directives), Permit)
 
 

@@ -12,7 +12,6 @@ from fhir_server.consent import decision
 from fhir_server.consent.case import case_of
 from fhir_server.consent.decision import Deny, Permit, decide
 from fhir_server.consent.directives import RecordState
-from fhir_server.consent.request import AccessRequest
 from fhir_server.consent.settings import settings
 from fhir_server.foundation.predicate import EVERYTHING
 from fhir_server.foundation.principal import Principal
@@ -54,7 +53,8 @@ def seer(house: House) -> Callable[[Principal, str], bool]:
         if record is None:
             return False
         type_, _, id_ = reference.partition("/")
-        decided = decide(_asked(principal, type_, record, house), record.directives, house.matrix)
+        asked = record.asked(principal, "read", type_, house.clock(), patient=principal.patient)
+        decided = decide(asked, record.directives, house.matrix)
         return isinstance(decided, Permit) and _stands_behind(decided, type_, id_, house)
 
     return sees
@@ -62,7 +62,7 @@ def seer(house: House) -> Callable[[Principal, str], bool]:
 
 def _shut(principal: Principal, patient: str, record: RecordState, house: House) -> str | None:
     """Why this person would not be answered `GET Patient/{patient}`; None where the law lets them in all the same."""
-    asked = _asked(principal, "Patient", record, house)
+    asked = record.asked(principal, "read", "Patient", house.clock(), patient=patient)
     decided = decide(asked, record.directives, house.matrix)
     if isinstance(decided, Deny):
         # who represents a minor opens the record, and reads nothing of it before (DMP-22)
@@ -71,19 +71,6 @@ def _shut(principal: Principal, patient: str, record: RecordState, house: House)
     if OWN_ALONE.issuperset(decided.reasons):
         return "grant.none"
     return None if _stands_behind(decided, "Patient", patient, house) else "resource.not-visible"
-
-
-def _asked(principal: Principal, type_: str, record: RecordState, house: House) -> AccessRequest:
-    return AccessRequest(
-        principal=principal,
-        verb="read",
-        type=type_,
-        patient=principal.patient,
-        now=house.clock(),
-        standing=record.standing,
-        birth=record.birth,
-        representatives=record.representatives,
-    )
 
 
 def _stands_behind(decided: Permit, type_: str, id_: str, house: House) -> bool:

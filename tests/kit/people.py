@@ -31,6 +31,21 @@ def holder(patient: str = "lea", scopes: tuple[str, ...] = PERSON) -> Principal:
     )
 
 
+def representative(patient: str, name: str = "anne") -> Principal:
+    reference = f"RelatedPerson/{name}"
+    return Principal(
+        Kind.REPRESENTATIVE,
+        name,
+        "espace",
+        token=f"token-{name}",
+        reference=reference,
+        identities=frozenset({reference}),
+        patient=patient,
+        purpose=Purpose.PATIENT_REQUEST,
+        scopes=PERSON,
+    )
+
+
 def professional(
     name: str,
     rpps: str,

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from authlib.oauth2.rfc6749 import AccessDeniedError
 
-from fhir_server.foundation.principal import Kind, Principal, Purpose
+from fhir_server.foundation.principal import Kind
 from fhir_server.interactions.directory import StoredDirectory
 from fhir_server.interactions.pipeline import compile_criteria
 from fhir_server.interactions.tokens import refuser
@@ -25,17 +25,7 @@ NOW = "2026-11-23T10:00:00Z"
 STRANGER = people.professional("inconnu", "10000000005")
 DESK = replace(people.hospital(), kind=Kind.RECEPTION, subject="accueil", client="accueil")
 GUARD = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-RoleCode", "code": "GUARD"}]}
-REPRESENTATIVE = Principal(
-    Kind.REPRESENTATIVE,
-    "anne",
-    "espace",
-    token="token-anne",
-    reference="RelatedPerson/anne",
-    identities=frozenset({"RelatedPerson/anne"}),
-    patient="zoe",
-    purpose=Purpose.PATIENT_REQUEST,
-    scopes=people.PERSON,
-)
+REPRESENTATIVE = people.representative("zoe")
 
 
 def consent(kind, actor=None, patient="lea", *, permit=None, security=None):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import pytest
 
-from fhir_server.foundation.principal import Kind, Principal, Purpose
 from fhir_server.resources import consent_patterns
 from tests.kit import people
 from tests.kit.battery import battery, writings
@@ -93,17 +92,7 @@ def test_a_representative_is_answered_as_if_what_the_minor_hides_had_never_been_
         log.names[name] = f"DocumentReference/{name}"
         log.put(letter_of("zoe", name, code), because=[name])
         log.put({**provenance(f"p{name}", log.names[name])}, because=[name])
-    representative = Principal(
-        Kind.REPRESENTATIVE,
-        "anne",
-        "espace",
-        token="token-anne",
-        reference="RelatedPerson/anne",
-        identities=frozenset({"RelatedPerson/anne"}),
-        patient="zoe",
-        purpose=Purpose.PATIENT_REQUEST,
-        scopes=people.PERSON,
-    )
+    representative = people.representative("zoe")
     probes = battery(
         representative,
         ["DocumentReference/e1"],
