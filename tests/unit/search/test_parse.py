@@ -128,7 +128,7 @@ def test_a_patient_may_be_named_by_identifier(name):
         ("Practitioner", "patient.identifier", "a|b", "no search parameter"),
         ("DocumentReference", "patient.identifier", "", "has no value"),
         ("Patient", "_sort:x", "_id", "takes no modifier"),
-        ("Patient", "general-practitioner:wat", "x", "takes no modifier"),
+        ("Patient", "organization:wat", "x", "takes no modifier"),
     ],
 )
 def test_what_cannot_be_answered_is_refused(type_, name, text, said):

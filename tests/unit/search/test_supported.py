@@ -17,7 +17,18 @@ def test_every_offered_parameter_finds_its_values():
 
 
 @pytest.mark.parametrize(
-    "code", ["_content", "_text", "_filter", "_query", "phonetic", "mothersMaidenName", "age", "birthOrderBoolean"]
+    "code",
+    [
+        "_content",
+        "_text",
+        "_filter",
+        "_query",
+        "phonetic",
+        "general-practitioner",
+        "mothersMaidenName",
+        "age",
+        "birthOrderBoolean",
+    ],
 )
 def test_what_does_not_work_is_not_offered(code):
     assert code in known("Patient")
