@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fhir_server.store.documents import Shelf
 from fhir_server.store.engine import Engine, EngineFault, address_of, connect, find_mongod, home_of
 from fhir_server.store.mongod import port_is_free
 
@@ -214,3 +215,19 @@ def test_a_server_that_stands_alone_is_refused_with_how_to_mend_it(tmp_path):
 def test_an_address_that_leads_nowhere_is_refused(uri, words):
     with pytest.raises(EngineFault, match=words):
         connect(uri, patience=0.2)
+
+
+def test_databases_that_come_and_go_do_not_use_up_the_open_files_of_the_system(tmp_path, started):
+    """It held the file of every index it ever opened: at the limit of open files it ended itself, in CI, mid-suite."""
+    engine = Engine.start(tmp_path)
+    started.append(engine)
+    files = Path(f"/proc/{engine.address.pid}/fd")
+    if not files.is_dir():
+        pytest.skip("only Linux tells which files a process holds")
+    with connect(engine.uri) as client:
+        for number in range(30):
+            Shelf(client[f"one{number}"]).prepare()
+            client.drop_database(f"one{number}")
+    most = len(list(files.iterdir()))
+    assert most > 600
+    wait_until(lambda: len(list(files.iterdir())) < 600, seconds=60)
