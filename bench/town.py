@@ -7,7 +7,7 @@ tokens are made by the server's own code; only the loading goes around the pipel
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +19,8 @@ from fhir_server.resources import consent_patterns
 from fhir_server.smart.server import Smart
 from fhir_server.store.documents import envelope
 from fhir_server.store.write import stamped, unique_of
+
+Records = Callable[[int, random.Random], Iterable[dict[str, Any]]]
 
 SEED = 20260401
 DOCUMENTS = 20
@@ -197,14 +199,17 @@ def observation(number: int, rng: random.Random, now: datetime) -> dict[str, Any
     }
 
 
-def fill(house: House, first: int, last: int) -> int:
-    """Store the records of the patients `first` to `last`, that one left out; how many resources that made."""
+def fill(house: House, first: int, last: int, more: Records | None = None) -> int:
+    """Store the records of the patients `first` to `last`, that one left out; how many resources that made.
+
+    `more` adds to each record what it gives; it may refer to the Patient and to what belongs to no record.
+    """
     now = house.clock()
     made: list[dict[str, Any]] = []
     stored = 0
     for number in range(first, last):
         rng = random.Random(f"{SEED}-{number}")
-        made += [_enveloped(each, now) for each in record(number, rng, now)]
+        made += [_enveloped(each, now) for each in (*record(number, rng, now), *(more(number, rng) if more else ()))]
         if len(made) >= BATCH or number == last - 1:
             house.shelf.resources.insert_many(made, ordered=False)
             stored += len(made)
@@ -246,6 +251,11 @@ def professional(number: int) -> Principal:
         organizations=frozenset({"Organization/cabinet", "org:1750000001"}),
         profession="10",
     )
+
+
+def operator() -> Principal:
+    """Who runs the bench: public benches ask as one who may do all."""
+    return Principal(Kind.OPERATOR, subject="bench", client=CLIENT, name="bench")
 
 
 def register(smart: Smart) -> None:
