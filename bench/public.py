@@ -7,16 +7,11 @@ question: what consent costs is what `fhir-server bench` measures.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -26,22 +21,12 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bench import clinic, town
+from bench.stage import served
 from bench.workloads import WORKLOADS
-from fhir_server.app import build_house, build_smart, close_house, open_house
-from fhir_server.commands.bench import (
-    DATABASE,
-    ROOT,
-    await_port,
-    end_program,
-    facts_line,
-    free_port,
-    machine,
-    start_program,
-)
+from fhir_server.commands.bench import ROOT, facts_line, machine
 from fhir_server.interactions.house import House
-from fhir_server.settings import PREFIX, Settings
-from fhir_server.store.connection import EngineFault, connect
-from fhir_server.store.engine import Engine
+from fhir_server.smart.server import Smart
+from fhir_server.store.connection import EngineFault
 
 SCOPES = "user/*.cruds"
 STEP = 200
@@ -72,7 +57,8 @@ def public(
     console = Console(stderr=as_json, highlight=False)
     begun = os.getloadavg()[0]
     asked = {"seconds": seconds, "clients": clients, "patients": patients, "size": size, "seed": town.SEED}
-    with _server(workers, threads, patients, console) as at:
+    with served(workers, threads, lambda house: _fill(house, patients, console)) as (port, smart):
+        at = {"port": port, "token": _token(smart)}
         told = {}
         for name in names or WORKLOADS:
             with console.status(f"{name}: {seconds} s, {clients} clients"):
@@ -130,38 +116,11 @@ def _driven(order: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-@contextlib.contextmanager
-def _server(workers: int, threads: int, patients: int, console: Console) -> Iterator[dict[str, Any]]:
-    """`{"port", "token"}` of a server on a filled store; both are gone afterwards."""
-    port = free_port()
-    with contextlib.ExitStack() as ending:
-        data = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="dmp-", ignore_cleanup_errors=True)))
-        engine = Engine.start(data)
-        ending.callback(engine.stop)
-        settings = Settings.read({}, port=port, workers=workers, threads=threads, database=DATABASE)
-        database = ending.enter_context(connect(engine.uri))[DATABASE]
-        house = build_house(database, settings)
-        open_house(house)
-        ending.callback(close_house, house)
-        _fill(house, patients, console)
-        smart = build_smart(house, replace(settings, mongo_uri=engine.uri), database, None)
-        ending.callback(smart.close)
-        smart.prepare()
-        smart.clients.add(
-            "public", client_id=town.CLIENT, name="bench", redirect_uris=("http://127.0.0.1/callback",), scope=SCOPES
-        )
-        issued = smart.issue_for(town.operator(), town.CLIENT, SCOPES)
-        if issued.status != 200 or issued.body is None:
-            raise EngineFault(f"no token was issued for the bench: {issued.status} {issued.body}")
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        environ |= {**settings.to_environment(), f"{PREFIX}MONGO_URI": engine.uri, "PYTHONPATH": str(ROOT)}
-        log = data / "server.log"
-        command = [sys.executable, "-c", "from fhir_server.commands import main; main()", "serve"]
-        started = start_program(command, environ, log)
-        ending.callback(end_program, started)
-        await_port(port, started, log)
-        time.sleep(1)
-        yield {"port": port, "token": issued.body["access_token"]}
+def _token(smart: Smart) -> str:
+    smart.clients.add(
+        "public", client_id=town.CLIENT, name="bench", redirect_uris=("http://127.0.0.1/callback",), scope=SCOPES
+    )
+    return town.token(smart, town.operator(), SCOPES)
 
 
 if __name__ == "__main__":

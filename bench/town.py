@@ -267,10 +267,14 @@ def register(smart: Smart) -> None:
 
 def askers(smart: Smart, numbers: range) -> list[Asker]:
     """A token for the treating physician of each of these patients, issued and signed by the server's own code."""
-    found = []
-    for number in numbers:
-        answer = smart.issue_for(professional(number), CLIENT, SCOPES, patient=patient_id(number))
-        if answer.status != 200 or answer.body is None:
-            raise SystemExit(f"no token was issued for the bench: {answer.status} {answer.body}")
-        found.append(Asker(patient_id(number), str(answer.body["access_token"])))
-    return found
+    return [
+        Asker(patient_id(number), token(smart, professional(number), SCOPES, patient_id(number))) for number in numbers
+    ]
+
+
+def token(smart: Smart, who: Principal, scope: str, patient: str | None = None) -> str:
+    """An access token of somebody for the bench's application."""
+    answer = smart.issue_for(who, CLIENT, scope, patient=patient)
+    if answer.status != 200 or answer.body is None:
+        raise SystemExit(f"no token was issued for the bench: {answer.status} {answer.body}")
+    return str(answer.body["access_token"])
