@@ -73,6 +73,7 @@ def routes() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings.document,
+    "limits.md": settings.limits,
     "rules.md": rules,
     "access-matrix.md": matrix,
     "search-parameters.md": search_parameters,

@@ -91,8 +91,8 @@ def to_request(sent: Request, path: str, base: str, request_id: str) -> FhirRequ
     """Flask's request as a value. Raises Problem 400, 406, 413, 414, 415."""
     environ, config = sent.environ, current_app.config
     raw = sent.query_string
-    if len(raw) + len(path) > config["MAX_QUERY"]:
-        raise problem(414, "too-long", f"an address has at most {config['MAX_QUERY']} bytes")
+    if len(raw) + len(path) > config["MAX_URL"]:
+        raise problem(414, "too-long", f"an address has at most {config['MAX_URL']} bytes; post a longer search")
     resource, patch, form = _body(sent, path, config) if sent.method in _WITH_BODY else (None, None, ())
     query = (*_pairs(raw), *form)
     format_ = next((value for name, value in query if name == "_format"), None)

@@ -29,7 +29,7 @@ from fhir_server.foundation.predicate import (
     one_of,
 )
 from fhir_server.foundation.principal import Kind, Principal
-from fhir_server.foundation.problem import Problem, forbidden, not_found
+from fhir_server.foundation.problem import Problem, bad_request, forbidden, not_found, problem
 from fhir_server.interactions import announce
 from fhir_server.interactions.entry import Carried, Entry
 from fhir_server.interactions.house import House
@@ -39,6 +39,7 @@ from fhir_server.interactions.subject import Subject, as_if_absent
 from fhir_server.search.parse import criteria as search_criteria
 from fhir_server.smart.scope import elsewhere, narrow, reach, resource_scopes
 from fhir_server.store.changes import Unit
+from fhir_server.store.connection import TooLarge, TooSlow
 from fhir_server.store.documents import Shelf, Stored
 from fhir_server.store.visible import VisibleStore
 
@@ -310,9 +311,14 @@ def handle(
     """Answer one FHIR interaction, or refuse it. Batch and transaction entries come back through here."""
     visit = enter(request, principal, house, entry, unit)
     run = house.run[visit.route.interaction]
-    if not visit.route.row.writes or unit is not None or visit.route.interaction == "bundle":
-        return run(visit)
-    return atomically(visit, run)
+    try:
+        if not visit.route.row.writes or unit is not None or visit.route.interaction == "bundle":
+            return run(visit)
+        return atomically(visit, run)
+    except TooSlow:
+        raise bad_request("this asks too much of the database; narrow it", code="too-costly") from None
+    except TooLarge:
+        raise problem(413, "too-long", "the resource, with what it is searched by, is too large to be kept") from None
 
 
 def enter(request: FhirRequest, principal: Principal, house: House, entry: Entry, unit: Unit | None = None) -> Visit:

@@ -12,6 +12,7 @@ from typing import Any
 from fhir_server.consent.obligations import apply
 from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.foundation.predicate import Predicate, both, one_of
+from fhir_server.foundation.problem import bad_request
 from fhir_server.interactions import answers
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse, Pairs, query_text
@@ -55,6 +56,7 @@ def read_query(visit: Visit) -> Query:
         lenient=visit.request.lenient,
         base=visit.request.base,
         maximum=visit.house.limits.page,
+        values=visit.house.limits.values,
     )
     if query.patient_identifier is None:
         return query
@@ -194,7 +196,7 @@ def _bundle(visit: Visit, query: Query, page: Page, included: list[Stored], tota
     links = [{"relation": "self", "url": _url(url, query.asked, query.cursor)}]
     if page.next is not None:
         sealed = cursor.seal(house.seal_key, asker(visit), cursor.fingerprint(query), page.next)
-        links.append({"relation": "next", "url": _url(url, query.asked, sealed)})
+        links.append({"relation": "next", "url": _followed(_url(url, query.asked, sealed), base, house.limits.url)})
     entries = [*_entries(visit, page.entries, "match"), *_entries(visit, included, "include")]
     if query.ignored:
         entries.append({"resource": answers.outcome(query.ignored), "search": {"mode": "outcome"}})
@@ -210,6 +212,16 @@ def _entries(visit: Visit, versions: Iterable[Stored], mode: str) -> list[dict[s
         }
         for version in versions
     ]
+
+
+def _followed(url: str, base: str, most: int) -> str:
+    """The address of the next page. Raises Problem 400 where it would be refused: a posted search may say more."""
+    if len(url) - len(base) > most:
+        raise bad_request(
+            "the next page has too long an address; give fewer values, or all on one page by `_count`",
+            code="too-costly",
+        )
+    return url
 
 
 def _url(url: str, asked: Iterable[tuple[str, str]], sealed: str | None) -> str:

@@ -37,15 +37,24 @@ MODIFIERS: Mapping[str, frozenset[str]] = {
 }
 # What is kept in arrays of structures is narrowed first to what has a value at all: an index over tokens serves that.
 BY_PRESENCE = frozenset({"number", "quantity", "composite"})
-MAXIMUM_VALUES = 1000
+MAXIMUM_VALUES = 500
 
 
-def parse(type_: str, pairs: Pairs, *, lenient: bool, base: str, maximum: int = special.MAXIMUM_COUNT) -> Query:
+def parse(
+    type_: str,
+    pairs: Pairs,
+    *,
+    lenient: bool,
+    base: str,
+    maximum: int = special.MAXIMUM_COUNT,
+    values: int = MAXIMUM_VALUES,
+) -> Query:
     """The Query that decoded pairs ask of a type; Problem 400 for the first thing in them that cannot be answered.
 
-    `base` is the server's own URL: references that begin with it are local. A page holds `maximum` matches at most.
+    `base` is the server's own URL: references that begin with it are local. A page holds `maximum` matches at most,
+    one parameter takes `values` at most and all of them twice as many.
     """
-    reader = _Reader(type_, base.rstrip("/"), lenient)
+    reader = _Reader(type_, base.rstrip("/"), lenient, values)
     for name, text in pairs:
         reader.take(name, text)
     return reader.query(maximum)
@@ -71,6 +80,7 @@ class _Reader:
     type: str
     base: str
     lenient: bool
+    most: int = MAXIMUM_VALUES
     clauses: list[Predicate] = field(default_factory=list)
     once: dict[str, str] = field(default_factory=dict)
     includes: list[Include] = field(default_factory=list)
@@ -166,6 +176,8 @@ class _Reader:
     def _take_clause(self, code: str, modifier: str | None, text: str) -> None:
         parameter = supported(self.type)[code]
         values = split(text, ",")
+        if len(values) > self.most:
+            raise bad_request(f"`{code}` takes at most {self.most} values", code="too-costly")
         self._count(len(values))
         if not all(values):
             raise bad_request(f"`{code}` has an empty value among its values")
@@ -179,8 +191,8 @@ class _Reader:
 
     def _count(self, more: int) -> None:
         self.values += max(more, 0)
-        if self.values > MAXIMUM_VALUES:
-            raise bad_request(f"a search asks for at most {MAXIMUM_VALUES} values", code="too-costly")
+        if self.values > 2 * self.most:
+            raise bad_request(f"a search asks for at most {2 * self.most} values", code="too-costly")
 
     def _clause(self, asked: Asked, values: list[str]) -> Predicate:
         code = asked.parameter.code

@@ -46,7 +46,6 @@ WITH_LISTS = (*LISTS, "AuditEvent")
 _OUT = dict.fromkeys(("index", "dates", "numbers", "together", "first", "last", "own", "unique", "chain"), 0)
 """What is only searched by stays in the database. Named by what is *not* wanted, MongoDB takes its simple projection:
 40 µs less for a read, 70 for a page of twenty."""
-MAX_TIME_MS = 5_000
 _STEP = 200
 """How many versions of a type are looked at in one go."""
 
@@ -101,7 +100,10 @@ class VisibleStore:
     def read(self, type_: str, id_: str) -> Stored | None:
         """The current version, or None whether it is absent or hidden. One round trip."""
         found = self._shelf.of(type_).find_one(
-            self._filter(Has("id", f"{type_}/{id_}"), type_), _OUT, session=self._session
+            self._filter(Has("id", f"{type_}/{id_}"), type_),
+            _OUT,
+            session=self._session,
+            max_time_ms=self._shelf.max_time_ms,
         )
         return self._shown(found) if found else None
 
@@ -112,6 +114,7 @@ class VisibleStore:
             _OUT,
             sort=[("version", DESCENDING)],
             session=self._session,
+            max_time_ms=self._shelf.max_time_ms,
         )
         return stored(found) if found and found["method"] == "DELETE" else None
 
@@ -123,7 +126,10 @@ class VisibleStore:
         if current is None and self.gone(type_, id_) is None:
             return None
         found = self._shelf.history.find_one(
-            {"_id": f"{type_}/{id_}/{version}", **self._history_filter(type_)}, _OUT, session=self._session
+            {"_id": f"{type_}/{id_}/{version}", **self._history_filter(type_)},
+            _OUT,
+            session=self._session,
+            max_time_ms=self._shelf.max_time_ms,
         )
         return self._shown(found) if found else None
 
@@ -133,10 +139,13 @@ class VisibleStore:
         if current is None and self.gone(type_, id_) is None:
             return [], 0
         where = {"id": f"{type_}/{id_}", **self._history_filter(type_)}
-        total = self._shelf.history.count_documents(where, session=self._session) + (current is not None)
+        most, session = self._shelf.max_time_ms, self._session
+        total = self._shelf.history.count_documents(where, session=session, maxTimeMS=most) + (current is not None)
         if before is not None:
             where["version"] = {"$lt": before}
-        old = self._shelf.history.find(where, _OUT, session=self._session).sort("version", DESCENDING).limit(limit)
+        old = self._shelf.history.find(
+            where, _OUT, session=session, sort=[("version", DESCENDING)], limit=limit, max_time_ms=most
+        )
         versions = [self._shown(each) for each in old]
         if current is not None and (before is None or current.version < before):
             versions.insert(0, current)
@@ -162,7 +171,8 @@ class VisibleStore:
         """Those (`Type/id`) of these versions before which there stood a deletion that may be seen."""
         before = [f"{each.id}/{each.version - 1}" for each in versions]
         where = {"_id": {"$in": before}, "method": "DELETE", **self._history_filter(type_)}
-        return {each["id"] for each in self._shelf.history.find(where, {"id": 1}, session=self._session)}
+        most, session = self._shelf.max_time_ms, self._session
+        return {each["id"] for each in self._shelf.history.find(where, {"id": 1}, session=session, max_time_ms=most)}
 
     def _some_versions(self, type_: str, after: tuple[int, str, int] | None, since: int | None) -> list[dict[str, Any]]:
         """The next versions that may be seen themselves, current and past."""
@@ -176,7 +186,7 @@ class VisibleStore:
             keys = [(each, DESCENDING) for each in ("updated", name, "version")]
             query = {"$and": [guard, made, _after(keys, after) if after else {}]}
             cursor = collection.find(
-                query, _OUT, session=self._session, sort=keys, limit=_STEP, max_time_ms=MAX_TIME_MS
+                query, _OUT, session=self._session, sort=keys, limit=_STEP, max_time_ms=self._shelf.max_time_ms
             )
             found += cursor.to_list()
         found.sort(key=lambda each: (each["updated"], stored(each).id, each["version"]), reverse=True)
@@ -185,15 +195,16 @@ class VisibleStore:
     def _seen_now(self, type_: str, ids: Iterable[str]) -> set[str]:
         """Those of which what is current may be seen, or else the deletion that is the last that may."""
         wanted = list(ids)
+        most, session = self._shelf.max_time_ms, self._session
         current = self._shelf.of(type_).find(
-            self._filter(one_of("id", wanted), type_), {"_id": 1}, session=self._session
+            self._filter(one_of("id", wanted), type_), {"_id": 1}, session=session, max_time_ms=most
         )
         seen = {each["_id"] for each in current}
         rest = [each for each in wanted if each not in seen]
         latest: dict[str, str] = {}
         if rest:
             where = {"id": {"$in": rest}, **self._history_filter(type_)}
-            past = self._shelf.history.find(where, {"id": 1, "method": 1}, session=self._session)
+            past = self._shelf.history.find(where, {"id": 1, "method": 1}, session=session, max_time_ms=most)
             for each in past.sort([("id", ASCENDING), ("version", DESCENDING)]):
                 latest.setdefault(each["id"], each["method"])
         return seen | {id_ for id_, method in latest.items() if method == "DELETE"}
@@ -212,7 +223,7 @@ class VisibleStore:
             session=self._session,
             sort=keys,
             limit=limit + 1,
-            max_time_ms=MAX_TIME_MS,
+            max_time_ms=self._shelf.max_time_ms,
         )
         found = cursor.to_list()
         kept = found[:limit]
@@ -222,7 +233,9 @@ class VisibleStore:
     def count(self, type_: str, where: Predicate) -> int:
         """How many match, exactly."""
         query = self._filter(where, type_)
-        return int(self._shelf.of(type_).count_documents(query, session=self._session, maxTimeMS=MAX_TIME_MS))
+        return int(
+            self._shelf.of(type_).count_documents(query, session=self._session, maxTimeMS=self._shelf.max_time_ms)
+        )
 
     def follow(self, ids: Iterable[str], limit: int = 1000) -> list[Stored]:
         """Those of the resources named (`Type/id`) that may be seen; the guard comes before the limit."""
@@ -231,9 +244,10 @@ class VisibleStore:
             return []
         seen = either(both(self._residual, self._left_something(""), self._held_something("")), self._shared)
         query = filter_of((one_of("id", wanted), self._covered, seen), "")
-        return [
-            self._shown(each) for each in self._shelf.resources.find(query, _OUT, session=self._session).limit(limit)
-        ]
+        found = self._shelf.resources.find(
+            query, _OUT, session=self._session, limit=limit, max_time_ms=self._shelf.max_time_ms
+        )
+        return [self._shown(each) for each in found]
 
     def content(self, binary: Stored) -> bytes:
         """The bytes of a Binary that this store handed out."""
