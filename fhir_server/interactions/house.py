@@ -23,12 +23,17 @@ from fhir_server.store.freshness import Freshness
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Standing limits: entries of a bundle, matches of a page, included resources, records one search may span."""
+    """Standing limits: entries of a bundle, matches of a page, records one search may span.
+
+    `links` of one chain, and how many resources each of them may lead through (`linked`).
+    """
 
     entries: int = 1000
     page: int = 1000
     default_page: int = 20
     records: int = 100
+    links: int = 5
+    linked: int = 5_000
 
 
 @dataclass(frozen=True, slots=True)

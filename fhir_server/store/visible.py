@@ -23,6 +23,7 @@ from fhir_server.foundation.predicate import (
     EVERYTHING,
     NOTHING,
     All,
+    Any_,
     Exists,
     Has,
     Not,
@@ -233,6 +234,30 @@ class VisibleStore:
             self._shown(each) for each in self._shelf.resources.find(query, _OUT, session=self._session).limit(limit)
         ]
 
+    def linked(self, type_: str, where: Predicate, name: str | None, limit: int) -> list[tuple[Stored, list[str]]]:
+        """Up to `limit` matches without bodies, each with what it says under a token name (`Type.code`) if given one.
+
+        What it says through a mention that may not be seen is not among it. One round trip.
+        """
+        wanted: dict[str, Any] = {"type": 1, "version": 1, "updated": 1, "facts": 1}
+        said = f"{name}=" if name else ""
+        if said:
+            begins = {"$eq": [{"$indexOfBytes": ["$$this", said]}, 0]}
+            wanted["index"] = {"$filter": {"input": {"$ifNull": ["$index", []]}, "cond": begins}}
+        cursor = self._shelf.of(type_).find(
+            self._filter(where, type_), wanted, session=self._session, limit=limit, max_time_ms=MAX_TIME_MS
+        )
+        return [(stored(each), self._said(each, said) if said else []) for each in cursor.to_list()]
+
+    def _said(self, document: Mapping[str, Any], said: str) -> list[str]:
+        """What follows a beginning in the tokens a document has, and in those of its mentions that may be seen."""
+        tokens = list(document.get("index", ()))
+        for each in document.get("facts", {}).get("mentions", ()):
+            named = [token for token in each.get("token", ()) if token.startswith(said)]
+            if named and (self._residual == EVERYTHING or matches(self._mentioned, each, inside=True)):
+                tokens += named
+        return list(dict.fromkeys(each[len(said) :] for each in tokens))
+
     def content(self, binary: Stored) -> bytes:
         """The bytes of a Binary that this store handed out."""
         return Blobs(self._shelf.database).read(binary.blob) if binary.blob else b""
@@ -276,12 +301,17 @@ class VisibleStore:
         return either(Not(Exists("held")), Some("held", self._mentioned))
 
     def _through_mentions(self, node: Predicate) -> Predicate | None:
-        """A clause on a reference holds on the resource itself, or through a mention that may be seen."""
-        if not isinstance(node, Has) or node.field != "token" or not _may_be_mentioned(str(node.value)):
+        """A clause on a reference holds on the resource itself, or through a mention that may be seen.
+
+        Several values of one are asked of the mentions together.
+        """
+        several = node.of if isinstance(node, Any_) else (node,)
+        if not several or not all(isinstance(each, Has) and each.field == "token" for each in several):
             return None
-        if self._residual == NOTHING:
+        named = [each for each in several if isinstance(each, Has) and _may_be_mentioned(str(each.value))]
+        if self._residual == NOTHING or not named:
             return node
-        return either(node, Some("mentions", All((Has("token", node.value), self._mentioned))))
+        return either(node, Some("mentions", both(either(*named), self._mentioned)))
 
     def _shown(self, document: Mapping[str, Any]) -> Stored:
         version = stored(document)
