@@ -33,6 +33,7 @@ from fhir_server.foundation.problem import Problem, bad_request, forbidden, not_
 from fhir_server.interactions import announce
 from fhir_server.interactions.entry import Carried, Entry
 from fhir_server.interactions.house import House
+from fhir_server.interactions.led import Led
 from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.interactions.routes import Route, match
 from fhir_server.interactions.subject import Subject, as_if_absent
@@ -89,6 +90,7 @@ class Visit:
     subject: Subject = field(default_factory=Subject)
     begun: int = 0
     shut: dict[str, Deny] = field(default_factory=dict)
+    led: list[Led] = field(default_factory=list)
 
     def door(self, subject: Subject, verb: Verb | None = None) -> VisibleStore:
         """Decide, and open the door as far as the decision goes.
@@ -108,6 +110,20 @@ class Visit:
         if residual == NOTHING:
             self._note_refusal(denials)
         return self._opened(residual)
+
+    def beyond(self, type_: str, subject: Subject) -> tuple[VisibleStore, Mapping[str, Deny]]:
+        """The door to what a link of a search leads through, decided as a search of its type; and what stays shut.
+
+        Nothing is noted or refused for a record: what is shut shows nothing, as if nobody knew it. Raises Problem 403
+        insufficient_scope.
+        """
+        asking = replace(self, route=replace(self.route, type=type_), subject=subject, shut={})
+        right = asking.scoped("s")
+        permits, denials = asking.decisions(subject, "search")
+        alone = all(OWN_ALONE.issuperset(each.reasons) for each in permits)
+        if alone and (subject.named or type_ == "Patient"):
+            self.house.records.as_if_unknown(subject.patients)
+        return asking._opened(_residual(subject, permits, denials), right), asking.shut  # noqa: SLF001 - its own
 
     def _opened(self, residual: Predicate, right: Predicate = EVERYTHING) -> VisibleStore:
         """The door that shows the residual, within what the scopes reach and one `right` of them covers."""

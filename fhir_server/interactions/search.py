@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Any
 
 from fhir_server.consent.obligations import apply
 from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.foundation.predicate import Predicate, both, one_of
-from fhir_server.foundation.problem import bad_request
-from fhir_server.interactions import answers
+from fhir_server.foundation.problem import Problem, bad_request
+from fhir_server.interactions import answers, led
+from fhir_server.interactions.chained import follow
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse, Pairs, query_text
 from fhir_server.interactions.subject import Subject, of_search, patients_of_identifier
-from fhir_server.search import cursor
+from fhir_server.search import chain, cursor
 from fhir_server.search.include import reverse_clause, targets
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
@@ -49,7 +51,7 @@ def run(visit: Visit) -> FhirResponse:
 
 
 def read_query(visit: Visit) -> Query:
-    """The query of the request; a patient named by INS is looked up first."""
+    """The query of the request; a patient named by INS is looked up first, and chains are followed."""
     query = parse(
         visit.route.type,
         list(visit.request.query),
@@ -57,13 +59,14 @@ def read_query(visit: Visit) -> Query:
         base=visit.request.base,
         maximum=visit.house.limits.page,
         values=visit.house.limits.values,
+        links=visit.house.limits.chain_depth,
     )
-    if query.patient_identifier is None:
-        return query
-    asked = query.patient_identifier
-    found = [id_.partition("/")[2] for id_ in patients_of_identifier(visit.house, f"{asked.system}|{asked.value}")]
-    # nobody has the id "": a patient that does not exist is answered as one whose record stays shut
-    return query.for_patient(found or [""])
+    if query.patient_identifier is not None:
+        asked = query.patient_identifier
+        found = [id_.partition("/")[2] for id_ in patients_of_identifier(visit.house, f"{asked.system}|{asked.value}")]
+        # nobody has the id "": a patient that does not exist is answered as one whose record stays shut
+        query = query.for_patient(found or [""])
+    return replace(query, where=follow(visit, query.where, query.patients)) if query.chained else query
 
 
 def _total(door: VisibleStore, query: Query, where: Predicate, page: Page, position: list[Any] | None) -> int | None:
@@ -118,6 +121,10 @@ def note(
     visit: Visit, subject: Subject, shown: list[Stored], counted: Iterable[Stored] = (), told: tuple[str, ...] = ()
 ) -> None:
     """One deed per patient among what is disclosed, and one for each record the request itself names or counts in."""
+    if visit.led:
+        told = tuple(dict.fromkeys((*told, *_told(visit), *led.told(visit.led))))
+        counted = [*counted, *led.because_of_what_is_there(visit.led)]
+        visit.shut.update(led.refused(visit.led))
     by_patient: dict[str | None, list[Stored]] = {patient: [] for patient in told}
     if subject.named or subject.existence or not (shown or counted or told):
         named = (subject.patients if subject.named else ()) or (None,)
@@ -139,7 +146,9 @@ def note(
             granted=visit.granted,
             disclosed=tuple(each.id for each in group if each.id in disclosed),
             # a trace that there would be without it says nothing of what was found
-            about=() if subject.named or patient in told else tuple({"id": each.id, **each.facts} for each in group),
+            about=()
+            if subject.named or patient in told
+            else tuple(led.facts_of(each, patient, visit.led) for each in group),
         )
     if not subject.existence:
         visit.announce(by_patient, told)
@@ -166,8 +175,11 @@ def _asked_of(patient: str | None, visit: Visit, subject: Subject) -> Pairs:
 def _names_something(type_: str, name: str, text: str, shared: Collection[str]) -> bool:
     """Whether a criterion may say which person or resource is meant: all of a Patient's, ids and references of others.
 
-    What is `shared` belongs to no record.
+    What is `shared` belongs to no record. A chain says what the parameters say that it ends with.
     """
+    ends = () if type_ == "Patient" and name[:1] != "_" else _ends(type_, name)
+    if ends != ((type_, name),) and ends:
+        return any(_names_something(*end, text, shared) for end in ends)
     code, _, modifier = name.partition(":")
     if type_ == "Patient":
         return not code.startswith("_")
@@ -177,6 +189,13 @@ def _names_something(type_: str, name: str, text: str, shared: Collection[str]) 
     if parameter is None or parameter.type != "reference" or modifier == "missing":
         return False
     return not all((each.partition("/")[0] if "/" in each else modifier) in shared for each in text.split(","))
+
+
+def _ends(type_: str, name: str) -> tuple[tuple[str, str], ...]:
+    try:
+        return chain.ends(type_, name)
+    except Problem:
+        return (("Patient", name.lstrip("_")),)  # what cannot be read may name anybody
 
 
 def asker(visit: Visit) -> str:

@@ -78,7 +78,7 @@ class Query:
     what was left out of it. `total` is never "estimate": that is answered accurately.
     `patients` are the ids of records the query is confined to by an owner parameter (or `_id` on Patient); every match
     belongs to one of them. `cursor` is a sealed page token, still closed. `where` lacks `patient_identifier`, which
-    must be resolved first: `for_patient`.
+    must be resolved first: `for_patient`. `chained`: it holds `Linked` nodes, which must be followed first.
     """
 
     type: str
@@ -93,6 +93,7 @@ class Query:
     cursor: str | None = None
     patients: tuple[str, ...] = ()
     patient_identifier: PatientIdentifier | None = None
+    chained: bool = False
 
     def for_patient(self, ids: Iterable[str]) -> Query:
         """The query with its `patient_identifier` resolved to Patient ids; it matches nothing when there is none."""

@@ -12,17 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any, Protocol
 
 from pymongo import ASCENDING, DESCENDING
 from pymongo.client_session import ClientSession
 
-from fhir_server.definitions.library import load
 from fhir_server.foundation.predicate import (
     EVERYTHING,
     NOTHING,
     All,
+    Any_,
     Exists,
     Has,
     Not,
@@ -36,9 +35,9 @@ from fhir_server.foundation.predicate import (
 )
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text, references
-from fhir_server.search.index import may_come_by_reference
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import LISTS, Shelf, Stored, nameable, stored
+from fhir_server.store.mentioned import may_be_mentioned
 from fhir_server.store.mongo import Filter
 from fhir_server.store.simplify import filter_of
 
@@ -249,6 +248,30 @@ class VisibleStore:
         )
         return [self._shown(each) for each in found]
 
+    def linked(self, type_: str, where: Predicate, name: str | None, limit: int) -> list[tuple[Stored, list[str]]]:
+        """Up to `limit` matches without bodies, each with what it says under a token name (`Type.code`) if given one.
+
+        What it says through a mention that may not be seen is not among it. One round trip.
+        """
+        wanted: dict[str, Any] = {"type": 1, "version": 1, "updated": 1, "facts": 1}
+        said = f"{name}=" if name else ""
+        if said:
+            begins = {"$eq": [{"$indexOfBytes": ["$$this", said]}, 0]}
+            wanted["index"] = {"$filter": {"input": {"$ifNull": ["$index", []]}, "cond": begins}}
+        cursor = self._shelf.of(type_).find(
+            self._filter(where, type_), wanted, session=self._session, limit=limit, max_time_ms=self._shelf.max_time_ms
+        )
+        return [(stored(each), self._said(each, said) if said else []) for each in cursor.to_list()]
+
+    def _said(self, document: Mapping[str, Any], said: str) -> list[str]:
+        """What follows a beginning in the tokens a document has, and in those of its mentions that may be seen."""
+        tokens = list(document.get("index", ()))
+        for each in document.get("facts", {}).get("mentions", ()):
+            named = [token for token in each.get("token", ()) if token.startswith(said)]
+            if named and (self._residual == EVERYTHING or matches(self._mentioned, each, inside=True)):
+                tokens += named
+        return list(dict.fromkeys(each[len(said) :] for each in tokens))
+
     def content(self, binary: Stored) -> bytes:
         """The bytes of a Binary that this store handed out."""
         return Blobs(self._shelf.database).read(binary.blob) if binary.blob else b""
@@ -292,12 +315,17 @@ class VisibleStore:
         return either(Not(Exists("held")), Some("held", self._mentioned))
 
     def _through_mentions(self, node: Predicate) -> Predicate | None:
-        """A clause on a reference holds on the resource itself, or through a mention that may be seen."""
-        if not isinstance(node, Has) or node.field != "token" or not _may_be_mentioned(str(node.value)):
+        """A clause on a reference holds on the resource itself, or through a mention that may be seen.
+
+        Several values of one are asked of the mentions together.
+        """
+        several = node.of if isinstance(node, Any_) else (node,)
+        if not several or not all(isinstance(each, Has) and each.field == "token" for each in several):
             return None
-        if self._residual == NOTHING:
+        named = [each for each in several if isinstance(each, Has) and may_be_mentioned(str(each.value))]
+        if self._residual == NOTHING or not named:
             return node
-        return either(node, Some("mentions", All((Has("token", node.value), self._mentioned))))
+        return either(node, Some("mentions", both(either(*named), self._mentioned)))
 
     def _shown(self, document: Mapping[str, Any]) -> Stored:
         version = stored(document)
@@ -313,20 +341,6 @@ class VisibleStore:
 
 def _names_id(where: Predicate) -> bool:
     return isinstance(where, Has) and where.field == "id"
-
-
-def _may_be_mentioned(token: str) -> bool:
-    said, _, value = token.partition("=")
-    target = value.partition("/")[0]
-    if target in _shared_types() and target != value:
-        return False  # `Patient/x`: what belongs to no record is never a mention (resources/facts.py)
-    type_, _, code = said.removesuffix(":identifier").removesuffix("!").partition("^")[0].partition(".")
-    return may_come_by_reference(type_, code)
-
-
-@cache
-def _shared_types() -> frozenset[str]:
-    return frozenset(type_ for type_ in load().types if not access.is_of_record(type_))
 
 
 def _sort_keys(order: Sequence[Ordered]) -> list[tuple[str, int]]:
