@@ -47,7 +47,9 @@ VERBS: Mapping[str, Verb] = {
     "vread": "vread",
     "history-instance": "history",
     "history-type": "history",
+    "history-system": "history",
     "search-type": "search",
+    "search-system": "search",
     "create": "create",
     "update": "update",
     "patch": "patch",
@@ -97,7 +99,7 @@ class Visit:
         """
         self.subject = subject
         permits, denials = self.decisions(subject, verb or VERBS[self.route.interaction])
-        residual = _residual(subject, permits, denials)
+        residual = residual_of(subject, permits, denials)
         alone = all(OWN_ALONE.issuperset(each.reasons) for each in permits)
         if subject.named and (residual == NOTHING or alone):
             self.refuse(denials or [Deny(("grant.none",))])
@@ -105,10 +107,10 @@ class Visit:
             self.house.records.as_if_unknown(subject.patients)
         self._permitted(permits)
         if residual == NOTHING:
-            self._note_refusal(denials)
-        return self._opened(residual)
+            self.note_refusal(denials)
+        return self.opened(residual)
 
-    def _opened(self, residual: Predicate, right: Predicate = EVERYTHING) -> VisibleStore:
+    def opened(self, residual: Predicate, right: Predicate = EVERYTHING) -> VisibleStore:
         """The door that shows the residual, within what the scopes reach and one `right` of them covers."""
         scope = reach(self.principal.scopes, self.principal, compile_criteria)
         if self.unit is None:
@@ -134,13 +136,13 @@ class Visit:
         if denials:
             return None
         self._permitted(permits)
-        return patient, self._opened(_every(permits), right)
+        return patient, self.opened(_every(permits), right)
 
     def rights(self, subject: Subject, change: Change, verb: Verb | None = None) -> tuple[Predicate, Predicate]:
         """What the state before a write must satisfy, and the state after; NOTHING when the write is refused."""
         permits, denials = self.decisions(subject, verb or VERBS[self.route.interaction], change)
         if not permits or (denials and subject.joint):
-            self._note_refusal(denials)
+            self.note_refusal(denials)
             return NOTHING, NOTHING
         self._permitted(permits)
         if len(permits) == 1:
@@ -216,10 +218,11 @@ class Visit:
 
     def refuse(self, denials: Iterable[Deny]) -> None:
         """Note the refusal and raise it, without its reason."""
-        self._note_refusal(denials)
+        self.note_refusal(denials)
         raise forbidden()
 
-    def _note_refusal(self, denials: Iterable[Deny]) -> None:
+    def note_refusal(self, denials: Iterable[Deny]) -> None:
+        """Note that the request was refused, for each record it is about."""
         reasons = tuple(dict.fromkeys(reason for deny in denials for reason in deny.reasons))
         self.denied = reasons
         if self.subject.named or (self.route.type == "Patient" and not self.subject.joint):
@@ -258,14 +261,14 @@ class Visit:
     def refuse_here(self, reason: str) -> None:
         """Note that a write on what may be read was refused."""
         if not any(deed.refused for deed in self.entry.deeds[self.begun :]):
-            self._note_refusal([Deny((reason,))])
+            self.note_refusal([Deny((reason,))])
 
     def unseen(self) -> Problem:
         """The one answer to an address where nothing may be seen, noted."""
         if self.subject.standing:
             as_if_absent(self.route, self.house, self.unit)
         if not any(deed.refused for deed in self.entry.deeds[self.begun :]):
-            self._note_refusal([Deny(("resource.not-visible",))])
+            self.note_refusal([Deny(("resource.not-visible",))])
         return not_found()
 
     def announce(self, shown: Mapping[str | None, list[Stored]], told: Iterable[str] = ()) -> None:
@@ -357,7 +360,8 @@ def compile_criteria(type_: str, criteria: list[tuple[str, str]]) -> Predicate:
     return search_criteria(type_, criteria)
 
 
-def _residual(subject: Subject, permits: list[Permit], denials: list[Deny]) -> Predicate:
+def residual_of(subject: Subject, permits: list[Permit], denials: list[Deny]) -> Predicate:
+    """What decisions about the records of a subject leave visible of them."""
     if subject.joint:
         return NOTHING if denials else _every(permits)
     if not subject.patients or not permits:

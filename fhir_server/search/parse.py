@@ -15,7 +15,19 @@ from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.foundation.predicate import Any_, Has, Not, Predicate, both, either
 from fhir_server.foundation.problem import Issue, bad_request
-from fhir_server.search import composite, date, include, number, quantity, reference, special, string, token, uri
+from fhir_server.search import (
+    compartment,
+    composite,
+    date,
+    include,
+    number,
+    quantity,
+    reference,
+    special,
+    string,
+    token,
+    uri,
+)
 from fhir_server.search.escapes import plain, split
 from fhir_server.search.nearest import meant, shown
 from fhir_server.search.query import Asked, Include, PatientIdentifier, Query
@@ -40,12 +52,23 @@ BY_PRESENCE = frozenset({"number", "quantity", "composite"})
 MAXIMUM_VALUES = 1000
 
 
-def parse(type_: str, pairs: Pairs, *, lenient: bool, base: str, maximum: int = special.MAXIMUM_COUNT) -> Query:
+def parse(
+    type_: str,
+    pairs: Pairs,
+    *,
+    lenient: bool,
+    base: str,
+    maximum: int = special.MAXIMUM_COUNT,
+    compartment_of: str = "",
+) -> Query:
     """The Query that decoded pairs ask of a type; Problem 400 for the first thing in them that cannot be answered.
 
     `base` is the server's own URL: references that begin with it are local. A page holds `maximum` matches at most.
+    `compartment_of` is the `Type/id` in whose compartment it is asked, if it is in one.
     """
-    reader = _Reader(type_, base.rstrip("/"), lenient)
+    reader = _Reader(type_, base.rstrip("/"), lenient, compartment_of)
+    if compartment_of:
+        reader.confine()
     for name, text in pairs:
         reader.take(name, text)
     return reader.query(maximum)
@@ -71,6 +94,7 @@ class _Reader:
     type: str
     base: str
     lenient: bool
+    compartment: str = ""
     clauses: list[Predicate] = field(default_factory=list)
     once: dict[str, str] = field(default_factory=dict)
     includes: list[Include] = field(default_factory=list)
@@ -103,6 +127,13 @@ class _Reader:
         else:
             self._take_clause(code, modifier, text)
 
+    def confine(self) -> None:
+        """Keep to the compartment; that of a patient names a record."""
+        self.clauses.append(compartment.clause(self.compartment, self.type))
+        owner, _, id_ = self.compartment.partition("/")
+        if owner == "Patient":
+            self.patients.append(id_)
+
     def query(self, maximum: int) -> Query:
         """What was read, as a Query."""
         count = special.count(self.once.get("_count"), maximum)
@@ -122,6 +153,7 @@ class _Reader:
             cursor=self.once.get(special.PAGE),
             patients=tuple(dict.fromkeys(self.patients)),
             patient_identifier=self.identifier,
+            compartment=self.compartment,
         )
 
     def _owner_identifier(self, name: str) -> str | None:
