@@ -15,7 +15,20 @@ from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.foundation.predicate import Any_, Has, Linked, Not, Predicate, both, either
 from fhir_server.foundation.problem import Issue, Problem, bad_request
-from fhir_server.search import chain, composite, date, include, number, quantity, reference, special, string, token, uri
+from fhir_server.search import (
+    chain,
+    compartment,
+    composite,
+    date,
+    include,
+    number,
+    quantity,
+    reference,
+    special,
+    string,
+    token,
+    uri,
+)
 from fhir_server.search.escapes import plain, split
 from fhir_server.search.nearest import meant, shown
 from fhir_server.search.query import Asked, Include, PatientIdentifier, Query
@@ -51,13 +64,17 @@ def parse(
     maximum: int = special.MAXIMUM_COUNT,
     values: int = MAXIMUM_VALUES,
     links: int = chain.LINKS,
+    compartment_of: str = "",
 ) -> Query:
     """The Query that decoded pairs ask of a type; Problem 400 for the first thing in them that cannot be answered.
 
     `base` is the server's own URL: references that begin with it are local. A page holds `maximum` matches at most,
     one parameter takes `values` at most and all of them twice as many, a chain has `links` links at most.
+    `compartment_of` is the `Type/id` in whose compartment it is asked, if it is in one.
     """
-    reader = _Reader(type_, base.rstrip("/"), lenient, values, links=links)
+    reader = _Reader(type_, base.rstrip("/"), lenient, most=values, links=links, compartment=compartment_of)
+    if compartment_of:
+        reader.confine()
     for name, text in pairs:
         reader.take(name, text)
     return reader.query(maximum)
@@ -98,6 +115,7 @@ class _Reader:
     base: str
     lenient: bool
     most: int = MAXIMUM_VALUES
+    compartment: str = ""
     clauses: list[Predicate] = field(default_factory=list)
     once: dict[str, str] = field(default_factory=dict)
     includes: list[Include] = field(default_factory=list)
@@ -143,6 +161,13 @@ class _Reader:
         self.take(name, text)
         return both(*self.clauses)
 
+    def confine(self) -> None:
+        """Keep to the compartment; that of a patient names a record."""
+        self.clauses.append(compartment.clause(self.compartment, self.type))
+        owner, _, id_ = self.compartment.partition("/")
+        if owner == "Patient":
+            self.patients.append(id_)
+
     def query(self, maximum: int) -> Query:
         """What was read, as a Query."""
         count = special.count(self.once.get("_count"), maximum)
@@ -163,6 +188,7 @@ class _Reader:
             patients=tuple(dict.fromkeys(self.patients)),
             patient_identifier=self.identifier,
             chained=self.followed > 0,
+            compartment=self.compartment,
         )
 
     def _owner_identifier(self, name: str, text: str) -> str | None:

@@ -60,10 +60,11 @@ class Ordered(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some versions, and the position of the last of them when there are more."""
+    """Some versions, and the position of the last of them when there are more; that of each where it was asked for."""
 
     entries: list[Stored] = field(default_factory=list)
     next: list[Any] | None = None
+    places: list[list[Any]] = field(default_factory=list)
 
 
 class VisibleStore:
@@ -153,6 +154,7 @@ class VisibleStore:
     def versions(self, type_: str, after: tuple[int, str, int] | None, since: int | None) -> Iterator[Stored]:
         """Every version of a type, by time, id and version, the greatest first; those made since, after a place.
 
+        `type_` is "" for all types that are kept together, AuditEvent apart; the scope says which of them.
         A version is among them if it may be seen and what is current may be, or else the deletion.
         """
         place = after
@@ -179,7 +181,7 @@ class VisibleStore:
         found: list[dict[str, Any]] = []
         sources = (
             (self._shelf.of(type_), self._filter(EVERYTHING, type_), "_id"),
-            (self._shelf.history, {"type": type_, **self._history_filter(type_)}, "id"),
+            (self._shelf.history, {**({"type": type_} if type_ else {}), **self._history_filter(type_)}, "id"),
         )
         for collection, guard, name in sources:
             keys = [(each, DESCENDING) for each in ("updated", name, "version")]
@@ -209,9 +211,19 @@ class VisibleStore:
         return seen | {id_ for id_, method in latest.items() if method == "DELETE"}
 
     def page(
-        self, type_: str, where: Predicate, order: Sequence[Ordered], limit: int, after: Sequence[Any] | None = None
+        self,
+        type_: str,
+        where: Predicate,
+        order: Sequence[Ordered],
+        limit: int,
+        after: Sequence[Any] | None = None,
+        *,
+        placed: bool = False,
     ) -> Page:
-        """Up to `limit` matches in order, after a position; one round trip."""
+        """Up to `limit` matches in order, after a position; one round trip.
+
+        `type_` is "" for all types that are kept together, AuditEvent apart; then `where` says which of them.
+        """
         keys = _sort_keys(order)
         query = self._filter(where, type_)
         if after is not None:
@@ -227,7 +239,8 @@ class VisibleStore:
         found = cursor.to_list()
         kept = found[:limit]
         entries = [self._shown(each) for each in kept]
-        return Page(entries, _position(keys, kept[-1]) if len(found) > limit and kept else None)
+        places = [_position(keys, each) for each in kept] if placed else []
+        return Page(entries, _position(keys, kept[-1]) if len(found) > limit and kept else None, places)
 
     def count(self, type_: str, where: Predicate) -> int:
         """How many match, exactly."""
