@@ -16,6 +16,7 @@ from fhir_server.interactions import answers
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse, Pairs, query_text
 from fhir_server.interactions.subject import Subject, of_search, patients_of_identifier
+from fhir_server.interactions.terminology import Seen
 from fhir_server.search import cursor
 from fhir_server.search.include import reverse_clause, targets
 from fhir_server.search.parse import parse
@@ -58,6 +59,7 @@ def read_query(visit: Visit) -> Query:
         base=visit.request.base,
         maximum=visit.house.limits.page,
         compartment_of=visit.route.compartment_of,
+        codes=Seen(visit),
     )
     if query.patient_identifier is None:
         return query

@@ -217,7 +217,12 @@ def test_the_interactions_of_the_whole_system_are_those_listed(client, rest):
     for kind in ("transaction", "batch"):
         answered = ask(client, "POST", "", {"resourceType": "Bundle", "type": kind})
         assert (200, f"{kind}-response") == (answered.status_code, answered.json["type"])
-    for method, path, status in (("GET", "", 400), ("GET", "_history", 200), ("DELETE", "", 405), ("DELETE", "_history", 405)):
+    for method, path, status in (
+        ("GET", "", 400),
+        ("GET", "_history", 200),
+        ("DELETE", "", 405),
+        ("DELETE", "_history", 405),
+    ):
         assert status == ask(client, method, path).status_code
     assert 200 == ask(client, "GET", "", query_string="_type=Patient,Observation").status_code
     assert 200 == client.post("/fhir/_search", data={"_type": "Patient,Observation"}).status_code

@@ -22,7 +22,11 @@ def walked(world, url, who=OPERATOR):
         assert 200 == got.status, got.json
         pages.append(got.ids)
         url = next(
-            (each["url"].removeprefix(f"{BASE}").lstrip("/") for each in got.json["link"] if each["relation"] == "next"),
+            (
+                each["url"].removeprefix(f"{BASE}").lstrip("/")
+                for each in got.json["link"]
+                if each["relation"] == "next"
+            ),
             None,
         )
     return pages
@@ -97,7 +101,9 @@ def test_a_whole_compartment_is_searched(world):
     """R86."""
     lived(world)
 
-    assert ["Condition/c", "Encounter/e1", "Observation/a"] == world.ask(OPERATOR, "GET", "Encounter/e1/*?_sort=_id").ids
+    assert ["Condition/c", "Encounter/e1", "Observation/a"] == world.ask(
+        OPERATOR, "GET", "Encounter/e1/*?_sort=_id"
+    ).ids
     got = world.ask(people.holder(), "GET", "Patient/lea/*?_sort=_id&_count=100")
     types = {each.partition("/")[0] for each in got.ids}
     assert {"Patient", "Consent", "Observation", "Condition", "Encounter", "AuditEvent"} <= types
@@ -160,8 +166,15 @@ def test_a_masked_document_is_in_no_page_total_or_history(world):
     """DMP-52 and its like, in searches of several types."""
     world.ask(people.hospital(), "POST", "", submission())
     where = world.ask(people.holder(), "GET", "DocumentReference?patient=lea").ids[0]
-    for url in ("?_type=DocumentReference,List&patient=lea", "Patient/lea/*", "_history", "?_type=List,DocumentReference"):
-        assert where.encode() in world.ask(people.radiologist(), "GET", f"{url}{'&' if '?' in url else '?'}_count=50").body
+    for url in (
+        "?_type=DocumentReference,List&patient=lea",
+        "Patient/lea/*",
+        "_history",
+        "?_type=List,DocumentReference",
+    ):
+        assert (
+            where.encode() in world.ask(people.radiologist(), "GET", f"{url}{'&' if '?' in url else '?'}_count=50").body
+        )
     mask = [{"op": "add", "path": "/securityLabel/-", "value": label("MASQUE_PS")}]
     assert 200 == world.ask(people.holder(), "PATCH", where, mask).status
     for who, expected in ((people.radiologist(), 0), (people.doctor(), 2)):
@@ -175,7 +188,11 @@ def test_the_trace_of_one_record_says_what_was_asked_and_names_nobody_else(world
     """Decisions 20."""
     lived(world)
     doctor = people.doctor()
-    for url in ("Patient/lea/*?_type=Observation", "?_type=Observation,Condition&patient=lea", "?_type=Observation,Condition&encounter=e1"):
+    for url in (
+        "Patient/lea/*?_type=Observation",
+        "?_type=Observation,Condition&patient=lea",
+        "?_type=Observation,Condition&encounter=e1",
+    ):
         assert 200 == world.ask(doctor, "GET", url).status
     world.ask(doctor, "GET", "?_type=Patient,Consent&_id=lea,zoe")
     traces = world.ask(people.holder(), "GET", "AuditEvent?patient=lea&subtype=search-system&_sort=_id").json["entry"]
