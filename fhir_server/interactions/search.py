@@ -19,6 +19,7 @@ from fhir_server.interactions.chained import follow
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse, Pairs, query_text
 from fhir_server.interactions.subject import Subject, of_search, patients_of_identifier
+from fhir_server.interactions.terminology import Seen
 from fhir_server.search import chain, cursor
 from fhir_server.search.include import reverse_clause, targets
 from fhir_server.search.parse import parse
@@ -63,6 +64,7 @@ def read_query(visit: Visit) -> Query:
         values=visit.house.limits.values,
         links=visit.house.limits.chain_depth,
         compartment_of=visit.route.compartment_of,
+        codes=Seen(visit),
     )
     if query.patient_identifier is not None:
         asked = query.patient_identifier

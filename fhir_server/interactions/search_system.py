@@ -22,6 +22,7 @@ from fhir_server.interactions.request import FhirResponse, Pairs
 from fhir_server.interactions.routes import SEARCH, Route, offered
 from fhir_server.interactions.sights import Sight, sights
 from fhir_server.interactions.subject import NO_RECORD, Subject, of_no_record, of_types
+from fhir_server.interactions.terminology import Seen
 from fhir_server.search import include
 from fhir_server.search.nearest import meant, shown
 from fhir_server.search.parse import parse
@@ -122,6 +123,7 @@ def _query(visit: Visit, type_: str, pairs: Pairs) -> Query:
         values=visit.house.limits.values,
         links=visit.house.limits.chain_depth,
         compartment_of=visit.route.compartment_of,
+        codes=Seen(visit),
     )
     if query.patient_identifier is not None:
         named = f"{query.patient_identifier.parameter}.identifier"

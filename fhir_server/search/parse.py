@@ -29,10 +29,11 @@ from fhir_server.search import (
     token,
     uri,
 )
+from fhir_server.search.codes import PUBLISHED, Codes
 from fhir_server.search.escapes import plain, split
 from fhir_server.search.nearest import meant, shown
 from fhir_server.search.query import Asked, Include, PatientIdentifier, Query
-from fhir_server.search.supported import known, supported
+from fhir_server.search.supported import elements, known, supported
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -48,6 +49,7 @@ MODIFIERS: Mapping[str, frozenset[str]] = {
     "quantity": quantity.MODIFIERS,
     "composite": composite.MODIFIERS,
 }
+NEGATIONS = frozenset({"not", "not-in"})
 # What is kept in arrays of structures is narrowed first to what has a value at all: an index over tokens serves that.
 BY_PRESENCE = frozenset({"number", "quantity", "composite"})
 MAXIMUM_VALUES = 500
@@ -65,14 +67,18 @@ def parse(
     values: int = MAXIMUM_VALUES,
     links: int = chain.LINKS,
     compartment_of: str = "",
+    codes: Codes = PUBLISHED,
 ) -> Query:
     """The Query that decoded pairs ask of a type; Problem 400 for the first thing in them that cannot be answered.
 
     `base` is the server's own URL: references that begin with it are local. A page holds `maximum` matches at most,
     one parameter takes `values` at most and all of them twice as many, a chain has `links` links at most.
-    `compartment_of` is the `Type/id` in whose compartment it is asked, if it is in one.
+    `compartment_of` is the `Type/id` in whose compartment it is asked, if it is in one; `codes` tells what value sets
+    and code systems hold.
     """
-    reader = _Reader(type_, base.rstrip("/"), lenient, most=values, links=links, compartment=compartment_of)
+    reader = _Reader(
+        type_, base.rstrip("/"), lenient, most=values, links=links, compartment=compartment_of, codes=codes
+    )
     if compartment_of:
         reader.confine()
     for name, text in pairs:
@@ -107,6 +113,25 @@ def criterion(
     return reader.criterion(name, text), tuple(dict.fromkeys(reader.patients))
 
 
+def modifiers_of(type_: str, parameter: SearchParameter) -> set[str]:
+    """The modifiers that one parameter of a type takes."""
+    if parameter.code == "_id":
+        return set()
+    offered = {"missing", *MODIFIERS[parameter.type]}
+    kinds = {kind for kind, _ in elements(type_, parameter)}
+    match parameter.type:
+        case "reference":
+            offered.update(parameter.targets)
+            offered -= set() if "canonical" in kinds else uri.HIERARCHY
+        case "token":
+            # what only a few have is not kept of every trace: the ledger is written with each request
+            offered -= token.BY_WORDS if type_ == "AuditEvent" else set()
+            offered -= set() if "Identifier" in kinds else {"of-type"}
+            offered -= set() if kinds & token.WORDED else {"text"}
+            offered -= token.BY_CODES if kinds and kinds <= {"boolean", "ContactPoint", "Identifier"} else set()
+    return offered
+
+
 @dataclass(slots=True)
 class _Reader:
     """A query string half read."""
@@ -116,6 +141,7 @@ class _Reader:
     lenient: bool
     most: int = MAXIMUM_VALUES
     compartment: str = ""
+    codes: Codes = PUBLISHED
     clauses: list[Predicate] = field(default_factory=list)
     once: dict[str, str] = field(default_factory=dict)
     includes: list[Include] = field(default_factory=list)
@@ -250,7 +276,9 @@ class _Reader:
         self.followed += 1
         if self.followed > self.links * LINKS_AT_ONCE:
             raise bad_request(f"a search follows at most {self.links * LINKS_AT_ONCE} links", code="too-costly")
-        inner = _Reader(type_, self.base, lenient=False, most=self.most, links=self.links, depth=self.depth + 1)
+        inner = _Reader(
+            type_, self.base, False, most=self.most, codes=self.codes, links=self.links, depth=self.depth + 1
+        )
         inner.values, inner.followed = self.values, self.followed
         try:
             asked = inner.criterion(link.rest, text)
@@ -275,7 +303,7 @@ class _Reader:
         if not all(values):
             raise bad_request(f"`{code}` has an empty value among its values")
         self._check_modifier(parameter, modifier)
-        asked = Asked(self.type, parameter, modifier, self.base)
+        asked = Asked(self.type, parameter, modifier, self.base, self.codes)
         self._name_patients(asked, values)
         clause = self._clause(asked, values)
         # an id alone stands for as many references as there are types it may be of
@@ -299,7 +327,7 @@ class _Reader:
         found = either(*(clause(asked, each) for each in values)) if len(values) > 1 else clause(asked, values[0])
         if asked.parameter.type in BY_PRESENCE:
             return both(Has("token", f"{asked.name}!"), found)
-        return Not(found) if asked.modifier == "not" else found
+        return Not(found) if asked.modifier in NEGATIONS else found
 
     def _missing(self, asked: Asked, values: list[str]) -> Predicate:
         if values not in (["true"], ["false"]):
@@ -312,9 +340,7 @@ class _Reader:
     def _check_modifier(self, parameter: SearchParameter, modifier: str | None) -> None:
         if modifier is None:
             return
-        offered = set() if parameter.code == "_id" else {"missing", *MODIFIERS[parameter.type]}
-        if parameter.type == "reference":
-            offered.update(parameter.targets)
+        offered = modifiers_of(self.type, parameter)
         if modifier not in offered:
             near = meant(modifier, sorted(offered), ":")
             text = f"`{parameter.code}` takes no modifier `:{shown(modifier)}`{near}"

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.foundation.predicate import Predicate, both, one_of
 from fhir_server.foundation.problem import Issue
+from fhir_server.search.codes import PUBLISHED, Codes
 
 Total = Literal["none", "accurate", "estimate"]
 Item = TypeVar("Item")
@@ -24,12 +25,16 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One clause on its way to be compiled: the parameter, its modifier if any, and the server's own base URL."""
+    """One clause on its way to be compiled: the parameter, its modifier if any, and the server's own base URL.
+
+    `codes` tells what value sets hold.
+    """
 
     type: str
     parameter: SearchParameter
     modifier: str | None = None
     base: str = ""
+    codes: Codes = PUBLISHED
 
     @property
     def name(self) -> str:

@@ -18,7 +18,9 @@ def may_be_mentioned(token: str) -> bool:
     target = value.partition("/")[0]
     if target in _shared_types() and target != value:
         return False  # `Patient/x`: what belongs to no record is never a mention (resources/facts.py)
-    type_, _, code = said.removesuffix(":identifier").removesuffix("!").partition("^")[0].partition(".")
+    type_, _, code = (
+        said.removesuffix(":identifier").removesuffix(":of-type").removesuffix("!").partition("^")[0].partition(".")
+    )
     return may_come_by_reference(type_, code)
 
 
