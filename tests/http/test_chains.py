@@ -90,7 +90,10 @@ def test_what_is_masked_makes_nothing_be_found(told, url, total):
         ("Patient?_has:Observation:patient:code=8867-4", ("user/Patient.rs", "user/Observation.r")),
         ("Observation?patient.name=martin", ("user/Observation.rs",)),
         ("Observation?subject:Patient.name=martin", ("user/Observation.rs", "user/Patient.cru")),
-        ("Observation?subject:Patient._has:DocumentReference:patient:status=current", ("user/Observation.rs", "user/Patient.rs")),
+        (
+            "Observation?subject:Patient._has:DocumentReference:patient:status=current",
+            ("user/Observation.rs", "user/Patient.rs"),
+        ),
         ("DocumentReference?author.given=anne", ("user/DocumentReference.rs",)),
     ],
 )

@@ -45,7 +45,9 @@ def test_a_link_that_names_no_type_leads_to_those_that_have_what_is_asked_next()
 
 def test_a_chain_ends_at_each_parameter_it_may_mean():
     assert {("Patient", "given"), ("Practitioner", "given")} == set(ends("DocumentReference", "author.given"))
-    assert (("DiagnosticReport", "code"),) == ends("Patient", "_has:Observation:patient:_has:DiagnosticReport:result:code")
+    assert (("DiagnosticReport", "code"),) == ends(
+        "Patient", "_has:Observation:patient:_has:DiagnosticReport:result:code"
+    )
     assert (("Patient", "name"),) == ends("Patient", "name")
 
 

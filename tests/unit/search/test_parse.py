@@ -142,7 +142,9 @@ def test_what_names_no_one_patient_is_a_chain_like_any_other(text):
 
 def test_one_patient_is_named_by_identifier_and_a_second_one_is_a_chain():
     query = read("DocumentReference", ("patient.identifier", "a|b"), ("subject:Patient.identifier", "a|c"))
-    other = Linked("DocumentReference.subject", "Patient", Has("token", "Patient.identifier=a|c"), of="DocumentReference")
+    other = Linked(
+        "DocumentReference.subject", "Patient", Has("token", "Patient.identifier=a|c"), of="DocumentReference"
+    )
     assert (PatientIdentifier("patient", "a", "b"), other) == (query.patient_identifier, query.where)
 
 
