@@ -23,7 +23,7 @@ from fhir_server.store.freshness import Freshness
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Standing limits: entries of a bundle, matches of a page, records one search may span.
+    """Standing limits: entries of a bundle, matches of a page, records one search may span, resources `included`.
 
     `links` of one chain, and how many resources each of them may lead through (`linked`).
     """
@@ -34,6 +34,7 @@ class Limits:
     records: int = 100
     links: int = 5
     linked: int = 5_000
+    included: int = 1_000
 
 
 @dataclass(frozen=True, slots=True)
