@@ -139,16 +139,18 @@ def _operations(type_: str, canonical: str) -> list[dict[str, str]]:
 
 
 def _includes(type_: str) -> list[str]:
-    return [f"{type_}:{code}" for code, found in sorted(supported(type_).items()) if found.type == "reference"]
+    """What `_include` takes, beside `:iterate` and the third part that names a target."""
+    named = [f"{type_}:{code}" for code, found in sorted(supported(type_).items()) if found.type == "reference"]
+    return ["*", f"{type_}:*", *named]
 
 
 @cache
 def _reverse_includes() -> Mapping[str, list[str]]:
     """What may point at each type, by `_revinclude`."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, None]] = {}
     for source in load().endpoints:
         for code, parameter in sorted(supported(source).items()):
             if parameter.type == "reference":
                 for target in parameter.targets or load().endpoints:
-                    found.setdefault(target, []).append(f"{source}:{code}")
-    return found
+                    found.setdefault(target, {}).update({f"{source}:*": None, f"{source}:{code}": None})
+    return {target: list(named) for target, named in found.items()}

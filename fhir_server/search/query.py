@@ -57,7 +57,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Include:
-    """`source:parameter[:target]`; `reverse` for those that point at a match. `iterate` is always False."""
+    """`source:parameter[:target]`, `*` for any; `reverse` for those that point at a match.
+
+    `iterate`: it is asked of what was brought along as well.
+    """
 
     source: str
     parameter: str

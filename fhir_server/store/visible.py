@@ -256,10 +256,15 @@ class VisibleStore:
             return []
         seen = either(both(self._residual, self._left_something(""), self._held_something("")), self._shared)
         query = filter_of((one_of("id", wanted), self._covered, seen), "")
-        found = self._shelf.resources.find(
-            query, _OUT, session=self._session, limit=limit, max_time_ms=self._shelf.max_time_ms
+        cursor = self._shelf.resources.find(
+            query,
+            _OUT,
+            session=self._session,
+            sort=[("_id", ASCENDING)],
+            limit=limit,
+            max_time_ms=self._shelf.max_time_ms,
         )
-        return [self._shown(each) for each in found]
+        return [self._shown(each) for each in cursor.to_list()]
 
     def linked(self, type_: str, where: Predicate, name: str | None, limit: int) -> list[tuple[Stored, list[str]]]:
         """Up to `limit` matches without bodies, each with what it says under a token name (`Type.code`) if given one.
