@@ -74,6 +74,13 @@ OF_DOCUMENTS = (
     "_sort=-date,_id&_total=none",
     "_sort=-_lastUpdated&_total=estimate",
     "_sort=_id",
+    *("_sort=relatesto,-description", "_sort=-related,type&_count=2", "_sort=relation,author,_id&_count=1"),
+    *(
+        "type:text=lettre",
+        "category:in=http://hl7.org/fhir/ValueSet/none",
+        "relation:in=http://hl7.org/fhir/ValueSet/document-relationship-type",
+    ),
+    *("relation:not-in=http://hl7.org/fhir/ValueSet/document-relationship-type|4.0.1", "security-label:text=masqué"),
     "_summary=count",
     "_count=0",
     "_count=1",
