@@ -13,10 +13,11 @@ from fhir_server.consent.obligations import apply
 from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.foundation.predicate import Predicate, both, one_of
 from fhir_server.foundation.problem import bad_request
-from fhir_server.interactions import answers
+from fhir_server.interactions import answers, summary
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse, Pairs, query_text
 from fhir_server.interactions.subject import Subject, of_search, patients_of_identifier
+from fhir_server.interactions.summary import Shape, cut
 from fhir_server.search import cursor
 from fhir_server.search.include import reverse_clause, targets
 from fhir_server.search.parse import parse
@@ -33,6 +34,7 @@ def run(visit: Visit) -> FhirResponse:
     """A searchset of what may be seen of the matches: 200; 400 for what cannot be read of the query."""
     scope = visit.scoped("s")
     query = read_query(visit)
+    visit.shape = _shape(query)
     subject = of_search(query, visit.principal, visit.house)
     door = visit.door(subject)
     where = both(scope, query.where)
@@ -64,6 +66,16 @@ def read_query(visit: Visit) -> Query:
     found = [id_.partition("/")[2] for id_ in patients_of_identifier(visit.house, f"{asked.system}|{asked.value}")]
     # nobody has the id "": a patient that does not exist is answered as one whose record stays shut
     return query.for_patient(found or [""])
+
+
+def _shape(query: Query) -> Shape | None:
+    """The part of each resource that is asked for. Raises Problem 400 for `_summary=text` with includes."""
+    if not query.asked:
+        return None
+    shape = summary.of(query.type, query.asked, counted=True)
+    if shape is not None and shape.form == "text" and query.includes:
+        raise bad_request("`_summary=text` is not asked for with `_include` or `_revinclude`", "_summary")
+    return shape
 
 
 def _total(door: VisibleStore, query: Query, where: Predicate, page: Page, position: list[Any] | None) -> int | None:
@@ -207,7 +219,7 @@ def _entries(visit: Visit, versions: Iterable[Stored], mode: str) -> list[dict[s
     return [
         {
             "fullUrl": f"{visit.request.base}/{version.id}",
-            "resource": answers.fragment(apply(visit.obligations, version)),
+            "resource": answers.fragment(cut(visit.shape, apply(visit.obligations, version))),
             "search": {"mode": mode},
         }
         for version in versions
