@@ -96,6 +96,8 @@ def to_request(sent: Request, path: str, base: str, request_id: str) -> FhirRequ
         raise problem(414, "too-long", f"an address has at most {config['MAX_URL']} bytes; post a longer search")
     resource, patch, form = _body(sent, path, config) if sent.method in _WITH_BODY else (None, None, ())
     query = (*_pairs(raw), *form)
+    if b"_pretty" in raw and any(name == "_pretty" and value not in ("true", "false") for name, value in query):
+        raise bad_request("`_pretty` is `true` or `false`", "_pretty")
     format_ = next((value for name, value in query if name == "_format"), None)
     accept = environ.get("HTTP_ACCEPT")
     native = path.startswith("Binary/") and negotiation.wants_native(accept, format_)

@@ -34,7 +34,7 @@ class Item:
 
 
 def items_of(visit: Visit, bundle: dict[str, Any], kind: Any) -> list[Item]:
-    """The entries in their order. Raises Problem 400 for what is no list, 413 for too many, and of a transaction 400."""
+    """The entries in their order. Raises Problem 400 for what cannot be read, 413 for too many."""
     entries = bundle.get("entry", [])
     limit = visit.house.limits.entries
     if not isinstance(entries, list):
