@@ -114,7 +114,7 @@ def _resource(type_: str, canonical: str) -> dict[str, Any]:
         "type": type_,
         "profile": f"http://hl7.org/fhir/StructureDefinition/{type_}",
         "interaction": [{"code": code} for code in offered],
-        "versioning": "versioned-update" if "update" in offered else "versioned",
+        "versioning": "versioned",
         "readHistory": True,
         "updateCreate": "update" in offered,
         "conditionalCreate": "create" in offered,

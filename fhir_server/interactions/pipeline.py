@@ -33,6 +33,7 @@ from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.interactions.residual import every, residual_of
 from fhir_server.interactions.routes import Route, match
 from fhir_server.interactions.subject import Subject, as_if_absent
+from fhir_server.interactions.summary import Shape
 from fhir_server.search.parse import criteria as search_criteria
 from fhir_server.smart.scope import elsewhere, narrow, reach, resource_scopes
 from fhir_server.store.changes import Unit
@@ -89,6 +90,7 @@ class Visit:
     begun: int = 0
     shut: dict[str, Deny] = field(default_factory=dict)
     led: list[Led] = field(default_factory=list)
+    shape: Shape | None = None
 
     def door(self, subject: Subject, verb: Verb | None = None) -> VisibleStore:
         """Decide, and open the door as far as the decision goes.

@@ -153,6 +153,8 @@ def _unasked(route: Route, request: FhirRequest) -> None:
     for name, value in request.query:
         if (name, value) == ("_summary", "false") or name in ("_format", "_pretty"):
             continue
+        if name in ("_summary", "_elements") and route.interaction in ("read", "vread"):
+            continue
         if request.lenient and not route.row.writes and not name.startswith("_"):
             continue  # leniency passes over what is unknown, never over what is known and not there
         raise bad_request(f"`{name[:64]}` is not supported on this interaction", code="not-supported")

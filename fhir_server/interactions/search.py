@@ -14,12 +14,13 @@ from fhir_server.consent.obligations import apply
 from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.foundation.predicate import Predicate, both, one_of
 from fhir_server.foundation.problem import Issue, Problem, bad_request
-from fhir_server.interactions import answers, led
+from fhir_server.interactions import answers, led, summary
 from fhir_server.interactions.chained import follow
 from fhir_server.interactions.including import bring
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse, Pairs, query_text
 from fhir_server.interactions.subject import Subject, of_search, patients_of_identifier
+from fhir_server.interactions.summary import Shape, cut
 from fhir_server.interactions.terminology import Seen
 from fhir_server.search import chain, cursor
 from fhir_server.search.parse import parse
@@ -39,6 +40,7 @@ def run(visit: Visit) -> FhirResponse:
     """A searchset of what may be seen of the matches: 200; 400 for what cannot be read of the query."""
     scope = visit.scoped("s")
     query = read_query(visit)
+    visit.shape = _shape(query)
     subject = of_search(query, visit.principal, visit.house)
     door = visit.door(subject)
     where = both(scope, query.where)
@@ -73,6 +75,16 @@ def read_query(visit: Visit) -> Query:
         # nobody has the id "": a patient that does not exist is answered as one whose record stays shut
         query = query.for_patient(found or [""])
     return replace(query, where=follow(visit, query.where, query.patients)) if query.chained else query
+
+
+def _shape(query: Query) -> Shape | None:
+    """The part of each resource that is asked for. Raises Problem 400 for `_summary=text` with includes."""
+    if not query.asked:
+        return None
+    shape = summary.of(query.type, query.asked, counted=True)
+    if shape is not None and shape.form == "text" and query.includes:
+        raise bad_request("`_summary=text` is not asked for with `_include` or `_revinclude`", "_summary")
+    return shape
 
 
 def _total(door: VisibleStore, query: Query, where: Predicate, page: Page, position: list[Any] | None) -> int | None:
@@ -243,7 +255,7 @@ def _entries(visit: Visit, versions: Iterable[Stored], mode: str) -> list[dict[s
     return [
         {
             "fullUrl": f"{visit.request.base}/{version.id}",
-            "resource": answers.fragment(apply(visit.obligations, version)),
+            "resource": answers.fragment(cut(visit.shape, apply(visit.obligations, version))),
             "search": {"mode": mode},
         }
         for version in versions

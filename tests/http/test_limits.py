@@ -11,11 +11,11 @@ from fhir_server.settings import Settings
 from tests.kit.application import FHIR_JSON, application
 
 XML = "application/fhir+xml"
-AWAITED = frozenset({"chain_depth", "max_included", "max_content"})
+AWAITED = frozenset({"chain_depth", "max_included"})
 """Held here, and kept by interactions that are still being built."""
 
 SMALL = {"max_body": 100_000, "max_depth": 16, "max_entries": 10, "max_url": 2_000, "max_query": 3_000}
-SMALL |= {"max_values": 7, "max_count": 9}
+SMALL |= {"max_content": 200_000, "max_values": 7, "max_count": 9}
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,12 @@ def try_max_body(client):
     start, end = b'<Organization xmlns="http://hl7.org/fhir"><name value="', b'"/></Organization>'
     assert 201 == post(client, "Organization", padded(start, end, most), XML).status_code
     assert (413, "too-long") == code_of(post(client, "Organization", padded(start, end, most + 1), XML))
+
+
+def try_max_content(client):
+    most = SMALL["max_content"]
+    assert 201 == post(client, "Binary", b"a" * most, "text/plain").status_code
+    assert (413, "too-long") == code_of(post(client, "Binary", b"a" * (most + 1), "text/plain"))
 
 
 def try_max_depth(client):
