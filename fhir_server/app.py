@@ -28,6 +28,7 @@ from fhir_server.http.browser import Browser
 from fhir_server.interactions import tokens
 from fhir_server.interactions.directory import StoredDirectory
 from fhir_server.interactions.house import House, Limits
+from fhir_server.interactions.operations import published
 from fhir_server.interactions.pipeline import compile_criteria
 from fhir_server.interactions.registry import RUN
 from fhir_server.notices.mail import Mail
@@ -74,7 +75,7 @@ def build_house(
     ledger.prepare()
     outbox = Outbox(database, _ways(settings), sandbox=settings.sandbox)
     outbox.prepare()
-    return House(
+    house = House(
         shelf=shelf,
         changes=Changes(shelf, fresh, clock, ids),
         freshness=fresh,
@@ -89,6 +90,8 @@ def build_house(
         run=RUN,
         limits=Limits(entries=settings.max_entries, page=settings.max_count),
     )
+    published.lay(house)
+    return house
 
 
 def _ways(settings: Settings) -> dict[str, Way]:

@@ -212,6 +212,8 @@ def _body(
         raise problem(415, "not-supported", "a body is sent as it is, without a content coding")
     raw = _read(sent, config["MAX_CONTENT_LENGTH"])
     kind = negotiation.media_type(sent.content_type)
+    if not raw and "/$" in path:
+        return None, None, ()  # an operation may have nothing to be told
     if path.rstrip("/").endswith("_search"):
         if raw and kind != negotiation.FORM_TYPE:
             raise problem(415, "not-supported", f"a search is posted as {negotiation.FORM_TYPE}")

@@ -16,6 +16,8 @@ from fhir_server import __version__
 from fhir_server.definitions.library import load
 from fhir_server.foundation.problem import bad_request
 from fhir_server.interactions import answers, routes
+from fhir_server.interactions import operation_table as table
+from fhir_server.interactions.operations import published
 from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.search.supported import supported
 
@@ -129,11 +131,7 @@ def _parameter(code: str, found: Any) -> dict[str, str]:
 
 
 def _operations(type_: str, canonical: str) -> list[dict[str, str]]:
-    return [
-        {"name": name, "definition": f"{canonical}/OperationDefinition/{name}"}
-        for of, name in routes.OPERATIONS
-        if of == type_
-    ]
+    return [{"name": each.name, "definition": published.url(each, canonical)} for each in table.of_type(type_)]
 
 
 def _includes(type_: str) -> list[str]:

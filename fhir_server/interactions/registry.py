@@ -11,13 +11,13 @@ from fhir_server.interactions import (
     delete,
     history,
     history_type,
-    operations,
     patch,
     read,
     search,
     update,
     vread,
 )
+from fhir_server.interactions.operations import running
 from fhir_server.interactions.pipeline import Run
 
 RUN: Mapping[str, Run] = {
@@ -32,5 +32,5 @@ RUN: Mapping[str, Run] = {
     "update": update.run,
     "patch": patch.run,
     "delete": delete.run,
-    "operation": operations.run,
+    "operation": running.run,
 }

@@ -160,9 +160,13 @@ def narrow(scopes: tuple[str, ...], type_: str, right: str, principal: Principal
     return found
 
 
-def reach(scopes: tuple[str, ...], principal: Principal, compile_: Compile) -> Predicate:
-    """All that any of the scopes lets this principal read or search, over all types; NOTHING where that is nothing."""
-    return _reach(scopes, principal.patient, principal.purpose.emergency, _user(scopes, principal), compile_)
+def reach(scopes: tuple[str, ...], principal: Principal, compile_: Compile, rights: str = "rs") -> Predicate:
+    """All that any of the scopes lets this principal read or search, over all types; NOTHING where that is nothing.
+
+    With other `rights`, what a scope must have one of.
+    """
+    user = _user(scopes, principal) if "r" in rights else None
+    return _reach(scopes, principal.patient, principal.purpose.emergency, user, compile_, rights)
 
 
 def _user(scopes: tuple[str, ...], principal: Principal) -> str | None:
@@ -219,12 +223,12 @@ def _narrow(  # noqa: PLR0917 - a cache keeps positions
 
 
 @lru_cache(1024)
-def _reach(
-    scopes: tuple[str, ...], patient: str | None, emergency: bool, user: str | None, compile_: Compile
+def _reach(  # noqa: PLR0917 - a cache keeps positions
+    scopes: tuple[str, ...], patient: str | None, emergency: bool, user: str | None, compile_: Compile, rights: str
 ) -> Predicate:
     allowed: list[Predicate] = []
     for scope in resource_scopes(scopes):
-        if not {"r", "s"} & set(scope.rights):
+        if set(rights).isdisjoint(scope.rights):
             continue
         type_ = None if scope.type == "*" else scope.type
         where = EVERYTHING if type_ is None else Has("resource", type_)
