@@ -37,6 +37,7 @@ from fhir_server.notices.text import Text
 from fhir_server.settings import Settings
 from fhir_server.smart.psc import Provider
 from fhir_server.smart.server import Config, Smart, build
+from fhir_server.store import own_parameters
 from fhir_server.store.changes import Changes
 from fhir_server.store.connection import Database, connect
 from fhir_server.store.documents import Shelf
@@ -71,6 +72,8 @@ def build_house(
     fresh = freshness or Freshness(database, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
     shelf.prepare()
     fresh.prepare()
+    fresh.on(own_parameters.CHANGED, lambda _: own_parameters.load(shelf))
+    own_parameters.load(shelf)
     ledger = Ledger(database if once is None else once)
     ledger.prepare()
     outbox = Outbox(database, _ways(settings), sandbox=settings.sandbox)

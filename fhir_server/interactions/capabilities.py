@@ -7,7 +7,7 @@ May not know: anything that is not in those tables; what it says works, and what
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -19,6 +19,7 @@ from fhir_server.interactions import answers, routes
 from fhir_server.interactions import operation_table as table
 from fhir_server.interactions.operations import published
 from fhir_server.interactions.request import FhirRequest, FhirResponse
+from fhir_server.search import own
 from fhir_server.search.supported import supported
 
 CODE = {"capabilities": None, "bundle": None, "operation": None}
@@ -41,8 +42,11 @@ def answer(request: FhirRequest, canonical: str) -> FhirResponse:
 
 @lru_cache(maxsize=8)
 def statement_bytes(base: str, canonical: str) -> bytes:
-    """The statement as JSON; it does not change while the process lives."""
+    """The statement as JSON; it does not change while the search parameters do not."""
     return orjson.dumps(statement(base, canonical))
+
+
+own.forgets(statement_bytes.cache_clear)
 
 
 def statement(base: str, canonical: str) -> dict[str, Any]:
@@ -138,7 +142,7 @@ def _includes(type_: str) -> list[str]:
     return [f"{type_}:{code}" for code, found in sorted(supported(type_).items()) if found.type == "reference"]
 
 
-@cache
+@own.remembered
 def _reverse_includes() -> Mapping[str, list[str]]:
     """What may point at each type, by `_revinclude`."""
     found: dict[str, list[str]] = {}

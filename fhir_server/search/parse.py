@@ -15,7 +15,7 @@ from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.foundation.predicate import Any_, Has, Not, Predicate, both, either
 from fhir_server.foundation.problem import Issue, bad_request
-from fhir_server.search import composite, date, include, number, quantity, reference, special, string, token, uri
+from fhir_server.search import composite, date, include, number, own, quantity, reference, special, string, token, uri
 from fhir_server.search.escapes import plain, split
 from fhir_server.search.nearest import meant, shown
 from fhir_server.search.query import Asked, Include, PatientIdentifier, Query
@@ -139,6 +139,10 @@ class _Reader:
         if "." in name and published is not None:
             text = f"`{shown(name)}` is not supported: references cannot be searched through"
             raise bad_request(text, code="not-supported")
+        if own.awaits(self.type, code):
+            raise bad_request(
+                f"`{code}` awaits reindex: `fhir-server reindex` makes it searchable", code="not-supported"
+            )
         if published is not None:
             raise bad_request(f"`{code}` is a {published.type} parameter that is not supported", code="not-supported")
         near = meant(code, (*supported(self.type), *special.ONCE, *include.NAMES))
