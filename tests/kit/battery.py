@@ -154,6 +154,13 @@ OF_OTHERS = (
     "?_type=DocumentReference,List,Observation,Practitioner&_summary=count",
     "?_type=List,Provenance&patient={p}&_total=none&_count=1",
     *("_history?_count=25", "_history?_since=2026-11-23T10:00:05Z&_count=6", "_history?_at=2026-11-23T10:00:20Z"),
+    "Patient/{p}/$everything",
+    "Patient/{p}/$everything?_count=1",
+    "Patient/{p}/$everything?_type=DocumentReference,Organization&_since=2026-11-23T10:00:05Z&_count=2",
+    "Patient/{p}/$everything?start=2026-11-01&end=2026-12-01",
+    "DocumentReference/$docref?patient={p}",
+    "DocumentReference/$docref?patient={p}&start=2026-01-01&type=http://loinc.org|11490-0",
+    "DocumentReference/$explain?patient={p}",
 )
 OF_LINKS = (
     "DocumentReference?patient={p}&relatesto.description=lettre d2",
@@ -213,6 +220,7 @@ OF_TRACES = (
     "AuditEvent?patient={p}&entity-role=4",
     "AuditEvent?patient={p}&_security=MASQUE_PS",
     "AuditEvent?patient={p}&subtype=read",
+    "AuditEvent?patient={p}&subtype=operation",
     "AuditEvent?date=ge2026-11-23",
     "AuditEvent?date=ge2026-11-23&_count=3",
     "AuditEvent/_history?_count=40",
@@ -255,6 +263,8 @@ def _reads(who: Principal, each: str) -> Iterator[Step]:
     for url in (each, f"{each}/_history", f"{each}/_history?_count=1"):
         yield Step(who, "GET", url)
     yield Step(who, "HEAD", each)
+    for asked in ("$meta", "$validate", "$validate?mode=delete"):
+        yield Step(who, "GET", f"{each}/{asked}")
     for version in (1, 2, 99):
         yield Step(who, "GET", f"{each}/_history/{version}")
     yield Step(who, "GET", each, more={"if_none_match": 'W/"1"'})
@@ -278,6 +288,9 @@ def _changes(who: Principal, each: str) -> Iterator[Step]:
         yield Step(who, "PATCH", each, patch)
     said = [{"name": "type", "valueCode": "delete"}, {"name": "path", "valueString": f"{type_}.text"}]
     yield Step(who, "PATCH", each, {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": said}]})
+    added = {"name": "meta", "valueMeta": {"tag": [{"system": "http://x.example", "code": "x"}]}}
+    for name in ("$meta-add", "$meta-delete"):
+        yield Step(who, "POST", f"{each}/{name}", {"resourceType": "Parameters", "parameter": [added]})
     yield Step(who, "PUT", each, body, more={"if_match": 'W/"1"'})
     yield Step(who, "PATCH", each, patch, more={"if_match": 'W/"7"'})
     yield Step(who, "DELETE", each, more={"if_match": 'W/"9"'})
