@@ -284,7 +284,7 @@ class _Reader:
             return
         offered = set() if parameter.code == "_id" else {"missing", *MODIFIERS[parameter.type]}
         if parameter.type == "reference":
-            offered.update(parameter.targets)
+            offered.update(reference.targets(parameter))
         if modifier not in offered:
             near = meant(modifier, sorted(offered), ":")
             text = f"`{parameter.code}` takes no modifier `:{shown(modifier)}`{near}"
