@@ -3,9 +3,9 @@
 May live here: from the values of a type's parameters to tokens, intervals, and the tokens that are there only because
 of a reference. May not know: the envelope that holds them, the store, how a clause is written.
 
-INVARIANT (one vocabulary): a token is `Type.code` and then `=value`, `^normalised`, `:identifier=value`, or `!` for a
-parameter that has any value; `search/{string,token,reference,uri}.py` ask for nothing else. Dates and numbers are
-intervals, and ask for their own.
+INVARIANT (one vocabulary): a token is `Type.code` and then `=value`, `^normalised`, `:identifier=value`, `:Type.code`
+with one of these for what is contained, or `!` for a parameter that has any value; `search/{string,token,reference}.py`,
+`uri.py` and `inside.py` ask for nothing else. Dates and numbers are intervals, and ask for their own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from fhir_server.definitions.elements import children
 from fhir_server.definitions.paths import Found
-from fhir_server.search import composite, date, number, reference
+from fhir_server.search import composite, date, inside, number, reference
 from fhir_server.search.extract import extractor, finder
 from fhir_server.search.supported import supported
 
@@ -84,6 +84,8 @@ def index_of(resource: dict[str, Any], base: str = "") -> Indexed:
                 dates[code] = spans
         elif kind == "reference":
             _references(name, presence, values, base, sources)
+            if "contained" in resource:
+                tokens.update(dict.fromkeys(inside.index(name, values, resource)))
         elif kind in _NUMBERS:
             for value, datatype, _ in values:
                 numbers += number.named(name, _NUMBERS[kind](value, datatype))

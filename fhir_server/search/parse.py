@@ -15,7 +15,20 @@ from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.foundation.predicate import Any_, Has, Linked, Not, Predicate, both, either
 from fhir_server.foundation.problem import Issue, Problem, bad_request
-from fhir_server.search import chain, composite, date, include, number, quantity, reference, special, string, token, uri
+from fhir_server.search import (
+    chain,
+    composite,
+    date,
+    include,
+    inside,
+    number,
+    quantity,
+    reference,
+    special,
+    string,
+    token,
+    uri,
+)
 from fhir_server.search.escapes import plain, split
 from fhir_server.search.nearest import meant, shown
 from fhir_server.search.query import Asked, Include, PatientIdentifier, Query
@@ -228,7 +241,7 @@ class _Reader:
             asked = inner.criterion(link.rest, text)
         finally:
             self.values, self.followed = inner.values, inner.followed
-        return Linked(
+        linked = Linked(
             link.token,
             type_,
             asked,
@@ -237,6 +250,7 @@ class _Reader:
             records=tuple(dict.fromkeys(inner.patients)),
             certain=len(link.types) == 1,
         )
+        return linked if link.back else either(linked, inside.clause(link.token, type_, asked))
 
     def _take_clause(self, code: str, modifier: str | None, text: str) -> None:
         parameter = supported(self.type)[code]
