@@ -4,7 +4,7 @@ May live here: from the values of a type's parameters to tokens, intervals, and 
 of a reference. May not know: the envelope that holds them, the store, how a clause is written.
 
 INVARIANT (one vocabulary): a token is `Type.code` and then `=value`, `^normalised`, `:identifier=value`, `:Type.code`
-with one of these for what is contained, or `!` for a parameter that has any value; `search/{string,token,reference}.py`,
+with one of these for what is contained, `!` for a parameter that has any value; `search/{string,token,reference}.py`,
 `uri.py` and `inside.py` ask for nothing else. Dates and numbers are intervals, and ask for their own.
 """
 
