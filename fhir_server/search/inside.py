@@ -42,7 +42,7 @@ def index(name: str, values: Iterable[Found], resource: Mapping[str, Any]) -> li
                 continue
             for each, kind, _ in extractor(type_, code)(dict(one)):
                 forms = _INDEX[parameter.type](each, kind)
-                found.update(dict.fromkeys(f"{name}:{type_}.{code}{form}" for form in forms))
+                found.update(dict.fromkeys(f"{name}:{type_}.{code}{form}" for form in forms if form[0] in "=^"))
     return list(found)
 
 

@@ -17,11 +17,13 @@ from fhir_server.foundation.predicate import Any_, Has, Linked, Not, Predicate, 
 from fhir_server.foundation.problem import Issue, Problem, bad_request
 from fhir_server.search import (
     chain,
+    compartment,
     composite,
     date,
     include,
     inside,
     number,
+    own,
     quantity,
     reference,
     special,
@@ -29,10 +31,11 @@ from fhir_server.search import (
     token,
     uri,
 )
+from fhir_server.search.codes import PUBLISHED, Codes
 from fhir_server.search.escapes import plain, split
 from fhir_server.search.nearest import meant, shown
 from fhir_server.search.query import Asked, Include, PatientIdentifier, Query
-from fhir_server.search.supported import known, supported
+from fhir_server.search.supported import elements, known, supported
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -48,9 +51,10 @@ MODIFIERS: Mapping[str, frozenset[str]] = {
     "quantity": quantity.MODIFIERS,
     "composite": composite.MODIFIERS,
 }
+NEGATIONS = frozenset({"not", "not-in"})
 # What is kept in arrays of structures is narrowed first to what has a value at all: an index over tokens serves that.
 BY_PRESENCE = frozenset({"number", "quantity", "composite"})
-MAXIMUM_VALUES = 1000
+MAXIMUM_VALUES = 500
 LINKS_AT_ONCE = 4
 """How many chains of the greatest length one search may amount to."""
 
@@ -62,14 +66,23 @@ def parse(
     lenient: bool,
     base: str,
     maximum: int = special.MAXIMUM_COUNT,
+    values: int = MAXIMUM_VALUES,
     links: int = chain.LINKS,
+    compartment_of: str = "",
+    codes: Codes = PUBLISHED,
 ) -> Query:
     """The Query that decoded pairs ask of a type; Problem 400 for the first thing in them that cannot be answered.
 
-    `base` is the server's own URL: references that begin with it are local. A page holds `maximum` matches at most, a
-    chain `links` links.
+    `base` is the server's own URL: references that begin with it are local. A page holds `maximum` matches at most,
+    one parameter takes `values` at most and all of them twice as many, a chain has `links` links at most.
+    `compartment_of` is the `Type/id` in whose compartment it is asked, if it is in one; `codes` tells what value sets
+    and code systems hold.
     """
-    reader = _Reader(type_, base.rstrip("/"), lenient, links=links)
+    reader = _Reader(
+        type_, base.rstrip("/"), lenient, most=values, links=links, compartment=compartment_of, codes=codes
+    )
+    if compartment_of:
+        reader.confine()
     for name, text in pairs:
         reader.take(name, text)
     return reader.query(maximum)
@@ -102,6 +115,25 @@ def criterion(
     return reader.criterion(name, text), tuple(dict.fromkeys(reader.patients))
 
 
+def modifiers_of(type_: str, parameter: SearchParameter) -> set[str]:
+    """The modifiers that one parameter of a type takes."""
+    if parameter.code == "_id":
+        return set()
+    offered = {"missing", *MODIFIERS[parameter.type]}
+    kinds = {kind for kind, _ in elements(type_, parameter)}
+    match parameter.type:
+        case "reference":
+            offered.update(reference.targets(parameter))
+            offered -= set() if "canonical" in kinds else uri.HIERARCHY
+        case "token":
+            # what only a few have is not kept of every trace: the ledger is written with each request
+            offered -= token.BY_WORDS if type_ == "AuditEvent" else set()
+            offered -= set() if "Identifier" in kinds else {"of-type"}
+            offered -= set() if kinds & token.WORDED else {"text"}
+            offered -= token.BY_CODES if kinds and kinds <= {"boolean", "ContactPoint", "Identifier"} else set()
+    return offered
+
+
 @dataclass(slots=True)
 class _Reader:
     """A query string half read."""
@@ -109,6 +141,9 @@ class _Reader:
     type: str
     base: str
     lenient: bool
+    most: int = MAXIMUM_VALUES
+    compartment: str = ""
+    codes: Codes = PUBLISHED
     clauses: list[Predicate] = field(default_factory=list)
     once: dict[str, str] = field(default_factory=dict)
     includes: list[Include] = field(default_factory=list)
@@ -154,6 +189,13 @@ class _Reader:
         self.take(name, text)
         return both(*self.clauses)
 
+    def confine(self) -> None:
+        """Keep to the compartment; that of a patient names a record."""
+        self.clauses.append(compartment.clause(self.compartment, self.type))
+        owner, _, id_ = self.compartment.partition("/")
+        if owner == "Patient":
+            self.patients.append(id_)
+
     def query(self, maximum: int) -> Query:
         """What was read, as a Query."""
         count = special.count(self.once.get("_count"), maximum)
@@ -174,6 +216,7 @@ class _Reader:
             patients=tuple(dict.fromkeys(self.patients)),
             patient_identifier=self.identifier,
             chained=self.followed > 0,
+            compartment=self.compartment,
         )
 
     def _owner_identifier(self, name: str, text: str) -> str | None:
@@ -194,6 +237,10 @@ class _Reader:
         published = known(self.type).get(code.partition(".")[0])
         if code in special.NOT_HERE:
             raise bad_request(f"`{code}` is not supported", code="not-supported")
+        if own.awaits(self.type, code):
+            raise bad_request(
+                f"`{code}` awaits reindex: `fhir-server reindex` makes it searchable", code="not-supported"
+            )
         if published is not None:
             raise bad_request(f"`{code}` is a {published.type} parameter that is not supported", code="not-supported")
         near = meant(code, (*supported(self.type), *special.ONCE, *include.NAMES))
@@ -235,7 +282,9 @@ class _Reader:
         self.followed += 1
         if self.followed > self.links * LINKS_AT_ONCE:
             raise bad_request(f"a search follows at most {self.links * LINKS_AT_ONCE} links", code="too-costly")
-        inner = _Reader(type_, self.base, lenient=False, links=self.links, depth=self.depth + 1)
+        inner = _Reader(
+            type_, self.base, False, most=self.most, codes=self.codes, links=self.links, depth=self.depth + 1
+        )
         inner.values, inner.followed = self.values, self.followed
         try:
             asked = inner.criterion(link.rest, text)
@@ -255,11 +304,13 @@ class _Reader:
     def _take_clause(self, code: str, modifier: str | None, text: str) -> None:
         parameter = supported(self.type)[code]
         values = split(text, ",")
+        if len(values) > self.most:
+            raise bad_request(f"`{code}` takes at most {self.most} values", code="too-costly")
         self._count(len(values))
         if not all(values):
             raise bad_request(f"`{code}` has an empty value among its values")
         self._check_modifier(parameter, modifier)
-        asked = Asked(self.type, parameter, modifier, self.base)
+        asked = Asked(self.type, parameter, modifier, self.base, self.codes)
         self._name_patients(asked, values)
         clause = self._clause(asked, values)
         # an id alone stands for as many references as there are types it may be of
@@ -268,8 +319,8 @@ class _Reader:
 
     def _count(self, more: int) -> None:
         self.values += max(more, 0)
-        if self.values > MAXIMUM_VALUES:
-            raise bad_request(f"a search asks for at most {MAXIMUM_VALUES} values", code="too-costly")
+        if self.values > 2 * self.most:
+            raise bad_request(f"a search asks for at most {2 * self.most} values", code="too-costly")
 
     def _clause(self, asked: Asked, values: list[str]) -> Predicate:
         code = asked.parameter.code
@@ -283,7 +334,7 @@ class _Reader:
         found = either(*(clause(asked, each) for each in values)) if len(values) > 1 else clause(asked, values[0])
         if asked.parameter.type in BY_PRESENCE:
             return both(Has("token", f"{asked.name}!"), found)
-        return Not(found) if asked.modifier == "not" else found
+        return Not(found) if asked.modifier in NEGATIONS else found
 
     def _missing(self, asked: Asked, values: list[str]) -> Predicate:
         if values not in (["true"], ["false"]):
@@ -296,9 +347,7 @@ class _Reader:
     def _check_modifier(self, parameter: SearchParameter, modifier: str | None) -> None:
         if modifier is None:
             return
-        offered = set() if parameter.code == "_id" else {"missing", *MODIFIERS[parameter.type]}
-        if parameter.type == "reference":
-            offered.update(reference.targets(parameter))
+        offered = modifiers_of(self.type, parameter)
         if modifier not in offered:
             near = meant(modifier, sorted(offered), ":")
             text = f"`{parameter.code}` takes no modifier `:{shown(modifier)}`{near}"

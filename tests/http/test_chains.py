@@ -168,7 +168,7 @@ def test_a_page_of_a_chained_search_shows_nothing_that_was_hidden_meanwhile(told
 
 
 def test_more_links_than_the_limit_are_too_costly(told):
-    told.house = replace(told.house, limits=Limits(links=1))
+    told.house = replace(told.house, limits=Limits(chain_depth=1))
     refused = told.ask(people.doctor(), "GET", "Observation?patient.organization.name=x")
     assert (400, "too-costly") == (refused.status, refused.json["issue"][0]["code"])
 

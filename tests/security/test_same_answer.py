@@ -84,6 +84,9 @@ WAYS = [
     pytest.param("GET", "{}", {"if_none_match": 'W/"1"'}, id="conditional read"),
     pytest.param("GET", "{}", {"if_none_match": "*"}, id="conditional read of anything"),
     pytest.param("GET", "{}", {"if_modified_since": FAR}, id="conditional read by date"),
+    pytest.param("GET", "{}/$meta", {}, id="metadata"),
+    pytest.param("GET", "{}/$validate", {}, id="validation"),
+    pytest.param("GET", "{}/$validate?mode=delete", {}, id="validation of a deletion"),
     pytest.param("DELETE", "{}", {}, id="delete"),
     pytest.param("PATCH", "{}", {"patch": [{"op": "replace", "path": "/status", "value": "superseded"}]}, id="patch"),
 ]
