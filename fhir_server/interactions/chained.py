@@ -40,7 +40,9 @@ class _Following:
                 return self._found(node)
             case Any_(of):
                 links = [each for each in of if isinstance(each, Linked) and not each.certain]
-                return self._any(links) if links and len(links) == len(of) else None
+                if links:
+                    others = [rewrite(each, self.change) for each in of if each not in links]
+                    return either(self._any(links), *others)
         return None
 
     def _any(self, links: list[Linked]) -> Predicate:

@@ -4,8 +4,9 @@ May live here: from the values of a type's parameters to tokens, intervals, and 
 of a reference. May not know: the envelope that holds them, the store, how a clause is written.
 
 INVARIANT (one vocabulary): a token is `Type.code` and then `=value`, `^normalised`, `:identifier=value`, `:text^words`,
-`:of-type=system|code|value`, or `!` for a parameter that has any value; `search/{string,token,reference,uri}.py` ask
-for nothing else. Dates and numbers are intervals, and ask for their own.
+`:of-type=system|code|value`, `:Type.code` with one of these for what is contained, or `!` for a parameter that has any
+value; `search/{string,token,reference,uri,inside}.py` ask for nothing else. Dates and numbers are intervals, and ask
+for their own.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from fhir_server.definitions.elements import Element, children
 from fhir_server.definitions.expressions import spots_of
 from fhir_server.definitions.paths import Found
 from fhir_server.definitions.search_parameters import SearchParameter
-from fhir_server.search import composite, date, number, own, reference, token
+from fhir_server.search import composite, date, inside, number, own, reference, token
 from fhir_server.search.extract import extractor, finder
 from fhir_server.search.own import remembered
 from fhir_server.search.supported import indexed
@@ -87,6 +88,8 @@ def index_of(resource: dict[str, Any], base: str = "") -> Indexed:
                 dates[code] = spans
         elif kind == "reference":
             _references(name, presence, values, base, sources)
+            if "contained" in resource:
+                tokens.update(dict.fromkeys(inside.index(name, values, resource)))
         elif kind in _NUMBERS:
             for value, datatype, _ in values:
                 numbers += number.named(name, _NUMBERS[kind](value, datatype))

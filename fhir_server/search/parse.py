@@ -21,6 +21,7 @@ from fhir_server.search import (
     composite,
     date,
     include,
+    inside,
     number,
     own,
     quantity,
@@ -122,7 +123,7 @@ def modifiers_of(type_: str, parameter: SearchParameter) -> set[str]:
     kinds = {kind for kind, _ in elements(type_, parameter)}
     match parameter.type:
         case "reference":
-            offered.update(parameter.targets)
+            offered.update(reference.targets(parameter))
             offered -= set() if "canonical" in kinds else uri.HIERARCHY
         case "token":
             # what only a few have is not kept of every trace: the ledger is written with each request
@@ -289,7 +290,7 @@ class _Reader:
             asked = inner.criterion(link.rest, text)
         finally:
             self.values, self.followed = inner.values, inner.followed
-        return Linked(
+        linked = Linked(
             link.token,
             type_,
             asked,
@@ -298,6 +299,7 @@ class _Reader:
             records=tuple(dict.fromkeys(inner.patients)),
             certain=len(link.types) == 1,
         )
+        return linked if link.back else either(linked, inside.clause(link.token, type_, asked))
 
     def _take_clause(self, code: str, modifier: str | None, text: str) -> None:
         parameter = supported(self.type)[code]

@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from fhir_server.definitions.library import load
+from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.foundation.predicate import Predicate, one_of
 from fhir_server.foundation.problem import bad_request
 from fhir_server.search import token, uri
 from fhir_server.search.escapes import plain
+from fhir_server.search.nearest import shown
 from fhir_server.search.query import Asked
 
 MODIFIERS = frozenset({"identifier", *uri.HIERARCHY})
@@ -50,21 +53,27 @@ def clause(asked: Asked, text: str) -> Predicate:
     return one_of("token", [f"{asked.name}={each}" for each in named(asked, text)])
 
 
+def targets(parameter: SearchParameter) -> tuple[str, ...]:
+    """The types a parameter may refer to: those that R4 names, or any."""
+    return parameter.targets or load().endpoints
+
+
 def named(asked: Asked, text: str) -> list[str]:
     """What a value may refer to: `Type/id` for each type a bare id could have, or one URL."""
     wanted = plain(text)
-    code, targets = asked.parameter.code, asked.parameter.targets
-    allowed = (asked.modifier,) if asked.modifier else targets
+    code = asked.parameter.code
+    allowed = (asked.modifier,) if asked.modifier else targets(asked.parameter)
     if _ID.fullmatch(wanted):
-        if not allowed:
-            raise bad_request(f"`{code}` needs a reference of the form `Type/id` or a URL")
         return [f"{type_}/{wanted}" for type_ in allowed]
     here = local(wanted, asked.base)
     if here:
         if "/_history/" in wanted or "#" in wanted:
             raise bad_request(f"`{code}` takes a reference without a version or a fragment", code="not-supported")
-        if allowed and here.partition("/")[0] not in allowed:
+        type_ = here.partition("/")[0]
+        if type_ not in allowed and (asked.modifier or asked.parameter.targets):
             raise bad_request(f"`{code}` refers to {', '.join(allowed[:12])} and to nothing else")
+        if type_ not in allowed:
+            raise bad_request(f"`{code}` refers to resources, and `{shown(type_)}` is no type of them")
         return [here]
     if asked.modifier or not _ABSOLUTE.fullmatch(wanted):
         raise bad_request(f"`{code}` needs a reference of the form `id`, `Type/id` or a URL")

@@ -10,7 +10,7 @@ from typing import Any
 
 from fhir_server.foundation.principal import Principal
 from tests.kit import people
-from tests.kit.battery_links import OF_LINKS
+from tests.kit.through import OF_LINKS
 from tests.kit.twin import Step
 from tests.kit.world import label
 

@@ -67,7 +67,20 @@ def test_a_link_holds_what_is_asked_of_the_other_and_the_records_that_names():
 def test_a_link_that_may_mean_several_types_holds_of_either_and_is_certain_of_none():
     where = asked("DocumentReference", ("author.given", "anne")).where
     assert isinstance(where, Any_)
-    assert [False, False] == [each.certain for each in where.of]
+    assert [False, False] == [each.certain for each in where.of if isinstance(each, Linked)]
+
+
+def test_names_and_identifiers_of_what_is_contained_are_asked_for_as_well():
+    where = asked("DocumentReference", ("author:Practitioner.family:exact", "Moreau")).where
+    assert Has("token", "DocumentReference.author:Practitioner.family=Moreau") in where.of
+
+
+@pytest.mark.parametrize(
+    "name", ["author:Practitioner.gender:not", "author:Practitioner.active", "author:Practitioner.name:missing"]
+)
+def test_nothing_else_of_what_is_contained_is_asked_for(name):
+    value = "true" if "gender" not in name else "male"
+    assert isinstance(asked("DocumentReference", (name, value)).where, Linked)
 
 
 def test_no_interpreter_answers_for_a_link_that_nobody_followed():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from fhir_server.definitions.library import load
 from fhir_server.foundation.predicate import NOTHING, Has, either
 from fhir_server.foundation.problem import Problem
 from fhir_server.search import reference
@@ -66,9 +67,14 @@ def test_an_id_alone_names_every_type_it_may_have():
     assert expected != NOTHING
 
 
-def test_an_id_alone_is_refused_where_any_type_could_be_meant():
-    with pytest.raises(Problem, match="`Type/id` or a URL"):
-        reference.clause(asked("assessed-condition", type_="DiagnosticReport"), "1")
+def test_an_id_alone_is_of_every_type_where_any_could_be_meant():
+    """R92: all of them, and nothing that is no type."""
+    found = reference.clause(asked("assessed-condition", type_="DiagnosticReport"), "1")
+    assert {f"DiagnosticReport.assessed-condition={type_}/1" for type_ in load().endpoints} == {
+        each.value for each in found.of
+    }
+    with pytest.raises(Problem, match="`Wat` is no type"):
+        reference.clause(asked("assessed-condition", type_="DiagnosticReport"), "Wat/1")
 
 
 def test_a_type_as_modifier_narrows_an_id():

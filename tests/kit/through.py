@@ -1,10 +1,13 @@
-"""What the battery asks through links: searches that lead through what is hidden from some."""
+"""Probes of the battery that lead through other resources; `{p}` is the patient."""
+
+from __future__ import annotations
 
 OF_LINKS = (
     "DocumentReference?patient={p}&relatesto.description=lettre d2",
     "DocumentReference?patient={p}&related:DocumentReference.security-label=MASQUE_PS",
     "DocumentReference?patient={p}&subject:Patient.family=martin&_total=accurate&_count=1",
     "DocumentReference?patient={p}&custodian.name=chu&_sort=date",
+    "DocumentReference?patient={p}&author.identifier=810000000009&_total=accurate&_count=1",
     "DocumentReference?patient={p}&_has:DocumentReference:relatesto:status=current",
     "DocumentReference?patient={p}&_has:List:item:code=submissionset&_total=none&_count=2",
     "DocumentReference?patient={p}&_has:Provenance:target:recorded=ge2000",
