@@ -92,6 +92,7 @@ def build_house(
             page=settings.max_count,
             values=settings.max_values,
             chain_depth=settings.chain_depth,
+            linked=settings.max_linked,
             included=settings.max_included,
             url=settings.max_url,
         ),

@@ -131,6 +131,13 @@ class Settings:
     chain_depth: int = _setting(
         5, "Most references that a chain or `_has` leads through", past="400 `too-costly`", minimum=1, maximum=16
     )
+    max_linked: int = _setting(
+        5_000,
+        "Most resources that one of those references leads through",
+        past="400 `too-costly`",
+        minimum=1,
+        maximum=100_000,
+    )
     max_count: int = _setting(
         1_000, "Largest page of a search or history", past="a page of that many", minimum=1, maximum=10_000
     )

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from fhir_server import __version__
+from fhir_server.definitions.compartments import names
 from fhir_server.definitions.library import load
 from fhir_server.foundation.problem import bad_request
 from fhir_server.interactions import answers, routes
@@ -67,7 +68,8 @@ def statement(base: str, canonical: str) -> dict[str, Any]:
                 "mode": "server",
                 "security": _security(origin),
                 "resource": [_resource(type_, canonical) for type_ in load().endpoints],
-                "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                "interaction": [{"code": code} for code in ("transaction", "batch", *routes.of_the_system())],
+                "compartment": [f"http://hl7.org/fhir/CompartmentDefinition/{each.lower()}" for each in names()],
             }
         ],
     }

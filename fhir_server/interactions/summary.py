@@ -59,6 +59,8 @@ def of(type_: str, asked: Pairs, *, counted: bool = False) -> Shape | None:
         raise bad_request("`_summary=count` is asked of a search", "_summary", "not-supported")
     if "_elements" not in said:
         return None if form in ("false", "count") else Shape(form)
+    if not type_:
+        raise bad_request("`_elements` is asked of one type", "_elements", "not-supported")
     if form != "false":
         raise bad_request("`_elements` and `_summary` are not asked for together", "_elements")
     return Shape("", type_, _elements(type_, said["_elements"]))

@@ -10,25 +10,31 @@ does, and what the store's `first` and `last` hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.foundation.predicate import Predicate, both, one_of
 from fhir_server.foundation.problem import Issue
+from fhir_server.search.codes import PUBLISHED, Codes
 
 Total = Literal["none", "accurate", "estimate"]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One clause on its way to be compiled: the parameter, its modifier if any, and the server's own base URL."""
+    """One clause on its way to be compiled: the parameter, its modifier if any, and the server's own base URL.
+
+    `codes` tells what value sets hold.
+    """
 
     type: str
     parameter: SearchParameter
     modifier: str | None = None
     base: str = ""
+    codes: Codes = PUBLISHED
 
     @property
     def name(self) -> str:
@@ -76,9 +82,10 @@ class Query:
     `where` says nothing of the type: whoever runs it adds `Has("resource", type)`. `count` is the page size, 0 when
     `summary` is "count" and no entry is wanted. `asked` is what the self link states, but for the page; `ignored` is
     what was left out of it. `total` is never "estimate": that is answered accurately.
+    `compartment` is the `Type/id` within whose compartment it is asked, "" for none; `where` says so too.
     `patients` are the ids of records the query is confined to by an owner parameter (or `_id` on Patient); every match
     belongs to one of them. `cursor` is a sealed page token, still closed. `where` lacks `patient_identifier`, which
-    must be resolved first: `for_patient`.
+    must be resolved first: `for_patient`. `chained`: it holds `Linked` nodes, which must be followed first.
     """
 
     type: str
@@ -93,6 +100,8 @@ class Query:
     cursor: str | None = None
     patients: tuple[str, ...] = ()
     patient_identifier: PatientIdentifier | None = None
+    chained: bool = False
+    compartment: str = ""
 
     def for_patient(self, ids: Iterable[str]) -> Query:
         """The query with its `patient_identifier` resolved to Patient ids; it matches nothing when there is none."""
@@ -123,6 +132,18 @@ def in_order(order: Iterable[Order], envelopes: Iterable[Mapping[str, Any]]) -> 
     ordered = list(envelopes)
     for each in reversed(keys):
         ordered.sort(key=lambda envelope, key=each: _rank(_value(key, envelope)), reverse=each.descending)  # type: ignore[misc]
+    return ordered
+
+
+def merged(order: Iterable[Order], placed: Iterable[tuple[Sequence[Any], Item]]) -> list[tuple[Sequence[Any], Item]]:
+    """What stands at positions (`position`) of one order, in that order."""
+    keys = list(order)
+    down = [each.descending for each in keys]
+    if not any(each.field == "id" for each in keys):
+        down.append(down[-1] if down else False)
+    ordered = list(placed)
+    for index, descending in reversed(list(enumerate(down))):
+        ordered.sort(key=lambda each, at=index: _rank(each[0][at]), reverse=descending)  # type: ignore[misc]
     return ordered
 
 

@@ -23,7 +23,7 @@ ONCE = frozenset({"_count", "_sort", "_total", "_summary", "_elements", "_page"}
 PASSED_BY = frozenset({"_format", "_pretty"})
 # What the specification has and we do not: refused whatever the caller's leniency.
 NOT_HERE = frozenset(
-    {"_contained", "_containedType", "_content", "_filter", "_has", "_list", "_query", "_score", "_text"} | {"_type"}
+    {"_contained", "_containedType", "_content", "_filter", "_list", "_query", "_score", "_text"} | {"_type"}
 )
 
 PAGE = "_page"

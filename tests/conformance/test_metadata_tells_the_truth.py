@@ -177,7 +177,7 @@ def test_each_parameter_of_r4_that_is_not_listed_is_refused(client, by_type):
     assert refused > 100
 
 
-@pytest.mark.parametrize("query", ["_has:Observation:patient:code=x", "_filter=name eq x", "_content=x", "_text=x", "_list=x", "_elements=nonsense", "_query=x", "_contained=true", "_type=Patient", "general-practitioner.name=x"])  # fmt: skip
+@pytest.mark.parametrize("query", ["_filter=name eq x", "_content=x", "_text=x", "_list=x", "_elements=nonsense", "_query=x", "_contained=true", "_type=Patient", "general-practitioner.name=x"])  # fmt: skip
 def test_what_no_statement_lists_is_refused_everywhere(client, query):
     for type_ in ("Patient", "DocumentReference", "Organization"):
         assert 400 == ask(client, "GET", type_, query_string=query).status_code
@@ -212,13 +212,30 @@ def test_an_include_that_is_not_listed_is_refused(client, by_type):
 
 
 def test_the_interactions_of_the_whole_system_are_those_listed(client, rest):
-    assert {"transaction", "batch"} == {each["code"] for each in rest["interaction"]}
+    listed = {"transaction", "batch", "search-system", "history-system"}
+    assert listed == {each["code"] for each in rest["interaction"]}
     for kind in ("transaction", "batch"):
         answered = ask(client, "POST", "", {"resourceType": "Bundle", "type": kind})
         assert (200, f"{kind}-response") == (answered.status_code, answered.json["type"])
-    for method, path in (("GET", ""), ("GET", "_history"), ("DELETE", ""), ("GET", "?_id=x")):
-        assert ask(client, method, path).status_code in (404, 405)
-    assert ask(client, "POST", "_search", None).status_code in (404, 405)
+    for method, path, status in (
+        ("GET", "", 400),
+        ("GET", "_history", 200),
+        ("DELETE", "", 405),
+        ("DELETE", "_history", 405),
+    ):
+        assert status == ask(client, method, path).status_code
+    assert 200 == ask(client, "GET", "", query_string="_type=Patient,Observation").status_code
+    assert 200 == client.post("/fhir/_search", data={"_type": "Patient,Observation"}).status_code
+
+
+def test_the_compartments_that_are_listed_are_searched_and_no_other_is(client, rest, by_type):
+    """R86."""
+    prefix = "http://hl7.org/fhir/CompartmentDefinition/"
+    listed = {each.removeprefix(prefix) for each in rest["compartment"]}
+    assert {"patient", "encounter", "practitioner", "relatedperson", "device"} == listed
+    for type_ in by_type:
+        answered = ask(client, "GET", f"{type_}/x/*")
+        assert (200 if type_.lower() in listed else 404) == answered.status_code, (type_, answered.text)
 
 
 def test_each_operation_that_is_listed_answers_and_no_other_does(client, by_type, rest):

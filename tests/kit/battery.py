@@ -131,6 +131,16 @@ OF_OTHERS = (
     "Provenance?recorded=ge2000",
     "Practitioner?_revinclude=DocumentReference:author&_revinclude=Consent:actor",
     "Organization?_id=chu&_revinclude=DocumentReference:custodian",
+    *("Patient/{p}/*?_count=9", "Patient/{p}/*?_summary=count", "Patient/{p}/*?_type=List,DocumentReference&_count=1"),
+    "Patient/{p}/DocumentReference?_revinclude=List:item&_count=2",
+    "Patient/{p}/List?_include=List:item",
+    "Patient/unheard-of/*",
+    *("Practitioner/bernard/*", "Practitioner/bernard/DocumentReference?_summary=count", "Device/d/*?_count=1"),
+    "?_type=DocumentReference,List,Binary,AuditEvent&_count=4",
+    "?_type=DocumentReference,List&patient={p}&_sort=-date,_id&_count=2",
+    "?_type=DocumentReference,List,Observation,Practitioner&_summary=count",
+    "?_type=List,Provenance&patient={p}&_total=none&_count=1",
+    *("_history?_count=25", "_history?_since=2026-11-23T10:00:05Z&_count=6", "_history?_at=2026-11-23T10:00:20Z"),
 )
 OF_CONDITIONS = (
     "patient={p}&description:exact=lettre d2",
@@ -288,6 +298,7 @@ def _naming(reference: str, patient: str) -> Iterator[str]:
         yield f"DocumentReference?patient={patient}&related:missing=false&relatesto={id_}"
         yield f"Observation?patient={patient}&derived-from={reference}"
         yield f"{type_}?_id={id_}&_revinclude=List:item&_revinclude=Provenance:target"
+        yield f"?_type=DocumentReference,List&_id={id_}&_total=accurate"
 
 
 def _bundles(who: Principal, references: list[str], patient: str) -> list[Step]:
