@@ -215,7 +215,9 @@ def _unknown(steps: tuple[str, ...]) -> Problem:
         hint = f"; did you mean `{near[0]}`?" if near else ""
         return problem(404, "not-supported", f"`{steps[0]}` is not a resource type{hint}")
     if len(steps) > 1 and steps[-1].startswith("$"):
-        return problem(404, "not-supported", f"`{steps[-1]}` is not an operation of this server")
+        near = get_close_matches(steps[-1][1:], dict.fromkeys(name for _, name in OPERATIONS), 1)
+        hint = f"; did you mean `${near[0]}`" if near else ""
+        return problem(404, "not-supported", f"`{steps[-1]}` is not an operation of this server{hint}")
     if len(steps) > 2 and steps[2] in load().endpoints:
         return problem(404, "not-supported", _no_compartment(steps[0], steps[2]))
     return problem(404, "not-found", "no such resource")

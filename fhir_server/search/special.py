@@ -13,7 +13,7 @@ from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Has, Predicate
 from fhir_server.foundation.problem import bad_request
 from fhir_server.search import date
 from fhir_server.search.escapes import plain
-from fhir_server.search.nearest import shown
+from fhir_server.search.nearest import meant, shown
 from fhir_server.search.query import NEWEST_FIRST, Order, Total
 from fhir_server.search.supported import supported
 
@@ -104,7 +104,8 @@ def _key(type_: str, text: str) -> Order:
     if parameter is None or parameter.type != "date":
         dates = sorted(each for each, found in supported(type_).items() if found.type == "date" and each[0] != "_")
         offered = ", ".join(f"`{each}`" for each in ("_lastUpdated", "_id", *dates))
+        near = meant(code, ("_lastUpdated", "_id", *dates), "-" if descending else "")
         raise bad_request(
-            f"`_sort` cannot go by `{shown(code)}`; on {type_} it goes by {offered}", code="not-supported"
+            f"`_sort` cannot go by `{shown(code)}`{near}; on {type_} it goes by {offered}", code="not-supported"
         )
     return Order(f"date:{code}", descending)
