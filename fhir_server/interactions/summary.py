@@ -19,6 +19,7 @@ from fhir_server.foundation.problem import bad_request
 from fhir_server.interactions.request import Pairs
 from fhir_server.resources import json_text
 from fhir_server.search.nearest import meant, shown
+from fhir_server.search.special import SUMMARIES as FORMS
 from fhir_server.store.documents import Stored
 
 NAMES = frozenset({"_summary", "_elements"})
@@ -27,7 +28,6 @@ SUBSETTED = {
     "code": "SUBSETTED",
     "display": "Resource encoded in summary mode",
 }
-FORMS = ("true", "text", "data", "count", "false")
 _ALWAYS = frozenset({"resourceType", "id", "meta"})
 
 
