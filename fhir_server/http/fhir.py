@@ -220,6 +220,8 @@ def _body(
         return _content(sent, path, config["MAX_CONTENT"]), None, ()
     raw = _read(sent, config["MAX_CONTENT_LENGTH"])
     kind = negotiation.media_type(sent.content_type)
+    if not raw and "/$" in path:
+        return None, None, ()  # an operation may have nothing to be told
     if path.rstrip("/").endswith("_search"):
         if raw and kind != negotiation.FORM_TYPE:
             raise problem(415, "not-supported", f"a search is posted as {negotiation.FORM_TYPE}")

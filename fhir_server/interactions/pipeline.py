@@ -34,6 +34,7 @@ from fhir_server.interactions.residual import every, residual_of
 from fhir_server.interactions.routes import Route, match
 from fhir_server.interactions.subject import Subject, as_if_absent
 from fhir_server.interactions.summary import Shape
+from fhir_server.search import own
 from fhir_server.search.parse import criteria as search_criteria
 from fhir_server.smart.scope import elsewhere, narrow, reach, resource_scopes
 from fhir_server.store.changes import Unit
@@ -89,8 +90,8 @@ class Visit:
     subject: Subject = field(default_factory=Subject)
     begun: int = 0
     shut: dict[str, Deny] = field(default_factory=dict)
-    shape: Shape | None = None
     led: list[Led] = field(default_factory=list)
+    shape: Shape | None = None
 
     def door(self, subject: Subject, verb: Verb | None = None) -> VisibleStore:
         """Decide, and open the door as far as the decision goes.
@@ -373,6 +374,9 @@ def atomically(visit: Visit, run: Run) -> FhirResponse:
 def _door(shelf: Shelf, residual: Predicate, scope: Predicate, right: Predicate, shared: Predicate) -> VisibleStore:
     """A door outside any transaction; the same one for the same sight, so that what it asks is compiled once."""
     return VisibleStore(shelf, residual, both(scope, right), shared=shared)
+
+
+own.forgets(_door.cache_clear)
 
 
 def compile_criteria(type_: str, criteria: list[tuple[str, str]]) -> Predicate:

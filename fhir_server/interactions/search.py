@@ -13,16 +13,16 @@ from typing import Any
 from fhir_server.consent.obligations import apply
 from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.foundation.predicate import Predicate, both, one_of
-from fhir_server.foundation.problem import Problem, bad_request
+from fhir_server.foundation.problem import Issue, Problem, bad_request
 from fhir_server.interactions import answers, led, summary
 from fhir_server.interactions.chained import follow
+from fhir_server.interactions.including import bring
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse, Pairs, query_text
 from fhir_server.interactions.subject import Subject, of_search, patients_of_identifier
 from fhir_server.interactions.summary import Shape, cut
 from fhir_server.interactions.terminology import Seen
 from fhir_server.search import chain, cursor
-from fhir_server.search.include import reverse_clause, targets
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
 from fhir_server.search.special import PAGE
@@ -30,7 +30,8 @@ from fhir_server.search.supported import supported
 from fhir_server.store.documents import Stored
 from fhir_server.store.visible import Page, VisibleStore
 
-INCLUDED_AT_MOST = 1000
+COUNTED_AT_MOST = 1000
+"""How many matches beyond the page a trace is about."""
 _COMPARTMENT = "_compartment"
 """How the trace of a search says in whose compartment it was made."""
 
@@ -47,12 +48,12 @@ def run(visit: Visit) -> FhirResponse:
     counting = query.count == 0
     page = Page() if counting else door.page(query.type, where, query.order, query.count, after)
     total = _total(door, query, where, page, after)
-    included = _included(visit, door, query, page.entries)
+    included, left_out = bring(door, query.includes, page.entries, visit.house.limits.included, visit.request.base)
     told = told_of(visit) if total is not None else ()
     more = total is not None and total > len(page.entries)
     also = counted(visit, door, query.type, where, page) if more else []
     note(visit, subject, [*page.entries, *included], also, told)
-    return FhirResponse(200, bundle(visit, query, page, included, total))
+    return FhirResponse(200, bundle(visit, query, page, included, total, left_out))
 
 
 def read_query(visit: Visit) -> Query:
@@ -94,23 +95,6 @@ def _total(door: VisibleStore, query: Query, where: Predicate, page: Page, posit
     return door.count(query.type, where)
 
 
-def _included(visit: Visit, door: VisibleStore, query: Query, matches: list[Stored]) -> list[Stored]:
-    if not query.includes or not matches:
-        return []
-    forward: list[str] = []
-    found: list[Stored] = []
-    resources = [match.resource() for match in matches]
-    for include in query.includes:
-        if include.reverse:
-            clause = reverse_clause(include, [match.id for match in matches])
-            found += door.page(include.source, clause, (), INCLUDED_AT_MOST).entries
-        else:
-            forward += [id_ for resource in resources for id_ in targets(resource, include, visit.request.base)]
-    found += door.follow(forward, INCLUDED_AT_MOST)
-    seen = {match.id for match in matches}
-    return [each for each in {version.id: version for version in found}.values() if each.id not in seen]
-
-
 def told_of(visit: Visit) -> tuple[str, ...]:
     """The records a total tells of: all that were searched, whatever was found in them (DMP-80, decisions 20)."""
     return tuple(patient for patient in visit.subject.patients if not _because_of_what_is_there(patient, visit))
@@ -131,7 +115,7 @@ def counted(visit: Visit, door: VisibleStore, type_: str, where: Predicate, page
         return []
     shown = {each.id for each in page.entries}
     own = both(where, one_of("patient", written))
-    return [each for each in door.page(type_, own, (), INCLUDED_AT_MOST).entries if each.id not in shown]
+    return [each for each in door.page(type_, own, (), COUNTED_AT_MOST).entries if each.id not in shown]
 
 
 def note(
@@ -246,8 +230,15 @@ def position(visit: Visit, query: Query) -> list[Any] | None:
     return list(cursor.open_(visit.house.seal_key, asker(visit), cursor.fingerprint(query), query.cursor))
 
 
-def bundle(visit: Visit, query: Query, page: Page, included: list[Stored], total: int | None) -> bytes:
-    """A searchset: the links of its page, matches, what comes along, and what was ignored of the query."""
+def bundle(  # noqa: PLR0917 - what an answer is made of
+    visit: Visit,
+    query: Query,
+    page: Page,
+    included: list[Stored],
+    total: int | None,
+    left_out: tuple[Issue, ...] = (),
+) -> bytes:
+    """A searchset: the links of its page, matches, what comes along, and what was ignored of the query or left out."""
     base, house = visit.request.base, visit.house
     url = f"{base}/{visit.route.address}"
     links = [{"relation": "self", "url": _url(url, query.asked, query.cursor)}]
@@ -255,8 +246,8 @@ def bundle(visit: Visit, query: Query, page: Page, included: list[Stored], total
         sealed = cursor.seal(house.seal_key, asker(visit), cursor.fingerprint(query), page.next)
         links.append({"relation": "next", "url": _followed(_url(url, query.asked, sealed), base, house.limits.url)})
     entries = [*_entries(visit, page.entries, "match"), *_entries(visit, included, "include")]
-    if query.ignored:
-        entries.append({"resource": answers.outcome(query.ignored), "search": {"mode": "outcome"}})
+    if query.ignored or left_out:
+        entries.append({"resource": answers.outcome((*query.ignored, *left_out)), "search": {"mode": "outcome"}})
     return answers.bundle("searchset", entries, id_=house.ids(), now=house.clock(), total=total, link=links)
 
 

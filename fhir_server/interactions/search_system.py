@@ -113,7 +113,7 @@ def _of(visit: Visit, type_: str) -> Visit:
 
 def _query(visit: Visit, type_: str, pairs: Pairs) -> Query:
     for name, _ in pairs:
-        if name.partition(":")[0] in include.NAMES:
+        if name == "_elements" or name.partition(":")[0] in include.NAMES:
             raise bad_request(f"`{shown(name)}` is not supported over several types", code="not-supported")
     query = parse(
         type_,

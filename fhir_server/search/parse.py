@@ -22,6 +22,7 @@ from fhir_server.search import (
     date,
     include,
     number,
+    own,
     quantity,
     reference,
     special,
@@ -235,6 +236,10 @@ class _Reader:
         published = known(self.type).get(code.partition(".")[0])
         if code in special.NOT_HERE:
             raise bad_request(f"`{code}` is not supported", code="not-supported")
+        if own.awaits(self.type, code):
+            raise bad_request(
+                f"`{code}` awaits reindex: `fhir-server reindex` makes it searchable", code="not-supported"
+            )
         if published is not None:
             raise bad_request(f"`{code}` is a {published.type} parameter that is not supported", code="not-supported")
         near = meant(code, (*supported(self.type), *special.ONCE, *include.NAMES))

@@ -3,9 +3,8 @@
 May live here: the shape of a parsed search, of one clause on its way to be compiled, and of an order.
 May not know: how a query string is written (`parse.py`), MongoDB, who asks (https://hl7.org/fhir/R4/search.html).
 
-INVARIANT (order): a date is sorted by the least beginning of its values going up and by the greatest going down, a
-missing one below every other, and ties go by id in the direction of the last key: what MongoDB's sort of an array
-does, and what the store's `first` and `last` hold.
+INVARIANT (order): what has several values is sorted by the least of them going up and by the greatest going down, what
+has none comes last either way, and ties go by id in the direction of the last key: `store/ordering.py` does the same.
 """
 
 from __future__ import annotations
@@ -49,7 +48,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One key of a sort: `updated`, `id` or `date:<parameter>`."""
+    """One key of a sort: `updated`, `id`, `date:<parameter>`, or what tokens and numbers begin with.
+
+    `text:Type.code^` and `text:Type.code=` go by index tokens, `code:Type.code=` by those without a system,
+    `number:Type.code` by numbers as they are written, whatever their unit.
+    """
 
     field: str
     descending: bool = False
@@ -57,7 +60,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Include:
-    """`source:parameter[:target]`; `reverse` for those that point at a match. `iterate` is always False."""
+    """`source:parameter[:target]`, `*` for any; `reverse` for those that point at a match.
+
+    `iterate`: it is asked of what was brought along as well.
+    """
 
     source: str
     parameter: str
@@ -118,9 +124,13 @@ NEWEST_FIRST = (Order("updated", descending=True), Order("id", descending=True))
 
 
 def position(order: Iterable[Order], envelope: Mapping[str, Any]) -> list[Any]:
-    """Where a stored envelope stands in an order: the value of each key (int, str or None), then its `_id`."""
+    """Where a stored envelope stands in an order: what it has of each key, then its `_id`.
+
+    Of an update, an id and a date going down that is the value (int, str or None), of others whether it is missing and
+    the value.
+    """
     keys = list(order)
-    values = [_value(each, envelope) for each in keys]
+    values = [part for each in keys for part in _parts(each, envelope)]
     return values if any(each.field == "id" for each in keys) else [*values, envelope["_id"]]
 
 
@@ -132,13 +142,14 @@ def in_order(order: Iterable[Order], envelopes: Iterable[Mapping[str, Any]]) -> 
     ordered = list(envelopes)
     for each in reversed(keys):
         ordered.sort(key=lambda envelope, key=each: _rank(_value(key, envelope)), reverse=each.descending)  # type: ignore[misc]
+        ordered.sort(key=lambda envelope, key=each: _value(key, envelope) is None)  # type: ignore[misc]
     return ordered
 
 
 def merged(order: Iterable[Order], placed: Iterable[tuple[Sequence[Any], Item]]) -> list[tuple[Sequence[Any], Item]]:
     """What stands at positions (`position`) of one order, in that order."""
     keys = list(order)
-    down = [each.descending for each in keys]
+    down = [turn for each in keys for turn in ((each.descending,) if _is_stored(each) else (False, each.descending))]
     if not any(each.field == "id" for each in keys):
         down.append(down[-1] if down else False)
     ordered = list(placed)
@@ -148,12 +159,30 @@ def merged(order: Iterable[Order], placed: Iterable[tuple[Sequence[Any], Item]])
 
 
 def _value(order: Order, envelope: Mapping[str, Any]) -> Any:
-    if not order.field.startswith("date:"):
-        return envelope["_id" if order.field == "id" else order.field]
-    starts = [each["lo"] for each in envelope.get("dates", {}).get(order.field[5:], ())]
-    if not starts:
+    kind, _, name = order.field.partition(":")
+    if not name:
+        return envelope["_id" if kind == "id" else kind]
+    match kind:
+        case "date":
+            values = [each["lo"] for each in envelope.get("dates", {}).get(name, ())]
+        case "number":
+            end = "hi" if order.descending else "lo"
+            values = [each[end] for each in envelope.get("numbers", ()) if name in each["key"]]
+        case _:
+            values = [each for each in envelope.get("index", ()) if each.startswith(name)]
+            values = [each for each in values if kind != "code" or "|" not in each]
+    if not values:
         return None
-    return max(starts) if order.descending else min(starts)
+    return max(values) if order.descending else min(values)
+
+
+def _is_stored(order: Order) -> bool:
+    return order.field in ("updated", "id") or (order.field.startswith("date:") and order.descending)
+
+
+def _parts(order: Order, envelope: Mapping[str, Any]) -> tuple[Any, ...]:
+    value = _value(order, envelope)
+    return (value,) if _is_stored(order) else (value is None, value)
 
 
 def _rank(value: Any) -> tuple[int, Any]:

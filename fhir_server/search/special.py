@@ -69,7 +69,7 @@ def count(text: str | None, maximum: int) -> int:
 
 
 def order(type_: str, text: str | None) -> tuple[Order, ...]:
-    """The keys of a sort, newest first when nothing is said; Problem 400 for a key that is no date, id or update."""
+    """The keys of a sort, newest first when nothing is said; Problem 400 for a key that has no order."""
     if text is None:
         return NEWEST_FIRST
     keys = text.split(",")
@@ -107,11 +107,20 @@ def _key(type_: str, text: str) -> Order:
         case "_id":
             return Order("id", descending)
     parameter = supported(type_).get(code)
-    if parameter is None or parameter.type != "date":
-        dates = sorted(each for each, found in supported(type_).items() if found.type == "date" and each[0] != "_")
-        offered = ", ".join(f"`{each}`" for each in ("_lastUpdated", "_id", *dates))
-        near = meant(code, ("_lastUpdated", "_id", *dates), "-" if descending else "")
-        raise bad_request(
-            f"`_sort` cannot go by `{shown(code)}`{near}; on {type_} it goes by {offered}", code="not-supported"
-        )
-    return Order(f"date:{code}", descending)
+    if parameter is None or parameter.type not in _KEYS:
+        near = meant(code, (*supported(type_), "_lastUpdated", "_id"), "-" if descending else "")
+        why = ": a composite has no order" if parameter is not None else f" on {type_}{near}"
+        raise bad_request(f"`_sort` cannot go by `{shown(code)}`{why}", code="not-supported")
+    return Order(_KEYS[parameter.type].format(type=type_, code=code), descending)
+
+
+_KEYS = {
+    "date": "date:{code}",
+    "string": "text:{type}.{code}^",
+    "token": "code:{type}.{code}=",
+    "uri": "text:{type}.{code}=",
+    "reference": "text:{type}.{code}=",
+    "number": "number:{type}.{code}",
+    "quantity": "number:{type}.{code}",
+}
+"""What each type of parameter is sorted by (`query.Order`)."""

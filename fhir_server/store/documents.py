@@ -46,7 +46,9 @@ LISTS = ("List", "DocumentManifest")
 
 STRUCTURES = 30_000
 """How many numbers and elements a resource may leave: some 10 MB of the 16 that a document of MongoDB may have."""
-COLLECTIONS = ("resources", "history", "blobs", "invalidations", "leases", claims.COLLECTION)
+INDEXED_BY = "indexed_by"
+"""Which version of a SearchParameter all is indexed by (`own_parameters.py`)."""
+COLLECTIONS = ("resources", "history", "blobs", "invalidations", "leases", INDEXED_BY, claims.COLLECTION)
 RESOURCE_INDEXES = (
     IndexModel([("facts.patient", ASCENDING), ("type", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
     IndexModel([("facts.patient", ASCENDING), ("index", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),

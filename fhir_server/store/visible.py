@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from pymongo import ASCENDING, DESCENDING
 from pymongo.client_session import ClientSession
@@ -35,6 +35,7 @@ from fhir_server.foundation.predicate import (
 )
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text, references
+from fhir_server.store import ordering
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import LISTS, Shelf, Stored, nameable, stored
 from fhir_server.store.mentioned import may_be_mentioned
@@ -47,15 +48,6 @@ _OUT = dict.fromkeys(("index", "dates", "numbers", "together", "first", "last", 
 40 µs less for a read, 70 for a page of twenty."""
 _STEP = 200
 """How many versions of a type are looked at in one go."""
-
-
-class Ordered(Protocol):
-    """One key of a sort: `updated`, `id` or `date:<parameter>`."""
-
-    @property
-    def field(self) -> str: ...  # noqa: D102
-    @property
-    def descending(self) -> bool: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +171,7 @@ class VisibleStore:
         )
         for collection, guard, name in sources:
             keys = [(each, DESCENDING) for each in ("updated", name, "version")]
-            query = {"$and": [guard, made, _after(keys, after) if after else {}]}
+            query = {"$and": [guard, made, ordering.after(keys, after) if after else {}]}
             cursor = collection.find(query, _OUT, sort=keys, limit=_STEP, **self._asking)
             found += cursor.to_list()
         found.sort(key=lambda each: (each["updated"], stored(each).id, each["version"]), reverse=True)
@@ -203,7 +195,7 @@ class VisibleStore:
         self,
         type_: str,
         where: Predicate,
-        order: Sequence[Ordered],
+        order: Sequence[ordering.Ordered],
         limit: int,
         after: Sequence[Any] | None = None,
         *,
@@ -213,23 +205,21 @@ class VisibleStore:
 
         `type_` is "" for all types that are kept together, AuditEvent apart; then `where` says which of them.
         """
-        keys = _sort_keys(order)
+        keys = ordering.keys_of(order)
         query = self._filter(where, type_)
-        if after is not None:
-            query = {"$and": [query, _after(keys, after)]}
-        cursor = self._shelf.of(type_).find(
-            query,
-            _with(path.partition(".")[0] for path, _ in keys),  # the position is read from what it sorts by
-            session=self._session,
-            sort=keys,
-            limit=limit + 1,
-            max_time_ms=self._shelf.max_time_ms,
-        )
+        out = _with(path.partition(".")[0] for path, _ in keys)  # the position is read from what it sorts by
+        collection, session, most = self._shelf.of(type_), self._session, self._shelf.max_time_ms
+        if ordering.is_stored(order):
+            filter_ = query if after is None else {"$and": [query, ordering.after(keys, after)]}
+            cursor = collection.find(filter_, out, session=session, sort=keys, limit=limit + 1, max_time_ms=most)
+        else:
+            stages = ordering.stages(order, query, after, limit + 1)
+            cursor = collection.aggregate([*stages, {"$project": out}], session=session, maxTimeMS=most)
         found = cursor.to_list()
         kept = found[:limit]
         entries = [self._shown(each) for each in kept]
-        places = [_position(keys, each) for each in kept] if placed else []
-        return Page(entries, _position(keys, kept[-1]) if len(found) > limit and kept else None, places)
+        places = [ordering.position(keys, each) for each in kept] if placed else []
+        return Page(entries, ordering.position(keys, kept[-1]) if len(found) > limit and kept else None, places)
 
     def count(self, type_: str, where: Predicate) -> int:
         """How many match, exactly."""
@@ -245,8 +235,15 @@ class VisibleStore:
             return []
         seen = either(both(self._residual, self._left_something(""), self._held_something("")), self._shared)
         query = filter_of((one_of("id", wanted), self._covered, seen), "")
-        found = self._shelf.resources.find(query, _OUT, limit=limit, **self._asking)
-        return [self._shown(each) for each in found]
+        cursor = self._shelf.resources.find(
+            query,
+            _OUT,
+            session=self._session,
+            sort=[("_id", ASCENDING)],
+            limit=limit,
+            max_time_ms=self._shelf.max_time_ms,
+        )
+        return [self._shown(each) for each in cursor.to_list()]
 
     def linked(self, type_: str, where: Predicate, name: str | None, limit: int) -> list[tuple[Stored, list[str]]]:
         """Up to `limit` matches without bodies, each with what it says under a token name (`Type.code`) if given one.
@@ -278,9 +275,10 @@ class VisibleStore:
         """Whether an envelope at hand passes the guard: the other interpreter, for what is about to be written."""
         return matches(self.guard, envelope)
 
-    def explain(self, type_: str, where: Predicate, order: Sequence[Ordered], limit: int) -> Mapping[str, Any]:
+    def explain(self, type_: str, where: Predicate, order: Sequence[ordering.Ordered], limit: int) -> Mapping[str, Any]:
         """MongoDB's execution statistics of a page; for operators and tests."""
-        cursor = self._shelf.of(type_).find(self._filter(where, type_), _OUT).sort(_sort_keys(order)).limit(limit + 1)
+        keys = ordering.keys_of(order)
+        cursor = self._shelf.of(type_).find(self._filter(where, type_), _OUT).sort(keys).limit(limit + 1)
         explained: Mapping[str, Any] = cursor.explain()
         return explained
 
@@ -341,50 +339,6 @@ def _names_id(where: Predicate) -> bool:
     return isinstance(where, Has) and where.field == "id"
 
 
-def _sort_keys(order: Sequence[Ordered]) -> list[tuple[str, int]]:
-    keys: list[tuple[str, int]] = []
-    for each in order:
-        direction = DESCENDING if each.descending else ASCENDING
-        if each.field.startswith("date:"):
-            keys.append((f"{'last' if each.descending else 'first'}.{each.field[5:]}", direction))
-        else:
-            keys.append(("_id" if each.field == "id" else each.field, direction))
-    if not any(path == "_id" for path, _ in keys):
-        keys.append(("_id", keys[-1][1] if keys else ASCENDING))
-    return keys
-
-
 def _with(names: Iterable[str]) -> dict[str, int]:
     wanted = frozenset(names)
     return {name: out for name, out in _OUT.items() if name not in wanted}
-
-
-def _value_at(document: Mapping[str, Any], path: str) -> Any:
-    value: Any = document
-    for step in path.split("."):
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value
-
-
-def _position(keys: Sequence[tuple[str, int]], document: Mapping[str, Any]) -> list[Any]:
-    return [_value_at(document, path) for path, _ in keys]
-
-
-def _after(keys: Sequence[tuple[str, int]], position: Sequence[Any]) -> Filter:
-    """Strictly after a position, in the order of the keys; MongoDB sorts a missing value below every other."""
-    branches: list[Filter] = []
-    equal: list[Filter] = []
-    for (path, direction), value in zip(keys, position, strict=True):
-        beyond = _beyond(path, direction, value)
-        if beyond is not None:
-            branches.append({"$and": [*equal, beyond]})
-        equal.append({path: value})
-    return {"$or": branches} if branches else {"$nor": [{}]}
-
-
-def _beyond(path: str, direction: int, value: Any) -> Filter | None:
-    if value is None:
-        return {"$nor": [{path: None}]} if direction == ASCENDING else None
-    if direction == ASCENDING:
-        return {path: {"$gt": value}}
-    return {"$or": [{path: {"$lt": value}}, {path: None}]}
