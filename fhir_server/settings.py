@@ -142,7 +142,11 @@ class Settings:
         1_000, "Largest page of a search or history", past="a page of that many", minimum=1, maximum=10_000
     )
     max_included: int = _setting(
-        1_000, "Most resources that a page includes", past="400 `too-costly`", minimum=1, maximum=10_000
+        1_000,
+        "Most resources that a page includes",
+        past="that many, and an outcome that says so",
+        minimum=1,
+        maximum=10_000,
     )
     max_time_ms: int = _setting(
         5_000,

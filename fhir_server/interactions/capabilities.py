@@ -25,6 +25,11 @@ from fhir_server.search.supported import supported
 
 CODE = {"capabilities": None, "bundle": None, "operation": None}
 PATCH_FORMATS = ["application/json-patch+json", "application/fhir+json"]
+ACTORS = (
+    "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.Comprehensive",
+    "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentResponder",
+)
+"""The actors of IHE MHD that this server plays: ITI-65 with comprehensive metadata; ITI-66, ITI-67 and ITI-68."""
 PUBLISHED = "2026-11-23"
 
 
@@ -64,6 +69,7 @@ def statement(base: str, canonical: str) -> dict[str, Any]:
         "date": PUBLISHED,
         "publisher": "DMP on FHIR",
         "kind": "instance",
+        "instantiates": list(ACTORS),
         "software": {"name": "DMP on FHIR", "version": __version__},
         "implementation": {"description": "Dossier médical partagé", "url": base},
         "fhirVersion": "4.0.1",

@@ -19,6 +19,7 @@ from fhir_server.foundation.problem import bad_request
 from fhir_server.interactions.request import Pairs
 from fhir_server.resources import json_text
 from fhir_server.search.nearest import meant, shown
+from fhir_server.search.special import SUMMARIES as FORMS
 from fhir_server.store.documents import Stored
 
 NAMES = frozenset({"_summary", "_elements"})
@@ -27,7 +28,6 @@ SUBSETTED = {
     "code": "SUBSETTED",
     "display": "Resource encoded in summary mode",
 }
-FORMS = ("true", "text", "data", "count", "false")
 _ALWAYS = frozenset({"resourceType", "id", "meta"})
 
 
@@ -59,6 +59,8 @@ def of(type_: str, asked: Pairs, *, counted: bool = False) -> Shape | None:
         raise bad_request("`_summary=count` is asked of a search", "_summary", "not-supported")
     if "_elements" not in said:
         return None if form in ("false", "count") else Shape(form)
+    if not type_:
+        raise bad_request("`_elements` is asked of one type", "_elements", "not-supported")
     if form != "false":
         raise bad_request("`_elements` and `_summary` are not asked for together", "_elements")
     return Shape("", type_, _elements(type_, said["_elements"]))

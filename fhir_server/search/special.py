@@ -26,6 +26,7 @@ NOT_HERE = frozenset(
     {"_contained", "_containedType", "_content", "_filter", "_list", "_query", "_score", "_text"} | {"_type"}
 )
 
+SUMMARIES = ("true", "text", "data", "count", "false")
 PAGE = "_page"
 DEFAULT_COUNT = 20
 MAXIMUM_COUNT = 200
@@ -88,7 +89,12 @@ def total(text: str | None) -> Total:
 
 
 def summary(text: str | None) -> str | None:
-    """`count`, or None for resources: their forms are read by whoever cuts them (`interactions/summary.py`)."""
+    """`count`, or None for resources, whole or cut (`interactions/summary.py`); Problem 400 for what is no form."""
+    if text not in (None, *SUMMARIES):
+        raise bad_request(
+            f"`_summary` is `true`, `text`, `data`, `count` or `false`, not `{shown(text)}`{meant(text, SUMMARIES)}",
+            "_summary",
+        )
     return "count" if text == "count" else None
 
 
@@ -102,7 +108,7 @@ def _key(type_: str, text: str) -> Order:
             return Order("id", descending)
     parameter = supported(type_).get(code)
     if parameter is None or parameter.type not in _KEYS:
-        near = meant(code, (*supported(type_), "_lastUpdated", "_id"))
+        near = meant(code, (*supported(type_), "_lastUpdated", "_id"), "-" if descending else "")
         why = ": a composite has no order" if parameter is not None else f" on {type_}{near}"
         raise bad_request(f"`_sort` cannot go by `{shown(code)}`{why}", code="not-supported")
     return Order(_KEYS[parameter.type].format(type=type_, code=code), descending)

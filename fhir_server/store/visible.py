@@ -75,6 +75,7 @@ class VisibleStore:
         self._residual = residual
         self._scope = scope
         self._session = session
+        self._asking: dict[str, Any] = {"session": session, "max_time_ms": shelf.max_time_ms}
         self._shared = shared
         self._mentioned = nameable(residual)
         # criteria of a scope are asked of mentions as those of a query are
@@ -94,8 +95,7 @@ class VisibleStore:
         found = self._shelf.of(type_).find_one(
             self._filter(Has("id", f"{type_}/{id_}"), type_),
             _OUT,
-            session=self._session,
-            max_time_ms=self._shelf.max_time_ms,
+            **self._asking,
         )
         return self._shown(found) if found else None
 
@@ -105,8 +105,7 @@ class VisibleStore:
             {"id": f"{type_}/{id_}", **self._history_filter(type_)},
             _OUT,
             sort=[("version", DESCENDING)],
-            session=self._session,
-            max_time_ms=self._shelf.max_time_ms,
+            **self._asking,
         )
         return stored(found) if found and found["method"] == "DELETE" else None
 
@@ -120,8 +119,7 @@ class VisibleStore:
         found = self._shelf.history.find_one(
             {"_id": f"{type_}/{id_}/{version}", **self._history_filter(type_)},
             _OUT,
-            session=self._session,
-            max_time_ms=self._shelf.max_time_ms,
+            **self._asking,
         )
         return self._shown(found) if found else None
 
@@ -131,13 +129,10 @@ class VisibleStore:
         if current is None and self.gone(type_, id_) is None:
             return [], 0
         where = {"id": f"{type_}/{id_}", **self._history_filter(type_)}
-        most, session = self._shelf.max_time_ms, self._session
-        total = self._shelf.history.count_documents(where, session=session, maxTimeMS=most) + (current is not None)
+        total = self._counted(self._shelf.history, where) + (current is not None)
         if before is not None:
             where["version"] = {"$lt": before}
-        old = self._shelf.history.find(
-            where, _OUT, session=session, sort=[("version", DESCENDING)], limit=limit, max_time_ms=most
-        )
+        old = self._shelf.history.find(where, _OUT, sort=[("version", DESCENDING)], limit=limit, **self._asking)
         versions = [self._shown(each) for each in old]
         if current is not None and (before is None or current.version < before):
             versions.insert(0, current)
@@ -164,8 +159,7 @@ class VisibleStore:
         """Those (`Type/id`) of these versions before which there stood a deletion that may be seen."""
         before = [f"{each.id}/{each.version - 1}" for each in versions]
         where = {"_id": {"$in": before}, "method": "DELETE", **self._history_filter(type_)}
-        most, session = self._shelf.max_time_ms, self._session
-        return {each["id"] for each in self._shelf.history.find(where, {"id": 1}, session=session, max_time_ms=most)}
+        return {each["id"] for each in self._shelf.history.find(where, {"id": 1}, **self._asking)}
 
     def _some_versions(self, type_: str, after: tuple[int, str, int] | None, since: int | None) -> list[dict[str, Any]]:
         """The next versions that may be seen themselves, current and past."""
@@ -178,9 +172,7 @@ class VisibleStore:
         for collection, guard, name in sources:
             keys = [(each, DESCENDING) for each in ("updated", name, "version")]
             query = {"$and": [guard, made, ordering.after(keys, after) if after else {}]}
-            cursor = collection.find(
-                query, _OUT, session=self._session, sort=keys, limit=_STEP, max_time_ms=self._shelf.max_time_ms
-            )
+            cursor = collection.find(query, _OUT, sort=keys, limit=_STEP, **self._asking)
             found += cursor.to_list()
         found.sort(key=lambda each: (each["updated"], stored(each).id, each["version"]), reverse=True)
         return found[:_STEP]
@@ -188,16 +180,13 @@ class VisibleStore:
     def _seen_now(self, type_: str, ids: Iterable[str]) -> set[str]:
         """Those of which what is current may be seen, or else the deletion that is the last that may."""
         wanted = list(ids)
-        most, session = self._shelf.max_time_ms, self._session
-        current = self._shelf.of(type_).find(
-            self._filter(one_of("id", wanted), type_), {"_id": 1}, session=session, max_time_ms=most
-        )
+        current = self._shelf.of(type_).find(self._filter(one_of("id", wanted), type_), {"_id": 1}, **self._asking)
         seen = {each["_id"] for each in current}
         rest = [each for each in wanted if each not in seen]
         latest: dict[str, str] = {}
         if rest:
             where = {"id": {"$in": rest}, **self._history_filter(type_)}
-            past = self._shelf.history.find(where, {"id": 1, "method": 1}, session=session, max_time_ms=most)
+            past = self._shelf.history.find(where, {"id": 1, "method": 1}, **self._asking)
             for each in past.sort([("id", ASCENDING), ("version", DESCENDING)]):
                 latest.setdefault(each["id"], each["method"])
         return seen | {id_ for id_, method in latest.items() if method == "DELETE"}
@@ -234,10 +223,10 @@ class VisibleStore:
 
     def count(self, type_: str, where: Predicate) -> int:
         """How many match, exactly."""
-        query = self._filter(where, type_)
-        return int(
-            self._shelf.of(type_).count_documents(query, session=self._session, maxTimeMS=self._shelf.max_time_ms)
-        )
+        return self._counted(self._shelf.of(type_), self._filter(where, type_))
+
+    def _counted(self, collection: Any, query: Filter) -> int:
+        return int(collection.count_documents(query, session=self._session, maxTimeMS=self._shelf.max_time_ms))
 
     def follow(self, ids: Iterable[str], limit: int = 1000) -> list[Stored]:
         """Those of the resources named (`Type/id`) that may be seen; the guard comes before the limit."""
@@ -266,9 +255,7 @@ class VisibleStore:
         if said:
             begins = {"$eq": [{"$indexOfBytes": ["$$this", said]}, 0]}
             wanted["index"] = {"$filter": {"input": {"$ifNull": ["$index", []]}, "cond": begins}}
-        cursor = self._shelf.of(type_).find(
-            self._filter(where, type_), wanted, session=self._session, limit=limit, max_time_ms=self._shelf.max_time_ms
-        )
+        cursor = self._shelf.of(type_).find(self._filter(where, type_), wanted, limit=limit, **self._asking)
         return [(stored(each), self._said(each, said) if said else []) for each in cursor.to_list()]
 
     def _said(self, document: Mapping[str, Any], said: str) -> list[str]:

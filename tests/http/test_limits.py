@@ -11,11 +11,11 @@ from fhir_server.settings import Settings
 from tests.kit.application import FHIR_JSON, application
 
 XML = "application/fhir+xml"
-AWAITED = frozenset({"chain_depth", "max_included"})
-"""Held here, and kept by interactions that are still being built."""
+AWAITED = frozenset({"max_included"})
+"""Held here, and kept by an interaction that is still being built."""
 
 SMALL = {"max_body": 100_000, "max_depth": 16, "max_entries": 10, "max_url": 2_000, "max_query": 3_000}
-SMALL |= {"max_content": 200_000, "max_values": 7, "max_count": 9}
+SMALL |= {"max_content": 200_000, "max_values": 7, "chain_depth": 2, "max_linked": 3, "max_count": 9}
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +115,20 @@ def try_max_values(client):
     several = "&".join(["name=" + ",".join(["x"] * most)] * 2)
     assert 200 == client.get(f"/fhir/Organization?{several}").status_code
     assert (400, "too-costly") == code_of(client.get(f"/fhir/Organization?{several}&name=x"))
+
+
+def try_chain_depth(client):
+    for at, past in (("partof.partof.name=x", "partof.partof.partof.name=x"), ("_has:Organization:partof:_has:Organization:partof:name=x", "_has:Organization:partof:_has:Organization:partof:_has:Organization:partof:name=x")):  # fmt: skip
+        assert 200 == client.get(f"/fhir/Organization?{at}").status_code
+        assert (400, "too-costly") == code_of(client.get(f"/fhir/Organization?{past}"))
+
+
+def try_max_linked(client):
+    for number in range(1, 5):
+        made = post(client, "Organization", {"resourceType": "Organization", "name": "parent"})
+        assert 201 == made.status_code
+        answered = client.get("/fhir/Organization?partof.name=parent")
+        assert (200, None) == (answered.status_code, None) if number < 4 else (400, "too-costly") == code_of(answered)
 
 
 def try_max_count(client):
@@ -238,6 +252,6 @@ def test_the_default_of_each_limit_is_the_one_that_is_published():
     chosen = Settings.read({})
     assert {
         "max_body": 16_000_000, "max_content": 50_000_000, "max_depth": 64, "max_entries": 1_000, "max_url": 8_000,
-        "max_query": 64_000, "max_values": 500, "chain_depth": 5, "max_count": 1_000, "max_included": 1_000,
+        "max_query": 64_000, "max_values": 500, "chain_depth": 5, "max_linked": 5_000, "max_count": 1_000, "max_included": 1_000,
         "max_time_ms": 5_000,
     } == {row.name: getattr(chosen, row.name) for row in fields(Settings) if row.metadata["past"]}  # fmt: skip

@@ -289,6 +289,22 @@ def test_a_reference_by_the_identifier_that_it_names(rest):
     assert set() == ours(rest, "Observation?performer:identifier=urn:i|2")
 
 
+def test_a_chain_leads_to_what_is_asked_of_another_type(rest):
+    """Row 94: through references and back, with several values; what leads nowhere is refused."""
+    assert {"month", "later"} == ours(rest, "Observation?performer:Organization.name=cafe")
+    assert {"month", "later"} == ours(rest, "Observation?performer:Organization.name=nobody,cafe")
+    assert {"cafeteria"} == ours(rest, "Organization?partof.name=cafe")
+    assert {"cafe"} == ours(rest, "Organization?_has:Organization:partof:name=cafeteria")
+    assert set() == ours(rest, "Organization?partof.partof.name=cafe")
+    for wrong in (
+        "performer.nonsense=x",
+        "status.name=x",
+        "performer:Nonsense.name=x",
+        "_has:Nonsense:performer:code=x",
+    ):
+        refused(rest, f"Observation?{wrong}")
+
+
 DATES = {
     "2013-01-14": {"day", "hour"},
     "2013-01": {"day", "hour"},
