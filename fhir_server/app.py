@@ -68,7 +68,7 @@ def build_house(
 
     `once` is the same database through a client that sends a write once, for the ledger, which keeps count itself.
     """
-    shelf = Shelf(database)
+    shelf = Shelf(database, settings.max_time_ms)
     fresh = freshness or Freshness(database, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
     shelf.prepare()
     fresh.prepare()
@@ -91,7 +91,15 @@ def build_house(
         ids=ids,
         seal_key=secret_key(database, "cursor"),
         run=RUN,
-        limits=Limits(entries=settings.max_entries, page=settings.max_count),
+        limits=Limits(
+            entries=settings.max_entries,
+            page=settings.max_count,
+            values=settings.max_values,
+            chain_depth=settings.chain_depth,
+            linked=settings.max_linked,
+            included=settings.max_included,
+            url=settings.max_url,
+        ),
     )
     published.lay(house)
     return house
@@ -151,6 +159,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config.update(
         MAX_CONTENT_LENGTH=chosen.max_body,
         MAX_DEPTH=chosen.max_depth,
+        MAX_CONTENT=chosen.max_content,
+        MAX_URL=chosen.max_url,
         MAX_QUERY=chosen.max_query,
         CORS_ORIGINS=frozenset(chosen.cors_origins.split()),
     )

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import rest_rows
+
 from fhir_server import settings
 from fhir_server.consent.rules import rules_table
 from fhir_server.definitions.library import load, profile_json
@@ -105,7 +107,9 @@ def operations() -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "../deviations.md": rest_rows.document,
     "settings.md": settings.document,
+    "limits.md": settings.limits,
     "rules.md": rules,
     "access-matrix.md": matrix,
     "search-parameters.md": search_parameters,

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from fhir_server import __version__
+from fhir_server.definitions.compartments import names
 from fhir_server.definitions.library import load
 from fhir_server.foundation.problem import bad_request
 from fhir_server.interactions import answers, routes
@@ -73,7 +74,8 @@ def statement(base: str, canonical: str) -> dict[str, Any]:
                 "mode": "server",
                 "security": _security(origin),
                 "resource": [_resource(type_, canonical) for type_ in load().endpoints],
-                "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                "interaction": [{"code": code} for code in ("transaction", "batch", *routes.of_the_system())],
+                "compartment": [f"http://hl7.org/fhir/CompartmentDefinition/{each.lower()}" for each in names()],
             }
         ],
     }
@@ -118,7 +120,7 @@ def _resource(type_: str, canonical: str) -> dict[str, Any]:
         "type": type_,
         "profile": f"http://hl7.org/fhir/StructureDefinition/{type_}",
         "interaction": [{"code": code} for code in offered],
-        "versioning": "versioned-update" if "update" in offered else "versioned",
+        "versioning": "versioned",
         "readHistory": True,
         "updateCreate": "update" in offered,
         "conditionalCreate": "create" in offered,
@@ -139,16 +141,18 @@ def _operations(type_: str, canonical: str) -> list[dict[str, str]]:
 
 
 def _includes(type_: str) -> list[str]:
-    return [f"{type_}:{code}" for code, found in sorted(supported(type_).items()) if found.type == "reference"]
+    """What `_include` takes, beside `:iterate` and the third part that names a target."""
+    named = [f"{type_}:{code}" for code, found in sorted(supported(type_).items()) if found.type == "reference"]
+    return ["*", f"{type_}:*", *named]
 
 
 @own.remembered
 def _reverse_includes() -> Mapping[str, list[str]]:
     """What may point at each type, by `_revinclude`."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, None]] = {}
     for source in load().endpoints:
         for code, parameter in sorted(supported(source).items()):
             if parameter.type == "reference":
                 for target in parameter.targets or load().endpoints:
-                    found.setdefault(target, []).append(f"{source}:{code}")
-    return found
+                    found.setdefault(target, {}).update({f"{source}:*": None, f"{source}:{code}": None})
+    return {target: list(named) for target, named in found.items()}

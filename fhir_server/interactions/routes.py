@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal
 
+from fhir_server.definitions.compartments import members
+from fhir_server.definitions.compartments import names as compartments
 from fhir_server.definitions.library import load
 from fhir_server.foundation.problem import Problem, bad_request, problem
 from fhir_server.interactions import operation_table as table
@@ -45,6 +47,13 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "{type}/{id}/_history/{version}", "vread", "r"),
     Row("GET", "{type}/{id}/_history", "history-instance", "r"),
     Row("GET", "{type}/_history", "history-type", "s"),
+    Row("GET", "{compartment}/{of}/{type}", "search-type", "s"),
+    Row("POST", "{compartment}/{of}/{type}/_search", "search-type", "s"),
+    Row("GET", "{compartment}/{of}/*", "search-system", ""),
+    Row("POST", "{compartment}/{of}/*/_search", "search-system", ""),
+    Row("GET", "", "search-system", ""),
+    Row("POST", "_search", "search-system", ""),
+    Row("GET", "_history", "history-system", ""),
     Row("PUT", "{type}/{id}", "update", "u", writes=True),
     Row("PATCH", "{type}/{id}", "patch", "u", writes=True),
     Row("DELETE", "{type}/{id}", "delete", "d", writes=True),
@@ -66,7 +75,17 @@ _BY_LENGTH = {
     for length in {len(names) for names in _STEPS.values()}
 }
 
-ASKED = frozenset({"capabilities", "search-type", "history-instance", "history-type", "operation"})
+ASKED = frozenset(
+    {
+        "capabilities",
+        "search-type",
+        "search-system",
+        "history-instance",
+        "history-type",
+        "history-system",
+        "operation",
+    }
+)
 """The interactions that read the query of their address."""
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
@@ -75,13 +94,23 @@ _VERSION = re.compile(r"[1-9]\d{0,9}")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A row, filled in with the request's own type, id, version and operation."""
+    """A row, filled in with the request's own type, id, version and operation.
+
+    `compartment_of` is the `Type/id` in whose compartment a search is made; `type` is "" for what is of several types.
+    """
 
     row: Row
     type: str = ""
     id: str = ""
     version: int = 0
     operation: str = ""
+    compartment_of: str = ""
+
+    @property
+    def address(self) -> str:
+        """Where a search is made, below the base: `Observation`, `Patient/x/Observation`, `Patient/x/*`, or nothing."""
+        inside = f"{self.compartment_of}/" if self.compartment_of else ""
+        return f"{inside}{self.type or ('*' if inside else '')}"
 
     @property
     def interaction(self) -> str:
@@ -143,6 +172,8 @@ def _unasked(route: Route, request: FhirRequest) -> None:
     for name, value in request.query:
         if (name, value) == ("_summary", "false") or name in ("_format", "_pretty"):
             continue
+        if name in ("_summary", "_elements") and route.interaction in ("read", "vread"):
+            continue
         if request.lenient and not route.row.writes and not name.startswith("_"):
             continue  # leniency passes over what is unknown, never over what is known and not there
         raise bad_request(f"`{name[:64]}` is not supported on this interaction", code="not-supported")
@@ -159,6 +190,9 @@ def offered(route: Route) -> bool:
     """Whether this interaction exists for this type."""
     if route.type and route.type not in load().endpoints:
         return False
+    owner = route.compartment_of.partition("/")[0]
+    if owner and (route.type or owner) not in members(owner):
+        return False
     if route.row.interaction == "operation":
         found = table.named(route.type, route.operation, instance=bool(route.id))
         return found is not None and (route.row.method == "POST" or not found.affects)
@@ -171,6 +205,11 @@ def interactions_of(type_: str) -> list[str]:
     """The interactions this server offers for a type, for `/metadata`."""
     rows = [row for row in ROUTES if "{type}" in row.template and row.interaction != "operation"]
     return list(dict.fromkeys(row.interaction for row in rows if offered(Route(row, type_))))
+
+
+def of_the_system() -> list[str]:
+    """The interactions that are of no one type, for `/metadata`."""
+    return list(dict.fromkeys(row.interaction for row in ROUTES if row.interaction.endswith("-system")))
 
 
 def _fits(row: Row, names: tuple[str, ...], steps: tuple[str, ...]) -> Route | None:
@@ -188,10 +227,13 @@ def _fits(row: Row, names: tuple[str, ...], steps: tuple[str, ...]) -> Route | N
         return None
     if "id" in found and not _ID.fullmatch(found["id"]):
         return None
+    owner, of = found.pop("compartment", ""), found.pop("of", "")
+    if owner and not _ID.fullmatch(of):
+        return None
     version = found.pop("version", None)
     if version is not None and not _VERSION.fullmatch(version):
         return None
-    return Route(row, version=int(version or 0), **found)
+    return Route(row, version=int(version or 0), compartment_of=f"{owner}/{of}" if owner else "", **found)
 
 
 def _unknown(steps: tuple[str, ...]) -> Problem:
@@ -202,4 +244,12 @@ def _unknown(steps: tuple[str, ...]) -> Problem:
     if steps and steps[-1].startswith("$"):
         type_ = steps[0] if len(steps) in (2, 3) else ""
         return problem(404, "not-supported", table.unknown(type_, steps[-1][1:]))
+    if len(steps) > 2 and steps[2] in load().endpoints:
+        return problem(404, "not-supported", _no_compartment(steps[0], steps[2]))
     return problem(404, "not-found", "no such resource")
+
+
+def _no_compartment(owner: str, type_: str) -> str:
+    if not members(owner):
+        return f"a {owner} has no compartment; these have one: {', '.join(compartments())}"
+    return f"no {type_} is in the compartment of a {owner}"

@@ -3,22 +3,23 @@
 May live here: from the values of a type's parameters to tokens, intervals, and the tokens that are there only because
 of a reference. May not know: the envelope that holds them, the store, how a clause is written.
 
-INVARIANT (one vocabulary): a token is `Type.code` and then `=value`, `^normalised`, `:identifier=value`, or `!` for a
-parameter that has any value; `search/{string,token,reference,uri}.py` ask for nothing else. Dates and numbers are
-intervals, and ask for their own.
+INVARIANT (one vocabulary): a token is `Type.code` and then `=value`, `^normalised`, `:identifier=value`, `:text^words`,
+`:of-type=system|code|value`, or `!` for a parameter that has any value; `search/{string,token,reference,uri}.py` ask
+for nothing else. Dates and numbers are intervals, and ask for their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from fhir_server.definitions.elements import Element, children
 from fhir_server.definitions.expressions import spots_of
 from fhir_server.definitions.paths import Found
 from fhir_server.definitions.search_parameters import SearchParameter
-from fhir_server.search import composite, date, number, own, reference
+from fhir_server.search import composite, date, number, own, reference, token
 from fhir_server.search.extract import extractor, finder
 from fhir_server.search.own import remembered
 from fhir_server.search.supported import indexed
@@ -90,7 +91,7 @@ def index_of(resource: dict[str, Any], base: str = "") -> Indexed:
             for value, datatype, _ in values:
                 numbers += number.named(name, _NUMBERS[kind](value, datatype))
         else:
-            index = _INDEX[kind]
+            index = _forms(type_, kind)
             for value, datatype, _ in values:
                 for form in index(value, datatype):
                     tokens[name + form] = None
@@ -119,6 +120,15 @@ def may_come_by_reference(type_: str, code: str) -> bool:
         or composite.refers(parameter)
         or any(code in each.codes for each in _falling(type_))
     )
+
+
+@cache
+def _forms(type_: str, kind: str) -> Callable[[Any, str], list[str]]:
+    """What a value leaves of itself; of a trace only what it is commonly asked by (`parse.modifiers_of`)."""
+    index = _INDEX[kind]
+    if kind != "token" or type_ == "AuditEvent":
+        return index
+    return lambda value, datatype: [*index(value, datatype), *token.worded(value, datatype)]
 
 
 def _references(name: str, presence: str, values: list[Found], base: str, sources: dict[str, set[str]]) -> None:
@@ -153,7 +163,7 @@ def _fallen(falling: _Falling, resource: dict[str, Any], base: str, sources: dic
         for code in falling.codes:
             kind, name, _ = plan[code]
             for value, datatype, _ in extractor(type_, code)(alone):
-                for form in ("!", *_INDEX[kind](value, datatype)):
+                for form in ("!", *_forms(type_, kind)(value, datatype)):
                     sources.setdefault(name + form, set()).add(here)
 
 

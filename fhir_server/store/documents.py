@@ -123,7 +123,9 @@ def stored(document: Mapping[str, Any]) -> Stored:
 class Shelf:
     """The collections, and nothing else; whoever holds one is listed in setup.cfg's import contracts."""
 
-    def __init__(self, database: Database[dict[str, Any]]) -> None:
+    def __init__(self, database: Database[dict[str, Any]], max_time_ms: int = 5_000) -> None:
+        """`max_time_ms` bounds each query of the record: `store.connection.TooSlow` past it."""
+        self.max_time_ms = max_time_ms
         majority = WriteConcern("majority", j=True)
         self.database = database
         self.resources = database.get_collection("resources", write_concern=majority)

@@ -81,10 +81,12 @@ def operation_of(row):
 def request_of(row, type_, id_=THERE):
     """Method, address and what goes with it, for a row of the table and a type."""
     operation = operation_of(row)
-    path = row.template.format(type=type_, id=id_, version=1, operation=operation)
+    path = row.template.format(type=type_, id=id_, version=1, operation=operation, compartment="Patient", of=id_)
     how = {"method": row.method, "path": f"/fhir/{path}".rstrip("/")}
     if row.conditional:
         how |= {"query_string": f"_id={id_}"}
+    if row.interaction == "search-system":
+        how |= {"query_string": f"_type={type_}"}
     if row.interaction == "patch":
         how |= {"data": json.dumps([{"op": "replace", "path": "/status", "value": "superseded"}]),
                 "content_type": "application/json-patch+json"}  # fmt: skip
@@ -95,6 +97,8 @@ def request_of(row, type_, id_=THERE):
 
 
 def type_for(row):
+    if "{compartment}" in row.template:
+        return "Observation"
     return {"patch": "DocumentReference", "operation": "Patient"}.get(row.interaction, "Organization")
 
 
@@ -297,6 +301,10 @@ def scopes_without(type_, right):
     return f"system/{type_}.{others}"
 
 
+def inside(row, type_):
+    return Route(row, type_, compartment_of=f"Patient/{THERE}" if "{compartment}" in row.template else "")
+
+
 OF_RIGHT = [row for row in SIGNED if row.right or row.interaction == "operation"]
 
 
@@ -320,7 +328,7 @@ def test_a_scope_that_lacks_the_right_is_403_and_says_so(app, client, row):
 def test_too_small_a_scope_is_403_for_every_interaction_of_every_type(app, client, type_):
     header = bearer(app, "system/Parameters.cruds")
     for row in SIGNED:
-        if row.interaction in ("bundle", "operation") or not offered(Route(row, type_)):
+        if row.interaction in ("bundle", "operation") or not offered(inside(row, type_)):
             continue
         answered = client.open(**request_of(row, type_), headers=header)
         assert 403 == answered.status_code, (row, answered.text)
