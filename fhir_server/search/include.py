@@ -7,7 +7,6 @@ is fetched; whoever fetches it does so through the guard. A versioned reference 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Any
 
 from fhir_server.definitions.library import load
@@ -15,6 +14,7 @@ from fhir_server.foundation.predicate import Has, Predicate, both, one_of
 from fhir_server.foundation.problem import bad_request
 from fhir_server.search.extract import extractor, finder
 from fhir_server.search.nearest import meant, shown
+from fhir_server.search.own import remembered
 from fhir_server.search.query import Include
 from fhir_server.search.reference import local, written
 from fhir_server.search.supported import supported
@@ -94,7 +94,7 @@ def _leading(include: Include, type_: str) -> list[str]:
     return [code for code in codes if not offered[code] or type_ in offered[code]]
 
 
-@cache
+@remembered
 def _references(type_: str) -> Mapping[str, tuple[str, ...]]:
     """The reference parameters of a type, each with the types it may refer to, () for any."""
     return {each.code: each.targets for each in supported(type_).values() if each.type == "reference"}
