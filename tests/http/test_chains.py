@@ -44,6 +44,7 @@ def ids(world, url, who=None):
 
 
 def test_a_chain_leads_through_what_its_asker_sees(told):
+    """Rows 94 and 105."""
     assert ["Observation/o1"] == ids(told, "Observation?subject:Patient.name=martin")
     assert ["Observation/o1"] == ids(told, "Observation?derived-from:DocumentReference.description=lettre l1")
     assert ["DocumentReference/l2"] == ids(told, "DocumentReference?relatesto.description=lettre l1")

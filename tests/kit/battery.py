@@ -10,6 +10,7 @@ from typing import Any
 
 from fhir_server.foundation.principal import Principal
 from tests.kit import people
+from tests.kit.battery_links import OF_LINKS
 from tests.kit.twin import Step
 from tests.kit.world import label
 
@@ -162,44 +163,6 @@ OF_OTHERS = (
     "DocumentReference/$docref?patient={p}&start=2026-01-01&type=http://loinc.org|11490-0",
     "DocumentReference/$explain?patient={p}",
 )
-OF_LINKS = (
-    "DocumentReference?patient={p}&relatesto.description=lettre d2",
-    "DocumentReference?patient={p}&related:DocumentReference.security-label=MASQUE_PS",
-    "DocumentReference?patient={p}&subject:Patient.family=martin&_total=accurate&_count=1",
-    "DocumentReference?patient={p}&custodian.name=chu&_sort=date",
-    "DocumentReference?patient={p}&_has:DocumentReference:relatesto:status=current",
-    "DocumentReference?patient={p}&_has:List:item:code=submissionset&_total=none&_count=2",
-    "DocumentReference?patient={p}&_has:Provenance:target:recorded=ge2000",
-    "DocumentReference?patient={p}&_has:Observation:derived-from:code=8867-4",
-    "DocumentReference?patient={p}&_has:Observation:derived-from:derived-from:missing=false",
-    "DocumentReference?patient={p}&_has:AuditEvent:entity:action=R",
-    "DocumentReference?_has:Communication:subject:status=completed",
-    "DocumentReference?relatesto.relatesto.description=lettre",
-    "List?patient={p}&item:DocumentReference.description=lettre d2",
-    "List?item:DocumentReference.security-label=MASQUE_PS",
-    "List?patient={p}&item:DocumentReference.description:exact=lettre d3&_revinclude=Provenance:target",
-    "Observation?patient={p}&derived-from:DocumentReference.description=lettre d2",
-    "Observation?derived-from:DocumentReference.status=current&_summary=count",
-    "Observation?derived-from:DocumentReference._has:Provenance:target:recorded=ge2000",
-    "Provenance?target:DocumentReference.description=lettre d2",
-    "Provenance?target:DocumentReference.custodian.name=chu&_sort=-recorded",
-    "Patient?_has:DocumentReference:patient:description:exact=lettre d2",
-    "Patient?_has:DocumentReference:patient:description=lettre d3&_total=none",
-    "Patient?_id={p}&_has:DocumentReference:patient:security-label=MASQUE_PS",
-    "Patient?_id={p}&_has:DocumentReference:subject:relatesto.description=lettre",
-    "Patient?_has:List:patient:item:DocumentReference.description=lettre d3",
-    "Patient?_has:Observation:patient:derived-from:DocumentReference.description=lettre d2",
-    "Patient?_has:AuditEvent:patient:action=R&_summary=count",
-    "Organization?_has:DocumentReference:custodian:description=lettre d2",
-    "Organization?_has:DocumentReference:custodian:_has:List:item:title=classeur",
-    "Practitioner?_has:AuditEvent:agent:entity:DocumentReference.description=lettre d2",
-    "Practitioner?_has:Provenance:agent:target:DocumentReference.description=lettre d2",
-    "Practitioner?_has:Provenance:agent:patient={p}",
-    "Practitioner?_has:Provenance:agent:patient=unheard-of",
-    "AuditEvent?patient={p}&entity:DocumentReference.description=lettre d2",
-    "AuditEvent?entity:DocumentReference._has:Provenance:target:recorded=ge2000",
-)
-"""Searches that lead through what is hidden from some, forward and back."""
 OF_CONDITIONS = (
     "patient={p}&description:exact=lettre d2",
     "patient={p}&security-label=MASQUE_PS",
