@@ -182,7 +182,7 @@ def _stays(falling: _Falling, resource: dict[str, Any], sources: dict[str, set[s
     for code in codes:
         kind, name, _ = plan[code]
         for value, datatype, _ in extractor(type_, code)(rest):
-            for form in ("!", *_INDEX[kind](value, datatype)):
+            for form in ("!", *_forms(type_, kind)(value, datatype)):
                 sources.setdefault(name + form, set()).add("")
 
 

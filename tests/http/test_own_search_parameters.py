@@ -145,6 +145,8 @@ def test_each_type_of_parameter_finds_by_its_own_value_and_not_by_another(world,
     world.put({"resourceType": "Device", "id": "d1", "patient": {"reference": "Patient/lea"}})
     world.put(observation("with", **element))
     world.put(observation("without"))
+    for before in ("_include=Observation:own", "own=x", "_sort=own"):  # and what was remembered of there being none
+        assert 400 == world.ask(people.holder(), "GET", f"Observation?patient=lea&{before}").status
     assert 201 == write(world, definition("own", type_, expression)).status
     reindexed(world)
     assert ["with"] == found(world, f"Observation?patient=lea&own={value}")
