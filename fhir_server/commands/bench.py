@@ -314,7 +314,7 @@ def _stage(workers: int, threads: int, patients: int, console: Console) -> Itera
 
     sys.path.insert(0, str(ROOT))
     town = importlib.import_module("bench.town")
-    ports = {"bare": _free(), "server": _free()}
+    ports = {"bare": free_port(), "server": free_port()}
     with contextlib.ExitStack() as ending:
         data = ending.enter_context(tempfile.TemporaryDirectory(prefix="dmp-", ignore_cleanup_errors=True))
         with console.status("starting the embedded MongoDB"):
@@ -340,19 +340,20 @@ def _stage(workers: int, threads: int, patients: int, console: Console) -> Itera
         environ |= {"BARE_WORKERS": str(workers), "BARE_THREADS": str(threads)}
         serve = "from fhir_server.commands import main; main()"
         for whose, command in (("server", ["-c", serve, "serve"]), ("bare", ["-m", "bench.bare"])):
-            started = _start([sys.executable, *command], environ, log)
-            ending.callback(_end, started)
+            started = start_program([sys.executable, *command], environ, log)
+            ending.callback(end_program, started)
             with console.status(f"starting {whose}"):
-                _await_port(ports[whose], started, log)
+                await_port(ports[whose], started, log)
         load = subprocess.Popen(
             [sys.executable, str(ROOT / "bench" / "load.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        ending.callback(_end, load)
+        ending.callback(end_program, load)
         with console.status("measuring"):
             yield Stage(house, town, askers, ports, load)
 
 
-def _start(command: list[str], environ: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+def start_program(command: list[str], environ: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a server in the project's root; what it says goes to the end of `log`."""
     with log.open("ab") as said:
         return subprocess.Popen(
             command, env=dict(environ), cwd=ROOT, stdout=said, stderr=said, stdin=subprocess.DEVNULL,
@@ -360,7 +361,7 @@ def _start(command: list[str], environ: Mapping[str, str], log: Path) -> subproc
         )  # fmt: skip
 
 
-def _end(started: subprocess.Popen[Any]) -> None:
+def end_program(started: subprocess.Popen[Any]) -> None:
     """End a process of ours, and wait for it."""
     for stop in (signal.SIGTERM, signal.SIGKILL):
         if started.poll() is None:
@@ -369,7 +370,8 @@ def _end(started: subprocess.Popen[Any]) -> None:
                 started.wait(30)
 
 
-def _await_port(port: int, started: subprocess.Popen[bytes], log: Path) -> None:
+def await_port(port: int, started: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until it accepts connections; EngineFault with its last words when it does not."""
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline and started.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
@@ -378,7 +380,8 @@ def _await_port(port: int, started: subprocess.Popen[bytes], log: Path) -> None:
     raise EngineFault(f"a server of the bench did not start; it said:\n{log.read_text('utf-8', 'replace')[-2000:]}")
 
 
-def _free() -> int:
+def free_port() -> int:
+    """A port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
