@@ -197,7 +197,7 @@ def _bundle(visit: Visit, query: Query, page: Page, included: list[Stored], tota
         links.append({"relation": "next", "url": _url(url, query.asked, sealed)})
     entries = [*_entries(visit, page.entries, "match"), *_entries(visit, included, "include")]
     if query.ignored:
-        entries.append({"resource": answers.outcome(query.ignored), "search": {"mode": "outcome"}})
+        entries.append(answers.remark(query.ignored))
     return answers.bundle("searchset", entries, id_=house.ids(), now=house.clock(), total=total, link=links)
 
 
