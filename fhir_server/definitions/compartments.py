@@ -31,6 +31,14 @@ def compartment_parameters(compartment: str, type_: str) -> tuple[str, ...]:
 
 
 @cache
+def members(compartment: str) -> tuple[str, ...]:
+    """The types of which something may be in a compartment, sorted: that of its owner is always in it."""
+    if compartment not in _compartments():
+        return ()
+    return tuple(sorted({compartment, *(type_ for type_, codes in _compartments()[compartment].items() if codes)}))
+
+
+@cache
 def _compartments() -> Mapping[str, Mapping[str, tuple[str, ...]]]:
     return {
         compartment: {type_: tuple(code for code in codes if code != "{def}") for type_, codes in members.items()}

@@ -15,8 +15,10 @@ from flask_smorest import Api
 from werkzeug.routing import Map, Rule
 
 from fhir_server import __version__
+from fhir_server.definitions.compartments import names as compartments
 from fhir_server.definitions.library import load
-from fhir_server.interactions.routes import ONLY, OPERATIONS, ROUTES, Row
+from fhir_server.interactions.operation_table import TABLE
+from fhir_server.interactions.routes import ROUTES, Row
 
 FHIR = ("application/fhir+json", "application/fhir+xml")
 _FORM = "application/x-www-form-urlencoded"
@@ -67,6 +69,7 @@ _HEADERS = {
 }
 _SHAPES: dict[str, dict[str, Any]] = {
     "id": {"type": "string", "pattern": r"^[A-Za-z0-9\-.]{1,64}$"},
+    "of": {"type": "string", "pattern": r"^[A-Za-z0-9\-.]{1,64}$"},
     "version": {"type": "string", "pattern": r"^[1-9][0-9]{0,9}$"},
 }
 
@@ -134,23 +137,35 @@ def _add(made: Api, path: str, parameters: list[dict[str, Any]], operations: dic
 
 def _templates(row: Row) -> list[tuple[str, list[dict[str, Any]]]]:
     """The row's address, once for each operation where it is an operation's."""
-    shapes = {**_SHAPES, "type": {"type": "string", "enum": sorted(load().endpoints)}}
+    shapes = {
+        **_SHAPES,
+        "type": {"type": "string", "enum": sorted(load().endpoints)},
+        "compartment": {"type": "string", "enum": sorted(compartments())},
+    }
     names = [step[1:-1] for step in row.template.split("/") if step.startswith("{")]
     parameters = [{"in": "path", "name": name, "required": True, "schema": shapes.get(name, _TEXT)} for name in names]
     if row.interaction != "operation":
         return [(row.template, parameters)]
-    kept = [each for each in parameters if each["name"] == "id"]
+    asked = [
+        (each.name, type_)
+        for each in TABLE
+        for type_ in each.types or ("{type}",)
+        if (each.instance if "{id}" in row.template else each.type) and (row.method == "POST" or not each.affects)
+    ]
     return [
-        (row.template.replace("{type}", type_).replace("${operation}", f"${name}"), kept) for type_, name in OPERATIONS
+        (
+            row.template.replace("{type}", type_).replace("${operation}", f"${name}"),
+            [each for each in parameters if each["name"] == "id" or (each["name"] == "type" and type_ == "{type}")],
+        )
+        for name, type_ in asked
     ]
 
 
 def _operation(row: Row) -> dict[str, Any]:
-    only = ONLY.get(row.interaction)
     upon = " upon a condition" if row.conditional else ""
     made: dict[str, Any] = {
         "tags": ["FHIR"],
-        "summary": row.interaction + upon + (f" ({', '.join(sorted(only))} only)" if only else ""),
+        "summary": row.interaction + upon,
         "responses": _responses(_ANSWERS.get(row.interaction, (*_READ, *_WRITTEN) if row.writes else _READ), *FHIR),
         "parameters": [{"in": "header", "name": name, "schema": _TEXT} for name in _HEADERS.get(row.interaction, ())],
     }

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from fhir_server.foundation.problem import bad_request
 from fhir_server.interactions import answers, history, search
@@ -20,10 +21,11 @@ from fhir_server.interactions.subject import of_type
 from fhir_server.search import cursor
 from fhir_server.search.special import PAGE
 from fhir_server.store.documents import Stored
-from fhir_server.store.visible import VisibleStore
 
 Place = tuple[int, str, int]
 """Where a version stands in the order: when it was made (microseconds), `Type/id`, version."""
+Versions: TypeAlias = "Callable[[Place | None], Iterable[Stored]]"
+"""The versions that may be seen after a place, the newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +41,40 @@ def run(visit: Visit) -> FhirResponse:
 
     Raises Problem 400 for any other parameter, and where the records it spans are too many.
     """
+    asked, sealed = read(visit)
+    scope = visit.scoped("s")
+    subject = of_type(visit.route.type, visit.principal, visit.house)
+    door = visit.door(subject).within(scope)
+    found = walk(visit, asked, sealed, lambda start: door.versions(visit.route.type, start, asked.since))
+    search.note(visit, subject, found.shown, [])
+    made = door.recreated(visit.route.type, replaced(found.shown))
+    return told(visit, asked, sealed, found, made)
+
+
+def read(visit: Visit) -> tuple[history.Asked, str | None]:
+    """What the request asks of a history, and the place where its page begins, still sealed. Raises Problem 400."""
     sealed = [value for name, value in visit.request.query if name == PAGE]
     if len(sealed) > 1:
         raise bad_request(f"`{PAGE}` is said twice", PAGE)
     kept = tuple(pair for pair in visit.request.query if pair[0] != PAGE)
-    asked = history.read(replace(visit, request=replace(visit.request, query=kept)))
+    reading = replace(visit, request=replace(visit.request, query=kept))
+    asked = history.read(reading)
+    visit.shape = reading.shape
     if asked.before is not None:
-        raise bad_request("`_before` is not supported on the history of a type", "_before")
-    scope = visit.scoped("s")
-    subject = of_type(visit.route.type, visit.principal, visit.house)
-    door = visit.door(subject).within(scope)
-    place = _opened(visit, asked, sealed[0]) if sealed else None
-    found = _walk(visit, door, asked, place)
-    search.note(visit, subject, found.shown, [])
-    made = door.recreated(visit.route.type, [each for each in found.shown if each.method == "PUT"])
-    links = [{"relation": "self", "url": _url(visit, asked, sealed[0] if sealed else None)}]
+        raise bad_request("`_before` is not supported on this history", "_before")
+    return asked, sealed[0] if sealed else None
+
+
+def replaced(versions: Iterable[Stored]) -> list[Stored]:
+    """Those that may have been made where something was deleted."""
+    return [each for each in versions if each.method == "PUT"]
+
+
+def told(visit: Visit, asked: history.Asked, sealed: str | None, found: Found, made: Collection[str]) -> FhirResponse:
+    """The page: a Bundle of type history; what was `made` where there was nothing is told as such."""
+    links = [{"relation": "self", "url": _url(visit, asked, sealed)}]
     if found.more:
-        token = cursor.seal(visit.house.seal_key, search.asker(visit), _said(visit, asked), _place(found.shown[-1]))
+        token = cursor.seal(visit.house.seal_key, search.asker(visit), _said(visit, asked), place_of(found.shown[-1]))
         links.append({"relation": "next", "url": _url(visit, asked, token)})
     body = answers.bundle(
         "history",
@@ -68,13 +87,17 @@ def run(visit: Visit) -> FhirResponse:
     return FhirResponse(200, body)
 
 
-def _walk(visit: Visit, door: VisibleStore, asked: history.Asked, place: Place | None) -> Found:
-    """From the newest on where it matters what came after a version (`_at`), else from the place of the page on."""
+def walk(visit: Visit, asked: history.Asked, sealed: str | None, versions: Versions) -> Found:
+    """A page of the versions that there are from a place on (None: from the newest).
+
+    From the newest on where it matters what came after a version (`_at`), else from the place of the page on.
+    """
+    place = _opened(visit, asked, sealed) if sealed else None
     shown: list[Stored] = []
     until: dict[str, int] = {}
     start = None if asked.at is not None else place
-    for version in door.versions(visit.route.type, start, asked.since):
-        if asked.takes(version, until.get(version.id)) and (place is None or _place(version) < place):
+    for version in versions(start):
+        if asked.takes(version, until.get(version.id)) and (place is None or place_of(version) < place):
             if len(shown) == asked.limit:
                 return Found(shown, more=True)
             shown.append(version)
@@ -83,7 +106,8 @@ def _walk(visit: Visit, door: VisibleStore, asked: history.Asked, place: Place |
     return Found(shown, more=False)
 
 
-def _place(version: Stored) -> Place:
+def place_of(version: Stored) -> Place:
+    """Where a version stands in the order."""
     return version.updated, version.id, version.version
 
 
@@ -101,4 +125,5 @@ def _said(visit: Visit, asked: history.Asked) -> str:
 
 def _url(visit: Visit, asked: history.Asked, sealed: str | None) -> str:
     said = (("_count", str(asked.limit)), *asked.said, *(((PAGE, sealed),) if sealed else ()))
-    return f"{visit.request.base}/{visit.route.type}/_history?{query_text(said)}"
+    where = "/".join(step for step in (visit.request.base, visit.route.type, "_history") if step)
+    return f"{where}?{query_text(said)}"

@@ -10,14 +10,16 @@ from fhir_server.interactions import (
     create,
     delete,
     history,
+    history_system,
     history_type,
-    operations,
     patch,
     read,
     search,
+    search_system,
     update,
     vread,
 )
+from fhir_server.interactions.operations import running
 from fhir_server.interactions.pipeline import Run
 
 RUN: Mapping[str, Run] = {
@@ -27,10 +29,12 @@ RUN: Mapping[str, Run] = {
     "vread": vread.run,
     "history-instance": history.run,
     "history-type": history_type.run,
+    "history-system": history_system.run,
     "search-type": search.run,
+    "search-system": search_system.run,
     "create": create.run,
     "update": update.run,
     "patch": patch.run,
     "delete": delete.run,
-    "operation": operations.run,
+    "operation": running.run,
 }

@@ -77,14 +77,14 @@ def of_resource(resource: dict[str, object], hint: str | None = None) -> Subject
 def of_search(query: Query, principal: Principal, house: House) -> Subject:
     """The records a search spans: those it names, the one an INS finds, or those the asker has standing with.
 
-    None for the types of no record: the directory and definitions, and what is one's own.
+    None for the types of no record: the directory and definitions, and what is one's own. What is asked within the
+    compartment of a patient names that record, whatever the type.
     """
-    if query.type in house.matrix.shared_types or house.matrix.class_of(query.type) == "own":
+    inside = query.compartment.startswith("Patient/")
+    if not inside and of_no_record(query.type, house):
         return NO_RECORD
     if query.patients:
-        return Subject(
-            query.patients[:1] if len(query.patients) == 1 else tuple(query.patients), named=query.type != "Patient"
-        )
+        return Subject(query.patients, named=inside or query.type != "Patient")
     ins = _ins_alone(query)
     if ins is not None:
         found = patients_of_identifier(house, ins)
@@ -92,11 +92,24 @@ def of_search(query: Query, principal: Principal, house: House) -> Subject:
     return _standing(query, principal, house)
 
 
+def of_no_record(type_: str, house: House) -> bool:
+    """Whether what is of a type belongs to no record: the directory and definitions, and what is one's own."""
+    return type_ in house.matrix.shared_types or house.matrix.class_of(type_) == "own"
+
+
 def of_type(type_: str, principal: Principal, house: House) -> Subject:
     """The records that the history of a type spans: those the asker has standing with, none for types of no record."""
-    if type_ in house.matrix.shared_types or house.matrix.class_of(type_) == "own":
+    if of_no_record(type_, house):
         return NO_RECORD
     return _with_standing(EVERYTHING, principal, house)
+
+
+def of_types(narrowed: Predicate, principal: Principal, house: House) -> Subject:
+    """The records that a question of several types spans: those the asker has standing with.
+
+    What the asker wrote counts within `narrowed`.
+    """
+    return _with_standing(narrowed, principal, house)
 
 
 def _standing(query: Query, principal: Principal, house: House) -> Subject:
@@ -120,7 +133,7 @@ def _with_standing(narrowed: Predicate, principal: Principal, house: House) -> S
 
 def _ins_alone(query: Query) -> str | None:
     """`system|value` when the search is `Patient?identifier=<INS>` and nothing that narrows it."""
-    if query.type != "Patient":
+    if query.type != "Patient" or query.chained or query.compartment:
         return None
     asked = [(name, value) for name, value in query.asked if not name.startswith("_")]
     if len(asked) != 1 or asked[0][0] != "identifier" or "," in asked[0][1]:

@@ -29,9 +29,9 @@ KEY_BYTES = 32
 
 
 def fingerprint(query: Query) -> str:
-    """What a query's pages have in common: its type and what it asks, without the page and the format."""
+    """What a query's pages have in common: its type, its compartment and what it asks, not the page or the format."""
     left_out = PASSED_BY | {PAGE}
-    asked = [query.type, *([name, value] for name, value in query.asked if name not in left_out)]
+    asked = [query.type, query.compartment, *([name, value] for name, value in query.asked if name not in left_out)]
     return hashlib.sha256(json.dumps(asked, ensure_ascii=True).encode()).hexdigest()
 
 

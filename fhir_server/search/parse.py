@@ -13,13 +13,28 @@ from dataclasses import dataclass, field
 
 from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.definitions.search_parameters import SearchParameter
-from fhir_server.foundation.predicate import Any_, Has, Not, Predicate, both, either
-from fhir_server.foundation.problem import Issue, bad_request
-from fhir_server.search import composite, date, include, number, quantity, reference, special, string, token, uri
+from fhir_server.foundation.predicate import Any_, Has, Linked, Not, Predicate, both, either
+from fhir_server.foundation.problem import Issue, Problem, bad_request
+from fhir_server.search import (
+    chain,
+    compartment,
+    composite,
+    date,
+    include,
+    number,
+    own,
+    quantity,
+    reference,
+    special,
+    string,
+    token,
+    uri,
+)
+from fhir_server.search.codes import PUBLISHED, Codes
 from fhir_server.search.escapes import plain, split
 from fhir_server.search.nearest import meant, shown
 from fhir_server.search.query import Asked, Include, PatientIdentifier, Query
-from fhir_server.search.supported import known, supported
+from fhir_server.search.supported import elements, known, supported
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -35,17 +50,38 @@ MODIFIERS: Mapping[str, frozenset[str]] = {
     "quantity": quantity.MODIFIERS,
     "composite": composite.MODIFIERS,
 }
+NEGATIONS = frozenset({"not", "not-in"})
 # What is kept in arrays of structures is narrowed first to what has a value at all: an index over tokens serves that.
 BY_PRESENCE = frozenset({"number", "quantity", "composite"})
-MAXIMUM_VALUES = 1000
+MAXIMUM_VALUES = 500
+LINKS_AT_ONCE = 4
+"""How many chains of the greatest length one search may amount to."""
 
 
-def parse(type_: str, pairs: Pairs, *, lenient: bool, base: str, maximum: int = special.MAXIMUM_COUNT) -> Query:
+def parse(
+    type_: str,
+    pairs: Pairs,
+    *,
+    lenient: bool,
+    base: str,
+    maximum: int = special.MAXIMUM_COUNT,
+    values: int = MAXIMUM_VALUES,
+    links: int = chain.LINKS,
+    compartment_of: str = "",
+    codes: Codes = PUBLISHED,
+) -> Query:
     """The Query that decoded pairs ask of a type; Problem 400 for the first thing in them that cannot be answered.
 
-    `base` is the server's own URL: references that begin with it are local. A page holds `maximum` matches at most.
+    `base` is the server's own URL: references that begin with it are local. A page holds `maximum` matches at most,
+    one parameter takes `values` at most and all of them twice as many, a chain has `links` links at most.
+    `compartment_of` is the `Type/id` in whose compartment it is asked, if it is in one; `codes` tells what value sets
+    and code systems hold.
     """
-    reader = _Reader(type_, base.rstrip("/"), lenient)
+    reader = _Reader(
+        type_, base.rstrip("/"), lenient, most=values, links=links, compartment=compartment_of, codes=codes
+    )
+    if compartment_of:
+        reader.confine()
     for name, text in pairs:
         reader.take(name, text)
     return reader.query(maximum)
@@ -61,7 +97,40 @@ def criteria(type_: str, pairs: Pairs, base: str = "") -> Predicate:
     if query.patient_identifier is not None:
         named = f"{query.patient_identifier.parameter}.identifier"
         raise bad_request(f"`{named}` is not supported here", code="not-supported")
+    if query.chained:
+        raise bad_request("a chain is not supported here: what it leads to cannot be asked for", code="not-supported")
     return query.where
+
+
+def criterion(
+    type_: str, name: str, text: str, base: str, links: int = chain.LINKS
+) -> tuple[Predicate, tuple[str, ...]]:
+    """What one parameter with its modifier, or one chain, asks of a type; and the records that this confines it to.
+
+    The predicate holds `Linked` nodes where the name is a chain. Raises Problem 400 for what cannot be read, and for
+    what is no criterion.
+    """
+    reader = _Reader(type_, base, lenient=False, links=links)
+    return reader.criterion(name, text), tuple(dict.fromkeys(reader.patients))
+
+
+def modifiers_of(type_: str, parameter: SearchParameter) -> set[str]:
+    """The modifiers that one parameter of a type takes."""
+    if parameter.code == "_id":
+        return set()
+    offered = {"missing", *MODIFIERS[parameter.type]}
+    kinds = {kind for kind, _ in elements(type_, parameter)}
+    match parameter.type:
+        case "reference":
+            offered.update(parameter.targets)
+            offered -= set() if "canonical" in kinds else uri.HIERARCHY
+        case "token":
+            # what only a few have is not kept of every trace: the ledger is written with each request
+            offered -= token.BY_WORDS if type_ == "AuditEvent" else set()
+            offered -= set() if "Identifier" in kinds else {"of-type"}
+            offered -= set() if kinds & token.WORDED else {"text"}
+            offered -= token.BY_CODES if kinds and kinds <= {"boolean", "ContactPoint", "Identifier"} else set()
+    return offered
 
 
 @dataclass(slots=True)
@@ -71,6 +140,9 @@ class _Reader:
     type: str
     base: str
     lenient: bool
+    most: int = MAXIMUM_VALUES
+    compartment: str = ""
+    codes: Codes = PUBLISHED
     clauses: list[Predicate] = field(default_factory=list)
     once: dict[str, str] = field(default_factory=dict)
     includes: list[Include] = field(default_factory=list)
@@ -79,6 +151,9 @@ class _Reader:
     patients: list[str] = field(default_factory=list)
     identifier: PatientIdentifier | None = None
     values: int = 0
+    links: int = chain.LINKS
+    depth: int = 0
+    followed: int = 0
 
     def take(self, name: str, text: str) -> None:
         """Read one pair."""
@@ -87,8 +162,9 @@ class _Reader:
         if code in special.PASSED_BY:
             self.asked.append((name, text))
             return
-        owner = self._owner_identifier(name)
-        if owner is None and self._is_passed_over(name, code):
+        owner = self._owner_identifier(name, text)
+        link = chain.read(self.type, name) if owner is None else None
+        if owner is None and link is None and self._is_passed_over(name, code):
             return
         if not text:
             raise bad_request(f"`{shown(name)}` has no value")
@@ -100,8 +176,24 @@ class _Reader:
             self.includes.append(include.read(code, modifier, text, self.type))
         elif owner is not None:
             self._take_identifier(owner, text)
+        elif link is not None:
+            self.clauses.append(self._linked(link, text))
         else:
             self._take_clause(code, modifier, text)
+
+    def criterion(self, name: str, text: str) -> Predicate:
+        """What one pair asks, which is to be a criterion and nothing that shapes an answer."""
+        if name.partition(":")[0] in special.ONCE | special.PASSED_BY | include.NAMES:
+            raise bad_request(f"`{shown(name)}` is no criterion of a search")
+        self.take(name, text)
+        return both(*self.clauses)
+
+    def confine(self) -> None:
+        """Keep to the compartment; that of a patient names a record."""
+        self.clauses.append(compartment.clause(self.compartment, self.type))
+        owner, _, id_ = self.compartment.partition("/")
+        if owner == "Patient":
+            self.patients.append(id_)
 
     def query(self, maximum: int) -> Query:
         """What was read, as a Query."""
@@ -122,12 +214,20 @@ class _Reader:
             cursor=self.once.get(special.PAGE),
             patients=tuple(dict.fromkeys(self.patients)),
             patient_identifier=self.identifier,
+            chained=self.followed > 0,
+            compartment=self.compartment,
         )
 
-    def _owner_identifier(self, name: str) -> str | None:
-        """The owner parameter in `patient.identifier`, the one chain there is (IHE ITI-67)."""
+    def _owner_identifier(self, name: str, text: str) -> str | None:
+        """The owner parameter in `patient.identifier=system|value`, which names the record asked about (IHE ITI-67).
+
+        Within a chain, by a value without its system or by several of them, it is a chain like any other.
+        """
         owner, dot, rest = name.replace(":Patient.", ".").partition(".")
-        return owner if dot and rest == "identifier" and owner in owner_parameters(self.type) else None
+        if self.depth or self.identifier is not None or not dot or rest != "identifier":
+            return None
+        one = len(split(text, ",")) == 1 and len(split(text, "|")) == 2 and all(split(text, "|"))
+        return owner if one and owner in owner_parameters(self.type) else None
 
     def _is_passed_over(self, name: str, code: str) -> bool:
         """Whether the name is unknown and the caller lenient; Problem 400 for what is unknown or not supported."""
@@ -136,9 +236,10 @@ class _Reader:
         published = known(self.type).get(code.partition(".")[0])
         if code in special.NOT_HERE:
             raise bad_request(f"`{code}` is not supported", code="not-supported")
-        if "." in name and published is not None:
-            text = f"`{shown(name)}` is not supported: references cannot be searched through"
-            raise bad_request(text, code="not-supported")
+        if own.awaits(self.type, code):
+            raise bad_request(
+                f"`{code}` awaits reindex: `fhir-server reindex` makes it searchable", code="not-supported"
+            )
         if published is not None:
             raise bad_request(f"`{code}` is a {published.type} parameter that is not supported", code="not-supported")
         near = meant(code, (*supported(self.type), *special.ONCE, *include.NAMES))
@@ -156,21 +257,58 @@ class _Reader:
         self.once[code] = text
 
     def _take_identifier(self, owner: str, text: str) -> None:
-        pair = [plain(each) for each in split(text, "|")]
-        if len(split(text, ",")) != 1 or len(pair) != 2 or not all(pair):
-            raise bad_request(f"`{owner}.identifier` takes one `system|value`")
-        if self.identifier is not None:
-            raise bad_request("one search names one patient by identifier")
-        self.identifier = PatientIdentifier(owner, *pair)
+        system, value = (plain(each) for each in split(text, "|"))
+        self.identifier = PatientIdentifier(owner, system, value)
+
+    def _linked(self, link: chain.Link, text: str) -> Predicate:
+        """What a chain asks: of each type that its first link may lead to, what the rest of its name asks there."""
+        found: list[Predicate] = []
+        refused: list[Problem] = []
+        for type_ in link.types:
+            try:
+                found.append(self._through(link, type_, text))
+            except Problem as problem:
+                if any(issue.code == "too-costly" for issue in problem.issues):
+                    raise
+                refused.append(problem)
+        if not found:
+            raise refused[0]
+        return either(*found)
+
+    def _through(self, link: chain.Link, type_: str, text: str) -> Predicate:
+        if self.depth >= self.links:
+            raise bad_request(f"a chain has at most {self.links} links", code="too-costly")
+        self.followed += 1
+        if self.followed > self.links * LINKS_AT_ONCE:
+            raise bad_request(f"a search follows at most {self.links * LINKS_AT_ONCE} links", code="too-costly")
+        inner = _Reader(
+            type_, self.base, False, most=self.most, codes=self.codes, links=self.links, depth=self.depth + 1
+        )
+        inner.values, inner.followed = self.values, self.followed
+        try:
+            asked = inner.criterion(link.rest, text)
+        finally:
+            self.values, self.followed = inner.values, inner.followed
+        return Linked(
+            link.token,
+            type_,
+            asked,
+            back=link.back,
+            of=link.source,
+            records=tuple(dict.fromkeys(inner.patients)),
+            certain=len(link.types) == 1,
+        )
 
     def _take_clause(self, code: str, modifier: str | None, text: str) -> None:
         parameter = supported(self.type)[code]
         values = split(text, ",")
+        if len(values) > self.most:
+            raise bad_request(f"`{code}` takes at most {self.most} values", code="too-costly")
         self._count(len(values))
         if not all(values):
             raise bad_request(f"`{code}` has an empty value among its values")
         self._check_modifier(parameter, modifier)
-        asked = Asked(self.type, parameter, modifier, self.base)
+        asked = Asked(self.type, parameter, modifier, self.base, self.codes)
         self._name_patients(asked, values)
         clause = self._clause(asked, values)
         # an id alone stands for as many references as there are types it may be of
@@ -179,8 +317,8 @@ class _Reader:
 
     def _count(self, more: int) -> None:
         self.values += max(more, 0)
-        if self.values > MAXIMUM_VALUES:
-            raise bad_request(f"a search asks for at most {MAXIMUM_VALUES} values", code="too-costly")
+        if self.values > 2 * self.most:
+            raise bad_request(f"a search asks for at most {2 * self.most} values", code="too-costly")
 
     def _clause(self, asked: Asked, values: list[str]) -> Predicate:
         code = asked.parameter.code
@@ -194,7 +332,7 @@ class _Reader:
         found = either(*(clause(asked, each) for each in values)) if len(values) > 1 else clause(asked, values[0])
         if asked.parameter.type in BY_PRESENCE:
             return both(Has("token", f"{asked.name}!"), found)
-        return Not(found) if asked.modifier == "not" else found
+        return Not(found) if asked.modifier in NEGATIONS else found
 
     def _missing(self, asked: Asked, values: list[str]) -> Predicate:
         if values not in (["true"], ["false"]):
@@ -207,9 +345,7 @@ class _Reader:
     def _check_modifier(self, parameter: SearchParameter, modifier: str | None) -> None:
         if modifier is None:
             return
-        offered = set() if parameter.code == "_id" else {"missing", *MODIFIERS[parameter.type]}
-        if parameter.type == "reference":
-            offered.update(parameter.targets)
+        offered = modifiers_of(self.type, parameter)
         if modifier not in offered:
             near = meant(modifier, sorted(offered), ":")
             text = f"`{parameter.code}` takes no modifier `:{shown(modifier)}`{near}"

@@ -11,11 +11,11 @@ from typing import Any
 
 from fhir_server.foundation.predicate import Predicate, one_of
 from fhir_server.foundation.problem import bad_request
-from fhir_server.search import token
+from fhir_server.search import token, uri
 from fhir_server.search.escapes import plain
 from fhir_server.search.query import Asked
 
-MODIFIERS = frozenset({"identifier"})
+MODIFIERS = frozenset({"identifier", *uri.HIERARCHY})
 
 _LOCAL = re.compile(r"([A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?(?:#.*)?")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
@@ -45,6 +45,8 @@ def clause(asked: Asked, text: str) -> Predicate:
     """One reference: `id`, `Type/id`, a URL, `:Type=id`, or `:identifier=system|value`; Problem 400 for any other."""
     if asked.modifier == "identifier":
         return token.pair(f"{asked.name}:identifier", asked.parameter.code, text)
+    if asked.modifier in uri.HIERARCHY:  # of canonicals; a literal reference has no hierarchy of its own
+        return uri.hierarchy(asked, text)
     return one_of("token", [f"{asked.name}={each}" for each in named(asked, text)])
 
 

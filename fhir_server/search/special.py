@@ -13,18 +13,17 @@ from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Has, Predicate
 from fhir_server.foundation.problem import bad_request
 from fhir_server.search import date
 from fhir_server.search.escapes import plain
-from fhir_server.search.nearest import shown
+from fhir_server.search.nearest import meant, shown
 from fhir_server.search.query import NEWEST_FIRST, Order, Total
 from fhir_server.search.supported import supported
 
 # What shapes the answer and may be said once.
-ONCE = frozenset({"_count", "_sort", "_total", "_summary", "_page"})
+ONCE = frozenset({"_count", "_sort", "_total", "_summary", "_elements", "_page"})
 # What is no business of search: formats are negotiated by whoever answers.
 PASSED_BY = frozenset({"_format", "_pretty"})
 # What the specification has and we do not: refused whatever the caller's leniency.
 NOT_HERE = frozenset(
-    {"_contained", "_containedType", "_content", "_elements", "_filter", "_has", "_list", "_query", "_score", "_text"}
-    | {"_type"}
+    {"_contained", "_containedType", "_content", "_filter", "_list", "_query", "_score", "_text"} | {"_type"}
 )
 
 PAGE = "_page"
@@ -69,7 +68,7 @@ def count(text: str | None, maximum: int) -> int:
 
 
 def order(type_: str, text: str | None) -> tuple[Order, ...]:
-    """The keys of a sort, newest first when nothing is said; Problem 400 for a key that is no date, id or update."""
+    """The keys of a sort, newest first when nothing is said; Problem 400 for a key that has no order."""
     if text is None:
         return NEWEST_FIRST
     keys = text.split(",")
@@ -89,15 +88,8 @@ def total(text: str | None) -> Total:
 
 
 def summary(text: str | None) -> str | None:
-    """`count`, or None for whole resources; Problem 400 for the summaries that are not given."""
-    match text:
-        case None | "false":
-            return None
-        case "count":
-            return "count"
-        case "true" | "text" | "data":
-            raise bad_request(f"`_summary={text}` is not supported; `_summary=count` is", code="not-supported")
-    raise bad_request("`_summary` is `count` or `false`")
+    """`count`, or None for resources: their forms are read by whoever cuts them (`interactions/summary.py`)."""
+    return "count" if text == "count" else None
 
 
 def _key(type_: str, text: str) -> Order:
@@ -109,10 +101,20 @@ def _key(type_: str, text: str) -> Order:
         case "_id":
             return Order("id", descending)
     parameter = supported(type_).get(code)
-    if parameter is None or parameter.type != "date":
-        dates = sorted(each for each, found in supported(type_).items() if found.type == "date" and each[0] != "_")
-        offered = ", ".join(f"`{each}`" for each in ("_lastUpdated", "_id", *dates))
-        raise bad_request(
-            f"`_sort` cannot go by `{shown(code)}`; on {type_} it goes by {offered}", code="not-supported"
-        )
-    return Order(f"date:{code}", descending)
+    if parameter is None or parameter.type not in _KEYS:
+        near = meant(code, (*supported(type_), "_lastUpdated", "_id"))
+        why = ": a composite has no order" if parameter is not None else f" on {type_}{near}"
+        raise bad_request(f"`_sort` cannot go by `{shown(code)}`{why}", code="not-supported")
+    return Order(_KEYS[parameter.type].format(type=type_, code=code), descending)
+
+
+_KEYS = {
+    "date": "date:{code}",
+    "string": "text:{type}.{code}^",
+    "token": "code:{type}.{code}=",
+    "uri": "text:{type}.{code}=",
+    "reference": "text:{type}.{code}=",
+    "number": "number:{type}.{code}",
+    "quantity": "number:{type}.{code}",
+}
+"""What each type of parameter is sorted by (`query.Order`)."""

@@ -8,18 +8,24 @@ when it is asked for, and not stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
 from fhir_server.definitions.code_lists import codes, system_of
-from fhir_server.foundation.predicate import Has, Predicate, either, one_of
+from fhir_server.foundation.predicate import Contains, Has, Predicate, either, one_of
 from fhir_server.foundation.problem import bad_request
-from fhir_server.search.escapes import plain, split
+from fhir_server.search import string
+from fhir_server.search.codes import above, below, members
+from fhir_server.search.escapes import escape, plain, split
 from fhir_server.search.query import Asked
 from fhir_server.search.supported import elements
 
-MODIFIERS = frozenset({"not"})
+BY_WORDS = frozenset({"text", "of-type"})
+BY_CODES = frozenset({"in", "not-in", "above", "below"})
+MODIFIERS = frozenset({"not", *BY_WORDS, *BY_CODES})
+WORDED = frozenset({"Coding", "CodeableConcept", "Identifier"})
+"""The data types that say in words what they mean."""
 
 # "The implicit system for boolean values is http://hl7.org/fhir/special-values".
 SPECIAL_VALUES = "http://hl7.org/fhir/special-values"
@@ -38,8 +44,74 @@ def index(value: Any, kind: str) -> list[str]:
     return found(value) if found else []
 
 
+def worded(value: Any, kind: str) -> list[str]:
+    """What is asked for by `:text` and `:of-type`: `:text^normalised` of each word, `:of-type=system|code|value`."""
+    if not isinstance(value, dict):
+        return []
+    type_ = value.get("type") if kind == "Identifier" else None
+    concept = type_ if isinstance(type_, dict) else value if kind != "Identifier" else {}
+    codings = [concept] if kind == "Coding" else concept.get("coding") or ()
+    codings = [each for each in codings if isinstance(each, dict)]
+    words = [concept.get("text"), *(each.get("display") for each in codings)] if kind in WORDED else []
+    forms = [f":text^{string.normal(each)}" for each in words if isinstance(each, str)]
+    if type_ and isinstance(value.get("value"), str):
+        forms += [f":of-type={each.get('system', '')}|{each.get('code')}|{value['value']}" for each in codings]
+    return list(dict.fromkeys(forms))
+
+
 def clause(asked: Asked, text: str) -> Predicate:
-    """One value in one of its four forms; Problem 400 for a flag that is neither true nor false, or for no value."""
+    """One value in one of its four forms, or as its modifier means it.
+
+    Problem 400 for a flag that is neither true nor false, for no value, and for codes that are not held here.
+    """
+    match asked.modifier:
+        case "text":
+            return _said(asked, text)
+        case "of-type":
+            return _of_type(asked, text)
+        case "in" | "not-in":
+            return _any_of(asked, members(asked.codes, plain(text)))
+        case "above" | "below":
+            return _in_hierarchy(asked, text)
+    return _value(asked, text)
+
+
+def _said(asked: Asked, text: str) -> Predicate:
+    """`:text`: "a partial search on the text portion of a CodeableConcept or the display portion of a Coding"."""
+    words = string.normal(plain(text))
+    if not words:
+        raise bad_request(f"`{asked.parameter.code}:text` needs a text")
+    return Contains("token", f"{asked.name}:text^", words)
+
+
+def _of_type(asked: Asked, text: str) -> Predicate:
+    """`:of-type`: "[system]|[code]|[value], where the system and code refer to an Identifier.type.coding"."""
+    parts = [plain(each) for each in split(text, "|")]
+    if len(parts) != 3 or not all(parts):
+        raise bad_request(f"`{asked.parameter.code}:of-type` takes `system|code|value`")
+    return Has("token", f"{asked.name}:of-type={'|'.join(parts)}")
+
+
+def _in_hierarchy(asked: Asked, text: str) -> Predicate:
+    parts = [plain(each) for each in split(text, "|")]
+    if len(parts) != 2 or not all(parts):
+        raise bad_request(f"`{asked.parameter.code}:{asked.modifier}` takes `system|code`")
+    system, code = parts
+    found = below(asked.codes, system, code) if asked.modifier == "below" else above(asked.codes, system, code)
+    return _any_of(asked, ((system, each) for each in found))
+
+
+def _any_of(asked: Asked, pairs: Iterable[tuple[str, str]]) -> Predicate:
+    """Any of these codes, in whatever form they are stored."""
+    return either(
+        *(
+            _value(asked, f"{escape(system)}|{escape(code)}" if system else escape(code))
+            for system, code in sorted(pairs)
+        )
+    )
+
+
+def _value(asked: Asked, text: str) -> Predicate:
     kinds = {kind for kind, _ in elements(asked.type, asked.parameter)}
     parts = split(text, "|")
     if len(parts) == 2 and parts[0] and not parts[1] and kinds and kinds <= {"code", "boolean"}:

@@ -10,7 +10,8 @@ from importlib.resources import files
 
 import pytest
 
-from fhir_server.interactions.routes import OPERATIONS, ROUTES
+from fhir_server.interactions.operation_table import TABLE
+from fhir_server.interactions.routes import ROUTES
 from tests.kit.application import application
 
 KEPT = files("fhir_server.http.swagger_ui")
@@ -41,9 +42,14 @@ def test_every_route_is_described_with_its_methods_and_statuses(app, paths):
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
     for row in ROUTES:
-        for type_, name in OPERATIONS if row.interaction == "operation" else [("{type}", "")]:
-            path = row.template.replace("{type}", type_).replace("${operation}", f"${name}")
-            there.add((f"/fhir/{path}".rstrip("/"), row.method.lower()))
+        if row.interaction != "operation":
+            there.add((f"/fhir/{row.template}".rstrip("/"), row.method.lower()))
+    for each in TABLE:
+        for type_ in each.types or ("{type}",):
+            for path in ([f"{type_}/{{id}}"] if each.instance else []) + ([type_] if each.type else []):
+                there.add((f"/fhir/{path}/${each.name}", "post"))
+                if not each.affects:
+                    there.add((f"/fhir/{path}/${each.name}", "get"))
 
     assert there == described
     for path, told in paths.items():

@@ -61,6 +61,10 @@ OF_DOCUMENTS = (
     "isArchived:missing=true",
     "_include=DocumentReference:subject&_include=DocumentReference:relatesto&_include=DocumentReference:related",
     "_include=DocumentReference:relatesto:DocumentReference",
+    "_include=*&_include:iterate=*",
+    "_include=DocumentReference:*:DocumentReference&_revinclude=Provenance:*",
+    "_include:iterate=DocumentReference:relatesto&_revinclude:iterate=List:item&_include:iterate=List:item",
+    "_count=1&_sort=date&_include:iterate=DocumentReference:related&_revinclude:iterate=Communication:*",
     "_revinclude=List:item",
     "_revinclude=Provenance:target",
     "_revinclude=DocumentReference:relatesto",
@@ -70,7 +74,16 @@ OF_DOCUMENTS = (
     "_sort=-date,_id&_total=none",
     "_sort=-_lastUpdated&_total=estimate",
     "_sort=_id",
+    *("_sort=relatesto,-description", "_sort=-related,type&_count=2", "_sort=relation,author,_id&_count=1"),
+    *(
+        "type:text=lettre",
+        "category:in=http://hl7.org/fhir/ValueSet/none",
+        "relation:in=http://hl7.org/fhir/ValueSet/document-relationship-type",
+    ),
+    *("relation:not-in=http://hl7.org/fhir/ValueSet/document-relationship-type|4.0.1", "security-label:text=masqué"),
     "_summary=count",
+    "_summary=true&_revinclude=List:item",
+    "_elements=relatesTo,context",
     "_count=0",
     "_count=1",
     "_count=1&_sort=date",
@@ -86,12 +99,15 @@ OF_OTHERS = (
     "List?patient={p}&item:missing=false",
     "List?patient={p}&_summary=count",
     "List?patient={p}&_count=1&_include=List:item",
+    "List?patient={p}&_elements=entry",
     "List?patient={p}&empty-reason:missing=true&date=ge2026",
     "Provenance?patient={p}",
     "Provenance?patient={p}&target:missing=false",
     "Provenance?patient={p}&_include=Provenance:target",
     "Observation?patient={p}&_include=Observation:derived-from",
     "Observation?patient={p}&derived-from:missing=false",
+    "Observation?patient={p}&_include=Observation:*&_include:iterate=DocumentReference:relatesto",
+    "Provenance?patient={p}&_include:iterate=*&_total=accurate&_count=1",
     "Observation?patient={p}&_count=1",
     "Observation?patient={p}&value-quantity=gt1||Hz",
     "Observation?patient={p}&value-quantity:missing=false",
@@ -112,6 +128,7 @@ OF_OTHERS = (
     "DocumentReference/_history?_at=2026-11-23T10:00:20Z",
     "DocumentReference/_history?_at=2026&_count=2",
     "List/_history?_count=2",
+    "List/_history?_elements=entry",
     "Binary/_history",
     "Provenance/_history",
     "Observation/_history?_count=1",
@@ -127,11 +144,68 @@ OF_OTHERS = (
     "Provenance?recorded=ge2000",
     "Practitioner?_revinclude=DocumentReference:author&_revinclude=Consent:actor",
     "Organization?_id=chu&_revinclude=DocumentReference:custodian",
+    *("Patient/{p}/*?_count=9", "Patient/{p}/*?_summary=count", "Patient/{p}/*?_type=List,DocumentReference&_count=1"),
+    "Patient/{p}/DocumentReference?_revinclude=List:item&_count=2",
+    "Patient/{p}/List?_include=List:item",
+    "Patient/unheard-of/*",
+    *("Practitioner/bernard/*", "Practitioner/bernard/DocumentReference?_summary=count", "Device/d/*?_count=1"),
+    "?_type=DocumentReference,List,Binary,AuditEvent&_count=4",
+    "?_type=DocumentReference,List&patient={p}&_sort=-date,_id&_count=2",
+    "?_type=DocumentReference,List,Observation,Practitioner&_summary=count",
+    "?_type=List,Provenance&patient={p}&_total=none&_count=1",
+    *("_history?_count=25", "_history?_since=2026-11-23T10:00:05Z&_count=6", "_history?_at=2026-11-23T10:00:20Z"),
+    "Patient/{p}/$everything",
+    "Patient/{p}/$everything?_count=1",
+    "Patient/{p}/$everything?_type=DocumentReference,Organization&_since=2026-11-23T10:00:05Z&_count=2",
+    "Patient/{p}/$everything?start=2026-11-01&end=2026-12-01",
+    "DocumentReference/$docref?patient={p}",
+    "DocumentReference/$docref?patient={p}&start=2026-01-01&type=http://loinc.org|11490-0",
+    "DocumentReference/$explain?patient={p}",
 )
+OF_LINKS = (
+    "DocumentReference?patient={p}&relatesto.description=lettre d2",
+    "DocumentReference?patient={p}&related:DocumentReference.security-label=MASQUE_PS",
+    "DocumentReference?patient={p}&subject:Patient.family=martin&_total=accurate&_count=1",
+    "DocumentReference?patient={p}&custodian.name=chu&_sort=date",
+    "DocumentReference?patient={p}&_has:DocumentReference:relatesto:status=current",
+    "DocumentReference?patient={p}&_has:List:item:code=submissionset&_total=none&_count=2",
+    "DocumentReference?patient={p}&_has:Provenance:target:recorded=ge2000",
+    "DocumentReference?patient={p}&_has:Observation:derived-from:code=8867-4",
+    "DocumentReference?patient={p}&_has:Observation:derived-from:derived-from:missing=false",
+    "DocumentReference?patient={p}&_has:AuditEvent:entity:action=R",
+    "DocumentReference?_has:Communication:subject:status=completed",
+    "DocumentReference?relatesto.relatesto.description=lettre",
+    "List?patient={p}&item:DocumentReference.description=lettre d2",
+    "List?item:DocumentReference.security-label=MASQUE_PS",
+    "List?patient={p}&item:DocumentReference.description:exact=lettre d3&_revinclude=Provenance:target",
+    "Observation?patient={p}&derived-from:DocumentReference.description=lettre d2",
+    "Observation?derived-from:DocumentReference.status=current&_summary=count",
+    "Observation?derived-from:DocumentReference._has:Provenance:target:recorded=ge2000",
+    "Provenance?target:DocumentReference.description=lettre d2",
+    "Provenance?target:DocumentReference.custodian.name=chu&_sort=-recorded",
+    "Patient?_has:DocumentReference:patient:description:exact=lettre d2",
+    "Patient?_has:DocumentReference:patient:description=lettre d3&_total=none",
+    "Patient?_id={p}&_has:DocumentReference:patient:security-label=MASQUE_PS",
+    "Patient?_id={p}&_has:DocumentReference:subject:relatesto.description=lettre",
+    "Patient?_has:List:patient:item:DocumentReference.description=lettre d3",
+    "Patient?_has:Observation:patient:derived-from:DocumentReference.description=lettre d2",
+    "Patient?_has:AuditEvent:patient:action=R&_summary=count",
+    "Organization?_has:DocumentReference:custodian:description=lettre d2",
+    "Organization?_has:DocumentReference:custodian:_has:List:item:title=classeur",
+    "Practitioner?_has:AuditEvent:agent:entity:DocumentReference.description=lettre d2",
+    "Practitioner?_has:Provenance:agent:target:DocumentReference.description=lettre d2",
+    "Practitioner?_has:Provenance:agent:patient={p}",
+    "Practitioner?_has:Provenance:agent:patient=unheard-of",
+    "AuditEvent?patient={p}&entity:DocumentReference.description=lettre d2",
+    "AuditEvent?entity:DocumentReference._has:Provenance:target:recorded=ge2000",
+)
+"""Searches that lead through what is hidden from some, forward and back."""
 OF_CONDITIONS = (
     "patient={p}&description:exact=lettre d2",
     "patient={p}&security-label=MASQUE_PS",
     "description:exact=lettre d2",
+    "patient={p}&relatesto.description=lettre d2",
+    "_has:Provenance:target:recorded=ge2000",
     "patient={p}&type=http://loinc.org|11490-0",
     "patient=unheard-of&status=current",
 )
@@ -146,6 +220,7 @@ OF_TRACES = (
     "AuditEvent?patient={p}&entity-role=4",
     "AuditEvent?patient={p}&_security=MASQUE_PS",
     "AuditEvent?patient={p}&subtype=read",
+    "AuditEvent?patient={p}&subtype=operation",
     "AuditEvent?date=ge2026-11-23",
     "AuditEvent?date=ge2026-11-23&_count=3",
     "AuditEvent/_history?_count=40",
@@ -158,7 +233,7 @@ def battery(who: Principal, seen: Iterable[str], hidden: Iterable[str], *, patie
     references = [*hidden, *seen]
     made = [step for each in references for step in _reads(who, each)]
     searches = [f"DocumentReference?patient={patient}{'&' if each else ''}{each}" for each in OF_DOCUMENTS]
-    searches += [each.format(p=patient) for each in OF_OTHERS]
+    searches += [each.format(p=patient) for each in (*OF_OTHERS, *OF_LINKS)]
     searches += [each for reference in references for each in _naming(reference, patient)]
     made += [Step(who, "GET", each, pages=True) for each in searches]
     made += [Step(who, "POST", f"{type_}/_search") for type_ in ("DocumentReference", "List")]
@@ -188,6 +263,8 @@ def _reads(who: Principal, each: str) -> Iterator[Step]:
     for url in (each, f"{each}/_history", f"{each}/_history?_count=1"):
         yield Step(who, "GET", url)
     yield Step(who, "HEAD", each)
+    for asked in ("$meta", "$validate", "$validate?mode=delete"):
+        yield Step(who, "GET", f"{each}/{asked}")
     for version in (1, 2, 99):
         yield Step(who, "GET", f"{each}/_history/{version}")
     yield Step(who, "GET", each, more={"if_none_match": 'W/"1"'})
@@ -211,6 +288,9 @@ def _changes(who: Principal, each: str) -> Iterator[Step]:
         yield Step(who, "PATCH", each, patch)
     said = [{"name": "type", "valueCode": "delete"}, {"name": "path", "valueString": f"{type_}.text"}]
     yield Step(who, "PATCH", each, {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": said}]})
+    added = {"name": "meta", "valueMeta": {"tag": [{"system": "http://x.example", "code": "x"}]}}
+    for name in ("$meta-add", "$meta-delete"):
+        yield Step(who, "POST", f"{each}/{name}", {"resourceType": "Parameters", "parameter": [added]})
     yield Step(who, "PUT", each, body, more={"if_match": 'W/"1"'})
     yield Step(who, "PATCH", each, patch, more={"if_match": 'W/"7"'})
     yield Step(who, "DELETE", each, more={"if_match": 'W/"9"'})
@@ -283,7 +363,10 @@ def _naming(reference: str, patient: str) -> Iterator[str]:
         yield f"DocumentReference?patient={patient}&related={reference}"
         yield f"DocumentReference?patient={patient}&related:missing=false&relatesto={id_}"
         yield f"Observation?patient={patient}&derived-from={reference}"
+        yield f"Observation?derived-from:DocumentReference._id={id_}"
+        yield f"Patient?_has:DocumentReference:patient:_id={id_}"
         yield f"{type_}?_id={id_}&_revinclude=List:item&_revinclude=Provenance:target"
+        yield f"?_type=DocumentReference,List&_id={id_}&_total=accurate"
 
 
 def _bundles(who: Principal, references: list[str], patient: str) -> list[Step]:

@@ -19,8 +19,9 @@ def ids(order, *envelopes):
 A, B, C, NONE = envelope("a", 5, 20), envelope("b", 10), envelope("c", 10), envelope("n")
 
 
-def test_going_up_a_date_counts_by_its_first_value_and_the_missing_stand_first():
-    assert ["n", "a", "b", "c"] == ids([Order("date:date")], C, B, NONE, A)
+def test_going_up_a_date_counts_by_its_first_value_and_the_missing_stand_last():
+    """R84."""
+    assert ["a", "b", "c", "n"] == ids([Order("date:date")], C, B, NONE, A)
 
 
 def test_going_down_a_date_counts_by_its_last_value_and_the_missing_stand_last():
@@ -36,9 +37,10 @@ def test_no_order_at_all_goes_by_id():
 
 
 def test_a_position_ends_with_the_id():
-    assert [5, "a"] == position([Order("date:date")], A)
+    assert [False, 5, "a"] == position([Order("date:date")], A)
     assert [20, "a"] == position([Order("date:date", descending=True)], A)
-    assert [None, "n"] == position([Order("date:date")], NONE)
+    assert [True, None, "n"] == position([Order("date:date")], NONE)
+    assert [None, "n"] == position([Order("date:date", descending=True)], NONE)
     assert [0, "a"] == position(NEWEST_FIRST, A)
     assert ["a"] == position([Order("id")], A)
 

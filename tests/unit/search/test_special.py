@@ -30,14 +30,22 @@ def test_what_is_no_count_is_refused(text):
         (None, NEWEST_FIRST),
         ("_id", (Order("id"),)),
         ("-_lastUpdated", (Order("updated", descending=True),)),
+        (
+            "type,-_profile",
+            (Order("code:DocumentReference.type="), Order("text:DocumentReference._profile=", descending=True)),
+        ),
+        (
+            "description,subject",
+            (Order("text:DocumentReference.description^"), Order("text:DocumentReference.subject=")),
+        ),
         ("date,-period", (Order("date:date"), Order("date:period", descending=True))),
     ],
 )
-def test_a_sort_goes_by_dates_ids_and_updates(text, expected):
+def test_a_sort_goes_by_whatever_has_an_order(text, expected):
     assert expected == special.order("DocumentReference", text)
 
 
-@pytest.mark.parametrize("text", ["type", "", "date,", "--date", "_profile", "_id,_id,_id,_id,_id"])
+@pytest.mark.parametrize("text", ["relationship", "", "date,", "--date", "nonsense", "type:x", "_id,_id,_id,_id,_id"])
 def test_any_other_sort_is_refused(text):
     with pytest.raises(Problem, match="`_sort`"):
         special.order("DocumentReference", text)

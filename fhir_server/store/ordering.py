@@ -1,0 +1,119 @@
+"""Ordering: a sort as MongoDB does it, and where its pages begin.
+
+May live here: the keys of `search/query.py: Order` as paths and expressions, and the filter of what comes after a
+position. May not know: who may see what is sorted.
+
+An update, an id and a date that goes down stand in the envelope, and an index may serve them. Every other key is worked
+out of the tokens, numbers and dates of each match: no index serves that, and it costs reading every match, within the
+time a query may take. A token that is there only through a mention stands apart from the others (`facts.mentions`) and
+so orders nothing, whoever asks (decisions 16). What has no value comes last, whichever way the sort goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from pymongo import ASCENDING, DESCENDING
+
+from fhir_server.store.mongo import Filter
+
+Keys = list[tuple[str, int]]
+_MADE = "sort"
+
+
+class Ordered(Protocol):
+    """One key of a sort (`search/query.py: Order`)."""
+
+    @property
+    def field(self) -> str: ...  # noqa: D102
+    @property
+    def descending(self) -> bool: ...  # noqa: D102
+
+
+def is_stored(order: Sequence[Ordered]) -> bool:
+    """Whether everything the sort goes by stands in the envelope, missing values last."""
+    return all(_stored(each) for each in order)
+
+
+def keys_of(order: Sequence[Ordered]) -> Keys:
+    """The paths and directions of a sort; what is worked out has two keys, the first for being missing."""
+    keys: Keys = []
+    for number, each in enumerate(order):
+        direction = DESCENDING if each.descending else ASCENDING
+        if not _stored(each):
+            keys += [(f"{_MADE}.missing{number}", ASCENDING), (f"{_MADE}.value{number}", direction)]
+        elif each.field.startswith("date:"):
+            keys.append((f"last.{each.field[5:]}", direction))
+        else:
+            keys.append(("_id" if each.field == "id" else each.field, direction))
+    if not any(path == "_id" for path, _ in keys):
+        keys.append(("_id", keys[-1][1] if keys else ASCENDING))
+    return keys
+
+
+def stages(order: Sequence[Ordered], query: Filter, place: Sequence[Any] | None, limit: int) -> list[dict[str, Any]]:
+    """The stages that find up to `limit` matches in order, after a position."""
+    made = {number: each for number, each in enumerate(order) if not _stored(each)}
+    keys = keys_of(order)
+    return [
+        {"$match": query},
+        {"$addFields": {f"{_MADE}.value{number}": _expression(each) for number, each in made.items()}},
+        {"$addFields": {f"{_MADE}.missing{n}": {"$eq": [f"${_MADE}.value{n}", None]} for n in made}},
+        *([{"$match": after(keys, place)}] if place is not None else []),
+        {"$sort": dict(keys)},
+        {"$limit": limit},
+    ]
+
+
+def _stored(key: Ordered) -> bool:
+    return key.field in ("updated", "id") or (key.field.startswith("date:") and key.descending)
+
+
+def _expression(key: Ordered) -> dict[str, Any]:
+    """The least value of a key going up, the greatest going down; null where there is none."""
+    kind, _, name = key.field.partition(":")
+    chosen = "$max" if key.descending else "$min"
+    match kind:
+        case "date":
+            return {"$ifNull": [f"$first.{name}", None]}
+        case "number":
+            known = {"input": {"$ifNull": ["$numbers", []]}, "as": "each", "cond": {"$in": [name, "$$each.key"]}}
+            end = "$$each.hi" if key.descending else "$$each.lo"
+            return {chosen: {"$map": {"input": {"$filter": known}, "as": "each", "in": end}}}
+    begins = {"$eq": [{"$indexOfBytes": ["$$each", name]}, 0]}
+    bare = {"$lt": [{"$indexOfBytes": ["$$each", "|"]}, 0]}
+    condition = {"$and": [begins, bare]} if kind == "code" else begins
+    return {chosen: {"$filter": {"input": "$index", "as": "each", "cond": condition}}}
+
+
+def _value_at(document: Mapping[str, Any], path: str) -> Any:
+    value: Any = document
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value
+
+
+def position(keys: Sequence[tuple[str, int]], document: Mapping[str, Any]) -> list[Any]:
+    """Where a document stands: what the keys find in it."""
+    return [_value_at(document, path) for path, _ in keys]
+
+
+def after(keys: Sequence[tuple[str, int]], position: Sequence[Any]) -> Filter:
+    """Strictly after a position, in the order of the keys; MongoDB sorts a missing value below every other."""
+    branches: list[Filter] = []
+    equal: list[Filter] = []
+    for (path, direction), value in zip(keys, position, strict=True):
+        beyond = _beyond(path, direction, value)
+        if beyond is not None:
+            branches.append({"$and": [*equal, beyond]})
+        equal.append({path: value})
+    return {"$or": branches} if branches else {"$nor": [{}]}
+
+
+def _beyond(path: str, direction: int, value: Any) -> Filter | None:
+    if value is None:
+        return {"$nor": [{path: None}]} if direction == ASCENDING else None
+    if direction == ASCENDING:
+        return {path: {"$gt": value}}
+    return {"$or": [{path: {"$lt": value}}, {path: None}]}
