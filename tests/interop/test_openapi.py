@@ -22,7 +22,7 @@ OPTIONS = (
     "--checks=not_a_server_error,status_code_conformance",
     "--phases=examples,coverage,fuzzing",
     "--exclude-path-regex=^/sandbox",
-    "--max-examples=120",
+    "--max-examples=75",
     # CPython 3.11 loses count of its recursion where two threads compile at a time
     "--workers=1",
     "--continue-on-failure",
