@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 WORKERS ?= 2
 
-.PHONY: help install demo serve test check lint types floors unit bench workloads definitions lock docs tour clean
+.PHONY: help install demo serve test interop check lint types floors unit bench workloads definitions lock docs tour clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,22 @@ unit: $(STAMP)
 test: lint types floors ## every test that Python and a real MongoDB can run
 	$(BIN)/python -m pytest -q -n $(WORKERS) $(ARGS)
 
+INTEROP := tests/interop
+OTHERS := $(abspath $(VENV))/interop
+OTHERS_STAMP := $(OTHERS)/installed
+
+# beside the environment, not in it: what is not the server's own must not be found there by its tests
+$(OTHERS_STAMP): $(STAMP) $(INTEROP)/requirements.lock $(INTEROP)/package-lock.json $(INTEROP)/validator/pom.xml
+	@for each in node npm java mvn chromium; do command -v $$each >/dev/null || { echo "make interop needs $$each" >&2; exit 1; }; done
+	rm -rf $(OTHERS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target $(OTHERS) -r $(INTEROP)/requirements.lock
+	npm ci --prefix $(INTEROP) --ignore-scripts --no-audit --no-fund
+	mvn --batch-mode --quiet -f $(INTEROP)/validator/pom.xml dependency:build-classpath -Dmdep.outputFile=$(OTHERS)/classpath
+	@touch $@
+
+interop: $(OTHERS_STAMP) ## other people's clients, validator and fuzzer (needs Node 20, Java 17, Maven and Chromium; fifteen minutes)
+	INTEROP=$(OTHERS) PYTHONPATH=$(OTHERS) $(BIN)/python -m pytest -q -p no:randomly $(INTEROP) $(ARGS)
+
 bench: $(STAMP) ## measure against bare Flask views on this machine
 	$(BIN)/fhir-server bench $(ARGS)
 
@@ -69,7 +85,11 @@ lock: ## choose new versions of every dependency
 	$(BIN)/pip-compile --quiet --upgrade --extra dev --generate-hashes --allow-unsafe --strip-extras --no-header \
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options \
 	  --output-file requirements.lock setup.cfg
-	@! grep -En '(^|[^a-z])(https?|file)://|^--' requirements.lock || { echo "requirements.lock names an address" >&2; exit 1; }
+	$(BIN)/python -c "import configparser as c; p = c.ConfigParser(); p.read('setup.cfg'); print(p['options.extras_require']['interop'])" \
+	  | $(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options \
+	  --constraint <(sed '/--hash/d; s/ \\$$//' requirements.lock) --output-file $(INTEROP)/requirements.lock -
+	@! grep -En '(^|[^a-z])(https?|file)://|^--' requirements.lock $(INTEROP)/requirements.lock || { echo "a lock names an address" >&2; exit 1; }
 
 clean: ## remove what can be made again (not the data)
 	rm -rf build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -23,7 +23,7 @@ from fhir_server.consent.matrix import Matrix
 from fhir_server.consent.memory import Memory
 from fhir_server.foundation.principal import Principal
 from fhir_server.foundation.uuid7 import uuid7
-from fhir_server.http import documentation, errors, fhir, health, oauth, sign_in
+from fhir_server.http import documentation, errors, fhir, health, oauth, sign_in, swagger_ui
 from fhir_server.http.browser import Browser
 from fhir_server.interactions import tokens
 from fhir_server.interactions.directory import StoredDirectory
@@ -188,6 +188,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     browser = Browser(smart)
     documented.register_blueprint(oauth.blueprint(smart, browser))
     app.register_blueprint(sign_in.blueprint(smart, browser))
+    app.register_blueprint(swagger_ui.blueprint())
+    documentation.complete(app, documented)
     _at_exit(house)
     app.extensions["house"] = house
     app.extensions["smart"] = smart

@@ -14,6 +14,9 @@ from pymongo.database import Database
 
 from fhir_server.store.connection import connect
 from fhir_server.store.engine import Engine
+from tests.kit import recorder
+
+recorder.listen()
 
 MEMORY = Path("/dev/shm")
 ROOM = 4 * 2**30

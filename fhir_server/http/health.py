@@ -18,10 +18,12 @@ def blueprint(house: House) -> Blueprint:
 
     @made.get("/live")
     def live() -> Response:
+        """Whether the process runs."""
         return jsonify(status="live")
 
     @made.get("/ready")
     def ready() -> tuple[Response, int]:
+        """Whether the database answers and the lease holds."""
         try:
             house.freshness.check()
             house.shelf.database.command("ping")

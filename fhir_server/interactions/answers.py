@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 import orjson
 
@@ -71,6 +72,13 @@ def outcome(issues: tuple[Issue, ...]) -> dict[str, Any]:
 def outcome_bytes(issues: tuple[Issue, ...]) -> bytes:
     """An OperationOutcome as JSON."""
     return orjson.dumps(outcome(issues))
+
+
+def remark(issues: tuple[Issue, ...]) -> dict[str, Any]:
+    """A searchset's entry that says what of the search was passed over, with a name as each entry needs one."""
+    made = outcome(issues)
+    name = uuid5(NAMESPACE_OID, "\n".join(each.text for each in issues))
+    return {"fullUrl": name.urn, "resource": made, "search": {"mode": "outcome"}}
 
 
 def fragment(version: Stored) -> orjson.Fragment:

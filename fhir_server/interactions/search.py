@@ -247,7 +247,7 @@ def bundle(  # noqa: PLR0917 - what an answer is made of
         links.append({"relation": "next", "url": _followed(_url(url, query.asked, sealed), base, house.limits.url)})
     entries = [*_entries(visit, page.entries, "match"), *_entries(visit, included, "include")]
     if query.ignored or left_out:
-        entries.append({"resource": answers.outcome((*query.ignored, *left_out)), "search": {"mode": "outcome"}})
+        entries.append(answers.remark((*query.ignored, *left_out)))
     return answers.bundle("searchset", entries, id_=house.ids(), now=house.clock(), total=total, link=links)
 
 

@@ -54,7 +54,7 @@ def sign_in(
         "code_challenge_method": "S256",
         **({"launch": launch} if launch else {}),
     }
-    given = _walk(f"{smart['authorization_endpoint']}?{urlencode(asked)}", back, login, password, one_time_code)
+    given = walk(f"{smart['authorization_endpoint']}?{urlencode(asked)}", back, login, password, one_time_code)
     if given.get("state") != state or "code" not in given:
         raise Astray(f"the application was given {given.get('error', 'no code')}")
     secret = {"client_secret": client["client_secret"]} if "client_secret" in client else {}
@@ -76,8 +76,8 @@ def sign_in(
     return token
 
 
-def _walk(address: str, back: str, login: str, password: str, one_time_code: Callable[[], str]) -> dict[str, str]:
-    """From page to page until an address begins with `back`; its parameters."""
+def walk(address: str, back: str, login: str, password: str, one_time_code: Callable[[], str]) -> dict[str, str]:
+    """From page to page until an address begins with `back`; its parameters. Raises Astray."""
     with requests.Session() as session:
         answer = session.get(address, allow_redirects=False, timeout=10)
         for _ in range(_PAGES):

@@ -269,6 +269,10 @@ def test_a_fhirpath_patch_may_be_sent_in_xml_and_nothing_else_may(client):
     outcome(client.patch(address, data=organization, content_type=XML, headers={"Accept": XML}), 415)
 
 
+# what is of another holder's record is not mentioned in an answer about this one (ADR 7)
+OF_ANOTHER_RECORD = {("explanationofbenefit-example-2", "claimResponse")}
+
+
 def test_every_official_example_is_judged_alike_in_xml_and_in_json_and_comes_back_the_same(client):
     """One of each type, at its own place, as an operator loads it."""
     taken = 0
@@ -286,10 +290,18 @@ def test_every_official_example_is_judged_alike_in_xml_and_in_json_and_comes_bac
             without_meta(json_text.read(by_xml.data))
         ), path.stem
         kept = json_text.read(client.get(where, headers={"Accept": FHIR_JSON}).data)
+        told_of = {name: each for name, each in resource.items() if (path.stem, name) not in OF_ANOTHER_RECORD}
+        assert canonical(without_ours(told_of)) == canonical(without_ours(kept)), path.stem
         answer = told(client.get(where, headers={"Accept": XML}))
         assert canonical(without_meta(kept)) == canonical(without_meta(answer)), path.stem
         taken += 1
     assert taken > 100
+
+
+def without_ours(resource):
+    """Without what the server says of it: the version and its date."""
+    meta = {name: value for name, value in resource.get("meta", {}).items() if name not in ("versionId", "lastUpdated")}
+    return {**without_meta(resource), **({"meta": meta} if meta else {})}
 
 
 def without_meta(resource):

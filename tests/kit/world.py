@@ -15,10 +15,10 @@ from fhir_server.app import build_house, close_house, open_house
 from fhir_server.foundation.principal import Principal
 from fhir_server.foundation.problem import Problem
 from fhir_server.interactions import pipeline
-from fhir_server.interactions.answers import outcome
+from fhir_server.interactions.answers import JSON, outcome, outcome_bytes
 from fhir_server.interactions.request import FhirRequest, pairs
 from fhir_server.settings import Settings
-from tests.kit import people
+from tests.kit import people, recorder
 
 BASE = "http://127.0.0.1:8080/fhir"
 FRENCH = "https://mos.esante.gouv.fr/NOS/TRE_A07-StatutVisibiliteDocument/FHIR/TRE-A07-StatutVisibiliteDocument"
@@ -78,7 +78,9 @@ class World:
         try:
             made = pipeline.answer(request, who, self.house)
         except Problem as refused:
+            recorder.note(refused.status, JSON, outcome_bytes(refused.issues))
             return Answer(refused.status, outcome(refused.issues), dict(refused.headers), b"")
+        recorder.note(made.status, made.content_type, made.body)
         parsed = None
         if made.body and "json" in made.content_type:
             parsed = json.loads(made.body)

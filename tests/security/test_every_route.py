@@ -24,6 +24,8 @@ PUBLIC = {
     "/health/live": "says that the process runs",
     "/health/ready": "says that the database answers",
     "/openapi.json": "describes the routes",
+    "/docs": "shows that description to people",
+    "/docs/<name>": "a style or a script of that page",
     "/.well-known/openid-configuration": "OpenID Connect discovery",
     "/fhir/.well-known/smart-configuration": "SMART discovery",
     "/auth/jwks": "public keys",

@@ -1,5 +1,6 @@
 """The papers tell the truth: what exists is documented, what is cited exists, and nothing says where it was made."""
 
+import json
 import os
 import re
 from functools import cache
@@ -110,11 +111,19 @@ def test_nothing_names_the_machine_it_was_made_on_or_the_host_it_was_fetched_fro
     assert [] == strays
 
 
-def test_the_lock_pins_everything_by_hash_and_names_no_address():
-    lock = (ROOT / "requirements.lock").read_text("utf-8")
+@pytest.mark.parametrize("path", ["requirements.lock", "tests/interop/requirements.lock"])
+def test_the_lock_pins_everything_by_hash_and_names_no_address(path):
+    lock = (ROOT / path).read_text("utf-8")
     pinned = re.findall(r"^[a-z0-9][\w.\[\]-]*==\S+ ", lock, re.MULTILINE)
     assert pinned
     assert "://" not in lock
     unpinned = [line for line in lock.splitlines() if re.match(r"[a-z0-9]", line) and "==" not in line]
     assert [] == unpinned
     assert [] == [block.split("==")[0] for block in re.split(r"\n(?=[a-z0-9])", lock) if "--hash=sha256:" not in block]
+
+
+def test_what_npm_brings_is_pinned_by_hash_and_names_no_address():
+    packages = json.loads((ROOT / "tests" / "interop" / "package-lock.json").read_text("utf-8"))["packages"]
+    for name, told in packages.items():
+        assert not name or told["integrity"].startswith("sha512-")
+        assert "resolved" not in told

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_server.definitions.library import load
 from fhir_server.foundation.problem import Problem
 from fhir_server.resources.json_text import Exact, read, read_array, write
+from tests.unit.resources.full import full
+from tests.unit.resources.walking import examples
 
 NUMBERS = ["1.00", "1e2", "-0", "-0.0", "0.00000001", "1E+5", "12345678901234567890", "12345678901234567.10", "0", "-7"]
 REFUSED = [
@@ -138,3 +141,20 @@ def test_no_bytes_break_the_reader(text):
         assert isinstance(read(text), dict)
     except Problem as refused:
         assert 400 == refused.status
+
+
+@pytest.mark.parametrize("type_", load().types)
+def test_a_resource_with_everything_in_it_goes_to_json_and_comes_back_the_same(type_):
+    """Row 36."""
+    for variant in range(3):
+        resource = full(type_, variant)
+        told = write(resource)
+        assert told == write(read(told))
+        assert json.loads(told, parse_float=str) == json.loads(write(read(told)), parse_float=str)
+        assert list(resource) == list(read(told))
+
+
+@pytest.mark.parametrize("path", examples("r4") + examples("pdsm4dmp"), ids=lambda path: path.stem)
+def test_an_official_example_goes_to_json_and_comes_back_the_same(path):
+    sent = path.read_bytes()
+    assert json.loads(sent, parse_float=str) == json.loads(write(read(sent)), parse_float=str)
