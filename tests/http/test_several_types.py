@@ -279,4 +279,4 @@ def test_somebody_without_standing_sees_the_history_of_what_is_shared_alone(worl
     lived(world)
     got = world.ask(STRANGER, "GET", "_history?_count=200").json["entry"]
 
-    assert {"Practitioner", "Organization"} >= {each["resource"]["resourceType"] for each in got}
+    assert {"Practitioner", "Organization", "OperationDefinition"} >= {each["resource"]["resourceType"] for each in got}
