@@ -12,7 +12,7 @@ from typing import Any
 from fhir_server.consent.obligations import apply
 from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.foundation.predicate import Predicate, both, one_of
-from fhir_server.interactions import answers
+from fhir_server.interactions import answers, lists
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse, Pairs, query_text
 from fhir_server.interactions.subject import Subject, of_search, patients_of_identifier
@@ -61,12 +61,20 @@ def read_query(visit: Visit) -> Query:
         compartment_of=visit.route.compartment_of,
         codes=Seen(visit),
     )
+    query = in_lists(visit, query)
     if query.patient_identifier is None:
         return query
     asked = query.patient_identifier
     found = [id_.partition("/")[2] for id_ in patients_of_identifier(visit.house, f"{asked.system}|{asked.value}")]
     # nobody has the id "": a patient that does not exist is answered as one whose record stays shut
     return query.for_patient(found or [""])
+
+
+def in_lists(visit: Visit, query: Query) -> Query:
+    """The query confined to the items of the Lists it names, as far as the asker sees the Lists and the items."""
+    for id_ in query.lists:
+        query = query.listed(lists.items(visit, id_))
+    return query
 
 
 def _total(door: VisibleStore, query: Query, where: Predicate, page: Page, position: list[Any] | None) -> int | None:
@@ -168,7 +176,7 @@ def _asked_of(patient: str | None, visit: Visit, subject: Subject, types: tuple[
     asked = (*(((_COMPARTMENT, inside),) if inside else ()), *visit.request.query)
     of_a_person = ("_id", "identifier", "link") if "Patient" in types else ()
     of_a_record = (_COMPARTMENT,) if inside.startswith("Patient/") else ()
-    owners = (*(code for type_ in types for code in owner_parameters(type_)), *of_a_person, *of_a_record)
+    owners = (*(code for type_ in types for code in owner_parameters(type_)), *of_a_person, *of_a_record, "_filter")
     naming = [(name, text) for name, text in asked if re.split(r"[:.]", name)[0] in owners]
     confined = subject.named or subject.existence or naming[:1] == [("_id", *subject.patients)]
     if patient is None or (confined and len(naming) == 1 and "," not in naming[0][1]):
@@ -189,6 +197,8 @@ def _names_something(type_: str, name: str, text: str, shared: Collection[str]) 
     What is `shared` belongs to no record.
     """
     code, _, modifier = name.partition(":")
+    if code in ("_filter", "_list", "_text", "_content"):
+        return True
     if code == _COMPARTMENT:
         return text.partition("/")[0] not in shared
     if type_ == "Patient":
