@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fhir_server.foundation.problem import bad_request
-from fhir_server.interactions.pipeline import Visit
+from fhir_server.interactions.pipeline import Visit, residual_of
 from fhir_server.interactions.routes import Route
 from fhir_server.interactions.subject import as_if_absent, of_instance
 from fhir_server.search.reference import local, written
@@ -28,7 +28,9 @@ def items(visit: Visit, id_: str) -> list[str]:
     asked = replace(visit, route=route, shut={})
     scope = asked.scoped("r")
     subject = of_instance(route, visit.house, visit.unit)
-    found = asked.door(subject, "read").within(scope).read("List", id_)
+    # nothing is noted of it: the search is, and one line more would tell hidden from absent in the trace
+    residual = residual_of(subject, *asked.decisions(subject, "read"))
+    found = asked.opened(residual, scope).read("List", id_)
     if found is None:
         if subject.standing:
             as_if_absent(route, visit.house, visit.unit)

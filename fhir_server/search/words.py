@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fhir_server.foundation.predicate import Has, Predicate, both, either
@@ -21,6 +21,8 @@ NAMES = frozenset({"_text", "_content"})
 MOST = 2_000
 """How many different words are kept of one resource, the first of them."""
 _LONGEST = 64
+_ENOUGH = 500_000
+"""How many characters of a resource are looked at for words."""
 _WORD = re.compile(r"[^\W_]+")
 _TAG = re.compile(r"<[^>]*>")
 _NO_WORDS = frozenset(
@@ -51,15 +53,16 @@ def _all(name: str, field: str, text: str) -> Predicate:
     return both(*(Has(field, each) for each in wanted))
 
 
-def _words(texts: Any) -> list[str]:
-    found: dict[str, None] = {}
+def _words(texts: Iterable[str]) -> list[str]:
+    """The different words of texts, in the order they come; what they begin with, where there are very many."""
+    kept, size = [], 0
     for text in texts:
-        for word in _WORD.findall(normal(text)):
-            if len(word) <= _LONGEST:
-                found[word] = None
-        if len(found) >= MOST:
+        kept.append(text)
+        size += len(text)
+        if size > _ENOUGH:
             break
-    return list(found)[:MOST]
+    found = dict.fromkeys(_WORD.findall(normal(" ".join(kept)[:_ENOUGH])))
+    return [word for word in found if len(word) <= _LONGEST][:MOST]
 
 
 def _texts(node: Any) -> Iterator[str]:
