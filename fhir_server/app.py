@@ -28,6 +28,7 @@ from fhir_server.http.browser import Browser
 from fhir_server.interactions import tokens
 from fhir_server.interactions.directory import StoredDirectory
 from fhir_server.interactions.house import House, Limits
+from fhir_server.interactions.operations import published
 from fhir_server.interactions.pipeline import compile_criteria
 from fhir_server.interactions.registry import RUN
 from fhir_server.notices.mail import Mail
@@ -36,6 +37,7 @@ from fhir_server.notices.text import Text
 from fhir_server.settings import Settings
 from fhir_server.smart.psc import Provider
 from fhir_server.smart.server import Config, Smart, build
+from fhir_server.store import own_parameters
 from fhir_server.store.changes import Changes
 from fhir_server.store.connection import Database, connect
 from fhir_server.store.documents import Shelf
@@ -66,15 +68,17 @@ def build_house(
 
     `once` is the same database through a client that sends a write once, for the ledger, which keeps count itself.
     """
-    shelf = Shelf(database)
+    shelf = Shelf(database, settings.max_time_ms)
     fresh = freshness or Freshness(database, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
     shelf.prepare()
     fresh.prepare()
+    fresh.on(own_parameters.CHANGED, lambda _: own_parameters.load(shelf))
+    own_parameters.load(shelf)
     ledger = Ledger(database if once is None else once)
     ledger.prepare()
     outbox = Outbox(database, _ways(settings), sandbox=settings.sandbox)
     outbox.prepare()
-    return House(
+    house = House(
         shelf=shelf,
         changes=Changes(shelf, fresh, clock, ids),
         freshness=fresh,
@@ -87,8 +91,18 @@ def build_house(
         ids=ids,
         seal_key=secret_key(database, "cursor"),
         run=RUN,
-        limits=Limits(entries=settings.max_entries, page=settings.max_count),
+        limits=Limits(
+            entries=settings.max_entries,
+            page=settings.max_count,
+            values=settings.max_values,
+            chain_depth=settings.chain_depth,
+            linked=settings.max_linked,
+            included=settings.max_included,
+            url=settings.max_url,
+        ),
     )
+    published.lay(house)
+    return house
 
 
 def _ways(settings: Settings) -> dict[str, Way]:
@@ -145,6 +159,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config.update(
         MAX_CONTENT_LENGTH=chosen.max_body,
         MAX_DEPTH=chosen.max_depth,
+        MAX_CONTENT=chosen.max_content,
+        MAX_URL=chosen.max_url,
         MAX_QUERY=chosen.max_query,
         CORS_ORIGINS=frozenset(chosen.cors_origins.split()),
     )

@@ -23,15 +23,16 @@ class SettingsFault(ValueError):
     """The settings do not fit together; the sentence names the flag and says how to mend it."""
 
 
-def _setting(default: Any, what: str, *, secret: bool = False, flag: bool = True, **schema: Any) -> Any:
+def _setting(default: Any, what: str, *, secret: bool = False, flag: bool = True, past: str = "", **schema: Any) -> Any:
     """One row of the table: its default, its sentence for people, and the JSON Schema of its value.
 
-    `secret` keeps it out of every printed form; `flag` is False for what only the environment can set.
+    `secret` keeps it out of every printed form; `flag` is False for what only the environment can set. `past` makes it
+    a standing limit, and says what is answered beyond it.
     """
     return field(
         default=default,
         repr=not secret,
-        metadata={"what": what, "schema": schema, "secret": secret, "flag": flag and not secret},
+        metadata={"what": what, "schema": schema, "secret": secret, "flag": flag and not secret, "past": past},
     )
 
 
@@ -94,12 +95,61 @@ class Settings:
     )
     psc_client_id: str = _setting("", "Client id that Pro Santé Connect gave to this server")
     psc_client_secret: str = _setting("", "Client secret that Pro Santé Connect gave to this server", secret=True)
-    max_body: int = _setting(50_000_000, "Largest request body, in bytes", minimum=1_000, maximum=1_000_000_000)
-    max_depth: int = _setting(64, "Deepest nesting of a JSON body", minimum=8, maximum=512)
-    max_entries: int = _setting(500, "Most entries of a batch or transaction", minimum=1, maximum=10_000)
-    max_count: int = _setting(1_000, "Largest page of a search", minimum=1, maximum=10_000)
+    max_body: int = _setting(
+        16_000_000, "Largest body in JSON or XML, in bytes", past="413 `too-long`", minimum=1_000, maximum=1_000_000_000
+    )
+    max_content: int = _setting(
+        50_000_000,
+        "Largest content of a Binary that is sent as it is, in bytes",
+        past="413 `too-long`",
+        minimum=1_000,
+        maximum=1_000_000_000,
+    )
+    max_depth: int = _setting(
+        64, "Deepest nesting of a body in JSON or XML", past="400 `structure`", minimum=8, maximum=512
+    )
+    max_entries: int = _setting(
+        1_000, "Most entries of a batch or transaction", past="413 `too-costly`", minimum=1, maximum=10_000
+    )
+    max_url: int = _setting(
+        8_000, "Longest path and query of an address, in bytes", past="414 `too-long`", minimum=1_000, maximum=64_000
+    )
     max_query: int = _setting(
-        16_000, "Longest query string or form of a search, in bytes", minimum=1_000, maximum=1_000_000
+        64_000,
+        "Longest form of a search that is posted, in bytes",
+        past="413 `too-long`",
+        minimum=1_000,
+        maximum=1_000_000,
+    )
+    max_values: int = _setting(
+        500,
+        "Most values of one parameter, any of which may match; all of a search have twice as many",
+        past="400 `too-costly`",
+        minimum=1,
+        maximum=10_000,
+    )
+    chain_depth: int = _setting(
+        5, "Most references that a chain or `_has` leads through", past="400 `too-costly`", minimum=1, maximum=16
+    )
+    max_linked: int = _setting(
+        5_000,
+        "Most resources that one of those references leads through",
+        past="400 `too-costly`",
+        minimum=1,
+        maximum=100_000,
+    )
+    max_count: int = _setting(
+        1_000, "Largest page of a search or history", past="a page of that many", minimum=1, maximum=10_000
+    )
+    max_included: int = _setting(
+        1_000, "Most resources that a page includes", past="400 `too-costly`", minimum=1, maximum=10_000
+    )
+    max_time_ms: int = _setting(
+        5_000,
+        "Longest that the database may take over one query, in milliseconds",
+        past="400 `too-costly`",
+        minimum=1,
+        maximum=600_000,
     )
     access_log: bool = _setting(False, "Print one line per request: method, status and milliseconds, never an address")
 
@@ -182,6 +232,29 @@ def document() -> str:
             "| flag | variable | default | what |",
             "|---|---|---|---|",
             *rows,
+            "",
+        )
+    )
+
+
+def limits() -> str:
+    """The reference page of the standing limits, in Markdown."""
+    rows = [
+        f"| {row.metadata['what']} | {row.default} | {row.metadata['past']} | `{flag_of(row.name)}` |"
+        for row in fields(Settings)
+        if row.metadata["past"]
+    ]
+    return "\n".join(
+        (
+            "# Standing limits",
+            "",
+            "Made from `fhir_server/settings.py` by `make docs`; edit there. Past each limit the answer is an",
+            "OperationOutcome of the code that is named, nothing is stored, and nothing is answered in part.",
+            "",
+            "| limit | default | past it | setting |",
+            "|---|---|---|---|",
+            *rows,
+            "| A resource, with what it is searched by, as MongoDB keeps it | 16 MiB | 413 `too-long` | — |",
             "",
         )
     )

@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import rest_rows
+
 from fhir_server import settings
 from fhir_server.consent.rules import rules_table
 from fhir_server.definitions.library import load, profile_json
-from fhir_server.interactions.routes import ONLY, OPERATIONS, ROUTES
+from fhir_server.interactions.operation_table import TABLE
+from fhir_server.interactions.routes import ROUTES
 from fhir_server.search.supported import supported
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
@@ -62,21 +65,56 @@ def routes() -> str:
         "|---|---|---|---|",
     ]
     for row in ROUTES:
-        if row.interaction == "operation":
-            for type_, name in OPERATIONS:
-                lines.append(f"| {row.method} | `{type_}/{{id}}/${name}` | operation | {type_} |")
-            continue
-        only = ", ".join(sorted(ONLY[row.interaction])) if row.interaction in ONLY else "all"
+        only = "[by operation](operations.md)" if row.interaction == "operation" else "all"
         lines.append(f"| {row.method} | `{row.template or '/'}` | {row.interaction} | {only} |")
     return "\n".join(lines) + "\n"
 
 
+def operations() -> str:
+    """Every operation, with what goes in."""
+    lines = [
+        "# Operations",
+        "",
+        f"{MADE} Each has its definition at `OperationDefinition/{{id}}`. What changes nothing may be asked",
+        "by GET, its parameters in the query; what changes something is POSTed, with a Parameters resource. A right is",
+        "the letter of a scope that the token must have for the type. `$everything` gives each type to a token that",
+        "may search it (`s`).",
+        "",
+    ]
+    for each in TABLE:
+        where = [
+            f"`{type_}{step}/${each.name}`"
+            for type_ in each.types or ("[type]",)
+            for step, there in (("/[id]", each.instance), ("", each.type))
+            if there
+        ]
+        how = "POST" if each.affects else "GET or POST"
+        lines += [
+            f"## {each.title}",
+            "",
+            f"{', '.join(where)} · {how} · right `{each.right or 'none'}` · answers {each.returns} · `{each.id}`",
+            "",
+            each.what,
+            "",
+        ]
+        if each.parameters:
+            lines += ["| parameter | type | times | what |", "|---|---|---|---|"]
+            for row in each.parameters:
+                times = f"{row.minimum}..{'*' if row.maximum is None else row.maximum}"
+                lines.append(f"| `{row.name}` | {row.type} | {times} | {row.what} |")
+            lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "../deviations.md": rest_rows.document,
     "settings.md": settings.document,
+    "limits.md": settings.limits,
     "rules.md": rules,
     "access-matrix.md": matrix,
     "search-parameters.md": search_parameters,
     "routes.md": routes,
+    "operations.md": operations,
 }
 
 

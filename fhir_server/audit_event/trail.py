@@ -7,6 +7,7 @@ professions from the French terminologies. May not know: which events a reader m
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -87,7 +88,8 @@ def _thing(event: Mapping[str, Any]) -> str:
     for entity in event.get("entity", []):
         role = entity.get("role", {}).get("code")
         if role == "24" and entity.get("query"):
-            return b64decode(entity["query"]).decode("utf-8", "replace").partition("?")[0]
+            asked = b64decode(entity["query"]).decode("utf-8", "replace")
+            return re.split(r"[/?]", asked, maxsplit=1)[0]
         if role in ("3", "4", "20"):
             return str(entity.get("what", {}).get("reference", "")).partition("/")[0]
     return ""

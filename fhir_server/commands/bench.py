@@ -22,9 +22,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -139,9 +140,9 @@ def bench(*, seconds: int, clients: int, workers: int, threads: int, patients: i
     with _stage(workers, threads, patients, console) as stage:
         ceiling = stage.ceiling(clients)
         findings = [stage.measure(shape, seconds, clients) for shape in GOALS]
-        grown = stage.grow(patients, grow, findings) if grow else {}
+        grown, more = stage.grow(patients, grow, [each for each in GOALS if each != "create"]) if grow else ({}, [])
         facts = machine(workers=workers, threads=threads, clients=clients, patients=patients, load=begun)
-    told = report(findings, facts, ceiling, grown)
+    told = report(findings, facts, ceiling, grown, more)
     if as_json:
         print(json.dumps(told, indent=1))
     else:
@@ -150,9 +151,13 @@ def bench(*, seconds: int, clients: int, workers: int, threads: int, patients: i
 
 
 def report(
-    findings: Sequence[Finding], facts: Mapping[str, Any], ceiling: float, grown: Mapping[str, float]
+    findings: Sequence[Finding],
+    facts: Mapping[str, Any],
+    ceiling: float,
+    grown: Mapping[str, float],
+    more: Sequence[Finding] = (),
 ) -> dict[str, Any]:
-    """What `--json` prints; ratios to three digits, rates a second, times in ms."""
+    """What `--json` prints; ratios to three digits, rates a second, times in ms. `more` is looked at for errors."""
     told: dict[str, Any] = {each.shape: round(each.ratio, 3) for each in findings}
     told["spread"] = {each.shape: [round(each.ratios[0], 3), round(each.ratios[-1], 3)] for each in findings}
     told["goals"] = dict(GOALS)
@@ -162,7 +167,7 @@ def report(
     told["p50"] = {each.shape: each.p50 for each in findings}
     if grown:
         told["grown"] = dict(grown)
-    told["errors"] = {each.shape: each.errors for each in findings if each.errors}
+    told["errors"] = {each.shape: each.errors for each in (*findings, *more) if each.errors}
     told["load_at_most"] = round(ceiling)
     told["machine"] = dict(facts)
     return told
@@ -244,8 +249,12 @@ def rendered(method: str, path: str, port: int, token: str, body: bytes = b"") -
 class Stage:
     """Both servers, the load, and what is asked."""
 
-    def __init__(self, house: Any, town: Any, askers: Sequence[Any], ports: Mapping[str, int], load: Any) -> None:
-        self._house, self._town, self._askers, self._ports, self._load = house, town, askers, ports, load
+    def __init__(
+        self, house: Any, town: Any, askers: Callable[[], Sequence[Any]], ports: Mapping[str, int], load: Any
+    ) -> None:
+        """`askers` gives new tokens to all who ask: to grow takes longer than a token lives."""
+        self._house, self._town, self._new_askers, self._ports, self._load = house, town, askers, ports, load
+        self._askers = askers()
 
     def ceiling(self, clients: int) -> float:
         """Requests a second that the load reaches against a view that does nothing."""
@@ -269,15 +278,17 @@ class Stage:
         many = tuple(pair(clients, _SLICE) for _ in range(seconds))
         return Finding(shape, many, tuple(pair(1, _SLICE / 2) for _ in range(max(2, seconds // 2))))
 
-    def grow(self, patients: int, times: int, before: Sequence[Finding]) -> dict[str, float]:
-        """p50 at one client after so many times the records, by what it was."""
+    def grow(self, patients: int, times: int, shapes: Sequence[str]) -> tuple[dict[str, float], list[Finding]]:
+        """p50 at one client after so many times the records, by what it was right before; and both measurements."""
+        before = [self.measure(shape, 1, 1) for shape in shapes]
         self._town.fill(self._house, patients, patients * times)
-        found = {}
-        for each in before:
-            if each.shape != "create":
-                after = self.measure(each.shape, 1, 1)
-                found[each.shape] = round(after.p50["server"] / each.p50["server"], 3)
-        return found
+        self._askers = self._new_askers()
+        after = [self.measure(shape, 1, 1) for shape in shapes]
+        found = {
+            each.shape: round(each.p50["server"] / was.p50["server"], 3)
+            for was, each in zip(before, after, strict=True)
+        }
+        return found, [*before, *after]
 
     def _requests(self, shape: str, port: int) -> list[list[str]]:
         town, found = self._town, []
@@ -314,7 +325,7 @@ def _stage(workers: int, threads: int, patients: int, console: Console) -> Itera
 
     sys.path.insert(0, str(ROOT))
     town = importlib.import_module("bench.town")
-    ports = {"bare": _free(), "server": _free()}
+    ports = {"bare": free_port(), "server": free_port()}
     with contextlib.ExitStack() as ending:
         data = ending.enter_context(tempfile.TemporaryDirectory(prefix="dmp-", ignore_cleanup_errors=True))
         with console.status("starting the embedded MongoDB"):
@@ -332,7 +343,7 @@ def _stage(workers: int, threads: int, patients: int, console: Console) -> Itera
         ending.callback(smart.close)
         smart.prepare()
         town.register(smart)
-        askers = town.askers(smart, range(min(patients, town.RECORDS)))
+        askers = partial(town.askers, smart, range(min(patients, town.RECORDS)))
         log = Path(data) / "servers.log"
         environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         environ |= {**settings.to_environment(), f"{PREFIX}MONGO_URI": engine.uri, "PYTHONPATH": str(ROOT)}
@@ -340,19 +351,20 @@ def _stage(workers: int, threads: int, patients: int, console: Console) -> Itera
         environ |= {"BARE_WORKERS": str(workers), "BARE_THREADS": str(threads)}
         serve = "from fhir_server.commands import main; main()"
         for whose, command in (("server", ["-c", serve, "serve"]), ("bare", ["-m", "bench.bare"])):
-            started = _start([sys.executable, *command], environ, log)
-            ending.callback(_end, started)
+            started = start_program([sys.executable, *command], environ, log)
+            ending.callback(end_program, started)
             with console.status(f"starting {whose}"):
-                _await_port(ports[whose], started, log)
+                await_port(ports[whose], started, log)
         load = subprocess.Popen(
             [sys.executable, str(ROOT / "bench" / "load.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        ending.callback(_end, load)
+        ending.callback(end_program, load)
         with console.status("measuring"):
             yield Stage(house, town, askers, ports, load)
 
 
-def _start(command: list[str], environ: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+def start_program(command: list[str], environ: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a server in the project's root; what it says goes to the end of `log`."""
     with log.open("ab") as said:
         return subprocess.Popen(
             command, env=dict(environ), cwd=ROOT, stdout=said, stderr=said, stdin=subprocess.DEVNULL,
@@ -360,7 +372,7 @@ def _start(command: list[str], environ: Mapping[str, str], log: Path) -> subproc
         )  # fmt: skip
 
 
-def _end(started: subprocess.Popen[Any]) -> None:
+def end_program(started: subprocess.Popen[Any]) -> None:
     """End a process of ours, and wait for it."""
     for stop in (signal.SIGTERM, signal.SIGKILL):
         if started.poll() is None:
@@ -369,7 +381,8 @@ def _end(started: subprocess.Popen[Any]) -> None:
                 started.wait(30)
 
 
-def _await_port(port: int, started: subprocess.Popen[bytes], log: Path) -> None:
+def await_port(port: int, started: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until it accepts connections; EngineFault with its last words when it does not."""
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline and started.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
@@ -378,7 +391,8 @@ def _await_port(port: int, started: subprocess.Popen[bytes], log: Path) -> None:
     raise EngineFault(f"a server of the bench did not start; it said:\n{log.read_text('utf-8', 'replace')[-2000:]}")
 
 
-def _free() -> int:
+def free_port() -> int:
+    """A port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -225,6 +225,7 @@ def _answer_with_gunicorn(settings: Settings) -> None:
                 "graceful_timeout": settings.drain,
                 "certfile": settings.tls_cert or None,
                 "keyfile": settings.tls_key or None,
+                "limit_request_line": 8190 if settings.max_url < 8_100 else 0,  # ours says 414 and why
                 "loglevel": "warning",
             }.items():
                 self.cfg.set(name, value)

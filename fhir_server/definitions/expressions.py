@@ -33,7 +33,8 @@ class PathError(ValueError):
 class Spot:
     """Where a walk has come to from `%resource` or from a value: how, and what stands there.
 
-    `first` is the JSON property that the walk begins with, "" where it has not moved by a name yet.
+    `first` is the JSON property that the walk begins with, "" where it has not moved by a name yet; `trail` are the
+    paths of the elements it has gone through, its own among them.
     """
 
     first: str
@@ -44,6 +45,7 @@ class Spot:
     targets: tuple[str, ...] = ()
     rooted: bool = False
     is_extension: bool = False
+    trail: tuple[str, ...] = ()
 
 
 def walk(moves: tuple[Move, ...], values: list[Any], root: Resource) -> list[Any]:
@@ -298,6 +300,7 @@ def _named(spot: Spot, name: str) -> list[Spot]:
             element=element.path,
             targets=type_.targets,
             rooted=spot.rooted,
+            trail=(*spot.trail, element.path),
         )
         for property_, type_ in element.properties.items()
     ]

@@ -91,6 +91,26 @@ class Some:
 
 
 @dataclass(frozen=True, slots=True)
+class Linked:
+    """Another document, of type `type`, satisfies `inner`, and the two are linked by the token `token`.
+
+    This one holds `token=` and the id of the other; or, `back`, the other holds `token=` and the id of this one, whose
+    type is `of`. `records` are those the other must belong to, () for any; `certain` says that the type was named, and
+    is not one of several that may be meant.
+    INVARIANT (followed): whether that other may be seen is decided for it alone, so no interpreter knows this node.
+    Who asks puts in its place what was found (`interactions/chained.py`).
+    """
+
+    token: str
+    type: str
+    inner: Predicate
+    back: bool = False
+    of: str = ""
+    records: tuple[str, ...] = ()
+    certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     """The inner predicate does not hold (it does not hold either where the field is missing)."""
 
@@ -123,7 +143,7 @@ class Any_:  # noqa: N801 - `Any` is Python's
         return self._hash or _remembered(self, (Any_, self.of))
 
 
-Predicate: TypeAlias = "Has | Between | Span | Prefix | Contains | Exists | Some | Not | All | Any_"
+Predicate: TypeAlias = "Has | Between | Span | Prefix | Contains | Exists | Some | Linked | Not | All | Any_"
 
 NOTHING = Any_(())
 EVERYTHING = All(())
@@ -235,6 +255,13 @@ def matches(predicate: Predicate, document: Mapping[str, Any], inside: bool = Fa
                 isinstance(each, Mapping) and matches(inner, each, inside=True)
                 for each in _values(document, path_of(field, inside))
             )
+        case Linked():
+            raise not_followed(predicate)
+
+
+def not_followed(node: Linked) -> LookupError:
+    """What an interpreter says of a link that nobody followed: nothing is answered then."""
+    return LookupError(f"nobody followed `{node.token}` to {node.type}")
 
 
 def _at(document: Mapping[str, Any], path: str) -> Any:

@@ -13,7 +13,8 @@ from flask_smorest import Api
 from werkzeug.routing import Map, Rule
 
 from fhir_server import __version__
-from fhir_server.interactions.routes import ONLY, OPERATIONS, ROUTES, Row
+from fhir_server.interactions.operation_table import TABLE
+from fhir_server.interactions.routes import ROUTES, Row
 
 FHIR = ("application/fhir+json", "application/fhir+xml")
 _ANSWERS = {
@@ -63,17 +64,25 @@ def _templates(row: Row) -> list[tuple[str, list[dict[str, Any]]]]:
     parameters = [{"in": "path", "name": name, "required": True, "schema": {"type": "string"}} for name in names]
     if row.interaction != "operation":
         return [(row.template, parameters)]
-    kept = [each for each in parameters if each["name"] == "id"]
+    asked = [
+        (each.name, type_)
+        for each in TABLE
+        for type_ in each.types or ("{type}",)
+        if (each.instance if "{id}" in row.template else each.type) and (row.method == "POST" or not each.affects)
+    ]
     return [
-        (row.template.replace("{type}", type_).replace("${operation}", f"${name}"), kept) for type_, name in OPERATIONS
+        (
+            row.template.replace("{type}", type_).replace("${operation}", f"${name}"),
+            [each for each in parameters if each["name"] == "id" or (each["name"] == "type" and type_ == "{type}")],
+        )
+        for name, type_ in asked
     ]
 
 
 def _operation(row: Row) -> dict[str, Any]:
-    only = ONLY.get(row.interaction)
     made: dict[str, Any] = {
         "tags": ["FHIR"],
-        "summary": row.interaction + (f" ({', '.join(sorted(only))} only)" if only and row.method == "PATCH" else ""),
+        "summary": row.interaction,
         "responses": {
             status: {"description": "", "content": _content({"type": "object"}, *FHIR)}
             for status in (*_ANSWERS[row.interaction], *(("401", "503") if row.interaction != "capabilities" else ()))

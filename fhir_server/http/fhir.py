@@ -6,6 +6,7 @@ May live here: Flask's request into a FhirRequest, a FhirResponse into Flask's. 
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 EXPOSED = "ETag, Location, Content-Location, Last-Modified, X-Request-Id, WWW-Authenticate"
 _CONDITIONS = "If-Match, If-None-Match, If-None-Exist, If-Modified-Since"
-ALLOWED = f"Authorization, Content-Type, Accept, Prefer, {_CONDITIONS}, X-Request-Id"
+ALLOWED = f"Authorization, Content-Type, Accept, Prefer, {_CONDITIONS}, X-Request-Id, X-Security-Context"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9\-_.:]{1,64}")
@@ -91,10 +92,12 @@ def to_request(sent: Request, path: str, base: str, request_id: str) -> FhirRequ
     """Flask's request as a value. Raises Problem 400, 406, 413, 414, 415."""
     environ, config = sent.environ, current_app.config
     raw = sent.query_string
-    if len(raw) + len(path) > config["MAX_QUERY"]:
-        raise problem(414, "too-long", f"an address has at most {config['MAX_QUERY']} bytes")
+    if len(raw) + len(path) > config["MAX_URL"]:
+        raise problem(414, "too-long", f"an address has at most {config['MAX_URL']} bytes; post a longer search")
     resource, patch, form = _body(sent, path, config) if sent.method in _WITH_BODY else (None, None, ())
     query = (*_pairs(raw), *form)
+    if b"_pretty" in raw and any(name == "_pretty" and value not in ("true", "false") for name, value in query):
+        raise bad_request("`_pretty` is `true` or `false`", "_pretty")
     format_ = next((value for name, value in query if name == "_format"), None)
     accept = environ.get("HTTP_ACCEPT")
     native = path.startswith("Binary/") and negotiation.wants_native(accept, format_)
@@ -144,7 +147,10 @@ def laid_out(response: Response) -> Response:
     """
     if response.mimetype != "application/fhir+json" or "Content-Disposition" in response.headers:
         return response
-    pretty = b"_pretty=true" in request.query_string.split(b"&")
+    asked = request.query_string.split(b"&")
+    pretty = b"_pretty=true" in asked or (
+        b"_pretty=false" not in asked and negotiation.is_browser(request.environ.get("HTTP_ACCEPT"))
+    )
     if _format() == "xml":
         return _in_xml(response, pretty=pretty) if response.get_data() else response
     if pretty:
@@ -210,8 +216,12 @@ def _body(
         return None, None, ()
     if sent.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
         raise problem(415, "not-supported", "a body is sent as it is, without a content coding")
+    if negotiation.is_content(path, sent.method, sent.content_type):
+        return _content(sent, path, config["MAX_CONTENT"]), None, ()
     raw = _read(sent, config["MAX_CONTENT_LENGTH"])
     kind = negotiation.media_type(sent.content_type)
+    if not raw and "/$" in path:
+        return None, None, ()  # an operation may have nothing to be told
     if path.rstrip("/").endswith("_search"):
         if raw and kind != negotiation.FORM_TYPE:
             raise problem(415, "not-supported", f"a search is posted as {negotiation.FORM_TYPE}")
@@ -227,8 +237,22 @@ def _body(
     return json_text.read(raw, config["MAX_DEPTH"]), None, ()
 
 
+def _content(sent: Request, path: str, limit: int) -> dict[str, Any]:
+    """The Binary of a content that is sent as it is (https://hl7.org/fhir/R4/binary.html#rest)."""
+    raw = _read(sent, limit)
+    made: dict[str, Any] = {"resourceType": "Binary"}
+    if sent.method == "PUT":
+        made["id"] = path.strip("/").rpartition("/")[2]
+    made["contentType"] = " ".join((sent.content_type or "").split())
+    context = sent.headers.get("X-Security-Context")
+    if context:
+        made["securityContext"] = {"reference": context}
+    return {**made, "data": b64encode(raw).decode()} if raw else made
+
+
 def _read(sent: Request, limit: int) -> bytes:
     """The body, of at most `limit` bytes whether or not its length was told. Raises Problem 400, 413."""
+    sent.max_content_length = limit
     told = sent.content_length
     try:
         raw = b"" if told is not None and told > limit else sent.get_data(cache=False)

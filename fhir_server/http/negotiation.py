@@ -65,10 +65,31 @@ def spoken(accept: str | None, format_: str | None) -> Format:
         return chosen
     if accept is None or not accept.strip():
         return "json"
+    if is_browser(accept):
+        return "json"
     json, xml = _wish(accept, "json"), _wish(accept, "xml")
     if json[0] == xml[0] == 0:
         raise problem(406, "not-supported", "only application/fhir+json and application/fhir+xml are spoken here")
     return "json" if json >= xml else "xml"
+
+
+def is_browser(accept: str | None) -> bool:
+    """Whether a page for people is asked for before anything else: what a browser that is given an address sends.
+
+    It takes XML as well, which it shows worse; it is given JSON laid out for reading.
+    """
+    return accept is not None and _type(accept.partition(",")[0].partition(";")[0]) == "text/html"
+
+
+def is_content(path: str, method: str, content_type: str | None) -> bool:
+    """Whether a Binary is sent as its own content: with a type that is not a resource's.
+
+    `application/xml` is what a CDA document is, as where a Binary is asked for.
+    """
+    at = path.strip("/").split("/")
+    if at[0] != "Binary" or (method, len(at)) not in (("POST", 1), ("PUT", 2)):
+        return False
+    return _type((content_type or "").partition(";")[0]) not in _RESOURCE_TYPES | {""}
 
 
 def wants_native(accept: str | None, format_: str | None) -> bool:

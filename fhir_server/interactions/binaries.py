@@ -6,9 +6,12 @@ What a person stored is never run by a browser: native content is an attachment,
 from __future__ import annotations
 
 from base64 import b64encode
+from dataclasses import replace
 
 from fhir_server.interactions import answers
-from fhir_server.interactions.request import FhirRequest, FhirResponse
+from fhir_server.interactions.pipeline import Visit
+from fhir_server.interactions.request import FhirResponse
+from fhir_server.interactions.summary import cut
 from fhir_server.resources import json_text
 from fhir_server.store.documents import Stored
 from fhir_server.store.visible import VisibleStore
@@ -19,16 +22,17 @@ NATIVE_HEADERS = {
 }
 
 
-def shown(request: FhirRequest, door: VisibleStore, found: Stored) -> FhirResponse:
-    """The bytes with their own content type, or the resource with its data."""
+def shown(visit: Visit, door: VisibleStore, found: Stored) -> FhirResponse:
+    """The bytes with their own content type, or the resource with its data, or the part of it that is asked for."""
     content = door.content(found)
     resource = found.resource()
-    if request.native:
+    if visit.request.native and visit.shape is None:
         return FhirResponse(
             200,
             content,
             str(resource.get("contentType", "application/octet-stream")),
             {**answers.versioned(found), **NATIVE_HEADERS},
         )
-    body = json_text.write({**resource, "data": b64encode(content).decode()}) if found.blob else found.body
-    return FhirResponse(200, body.encode(), answers.JSON, answers.versioned(found), found.updated)
+    if found.blob:
+        found = replace(found, body=json_text.write({**resource, "data": b64encode(content).decode()}))
+    return answers.one(cut(visit.shape, found))

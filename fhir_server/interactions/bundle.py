@@ -6,8 +6,7 @@ is one MongoDB transaction; its entries run in the order the specification gives
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -16,25 +15,12 @@ import orjson
 from fhir_server.foundation.moment import from_micros, instant
 from fhir_server.foundation.problem import Issue, Problem, bad_request, problem
 from fhir_server.interactions import answers, bodies, conditional, meant, pipeline, provide
+from fhir_server.interactions.bundle_entries import ORDER, Item, check, items_of
 from fhir_server.interactions.pipeline import Visit
-from fhir_server.interactions.request import FhirRequest, FhirResponse, query_text
+from fhir_server.interactions.request import FhirResponse, query_text
 from fhir_server.resources import references
 from fhir_server.store.changes import Unit
 from fhir_server.store.documents import Stored
-
-ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
-_CONDITIONS = ("ifMatch", "ifNoneMatch", "ifModifiedSince", "ifNoneExist")
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One entry: where it stood, the request it is, the id its POST will get, the record its bundle says it is of."""
-
-    index: int
-    request: FhirRequest
-    full_url: str
-    assigned: str | None = None
 
 
 def run(visit: Visit) -> FhirResponse:
@@ -45,68 +31,8 @@ def run(visit: Visit) -> FhirResponse:
     kind = bundle.get("type")
     if kind not in ("batch", "transaction"):
         raise bad_request("`Bundle.type` must be batch or transaction", "Bundle.type")
-    items = _items(visit, bundle, kind)
-    _check(bundle)
+    items = check(bundle, items_of(visit, bundle, kind))
     return _batch(visit, items) if kind == "batch" else _transaction(visit, items)
-
-
-def _items(visit: Visit, bundle: dict[str, Any], kind: Any) -> list[Item]:
-    entries = bundle.get("entry", [])
-    limit = visit.house.limits.entries
-    if not isinstance(entries, list):
-        raise bad_request("`Bundle.entry` is not an array", "Bundle.entry")
-    if len(entries) > limit:
-        raise problem(413, "too-costly", f"a bundle holds at most {limit} entries", "Bundle.entry")
-    return [_item(visit, entry, index, kind) for index, entry in enumerate(entries)]
-
-
-def _check(bundle: dict[str, Any]) -> None:
-    """Whether the bundle itself is valid; its resources are looked at one by one. Raises Problem 400, 422."""
-    entries = [{name: each for name, each in entry.items() if name != "resource"} for entry in bundle.get("entry", ())]
-    names = [each["fullUrl"] for each in entries if isinstance(each.get("fullUrl"), str)]
-    if len(set(names)) != len(names):
-        raise bad_request("two entries have the same `fullUrl`", "Bundle.entry.fullUrl", "duplicate")
-    bodies.checked({**bundle, "entry": entries} if entries else {**bundle})
-
-
-def _item(visit: Visit, entry: Any, index: int, kind: Any) -> Item:
-    where = f"Bundle.entry[{index}]"
-    asked = entry.get("request") if isinstance(entry, dict) else None
-    if not (
-        isinstance(asked, dict)
-        and isinstance(asked.get("url"), str)
-        and isinstance(asked.get("method"), str)
-        and asked["method"] in ORDER
-    ):
-        raise bad_request("an entry needs a `request` with a method and a url", f"{where}.request")
-    url, method, base = asked["url"], asked["method"], visit.request.base
-    if url.startswith(f"{base}/"):
-        url = url[len(base) + 1 :]
-    if _SCHEME.match(url) or url.startswith("/") or not url.partition("?")[0]:
-        raise bad_request("the url of an entry is relative to this server and names a type", f"{where}.request.url")
-    resource = entry.get("resource")
-    if resource is not None and not (isinstance(resource, dict) and isinstance(resource.get("resourceType"), str)):
-        raise bad_request("the resource of an entry is an object with a `resourceType`", f"{where}.resource")
-    if method in ("POST", "PUT", "PATCH") and resource is None:
-        raise bad_request(f"an entry that is a {method} needs a resource", f"{where}.resource")
-    conditions = {name: asked.get(name) for name in _CONDITIONS}
-    if any(value is not None and not isinstance(value, str) for value in conditions.values()):
-        raise bad_request("a condition is a string", f"{where}.request")
-    request = visit.request.about(
-        method,
-        url,
-        resource=resource,
-        if_match=conditions["ifMatch"],
-        if_none_match=conditions["ifNoneMatch"],
-        if_modified_since=conditions["ifModifiedSince"],
-        if_none_exist=conditions["ifNoneExist"],
-        returning="minimal" if visit.request.returning == "minimal" else "representation",
-        native=False,
-        entry=kind,
-    )
-    creates = method == "POST" and len(request.steps) == 1
-    assigned = visit.house.ids() if creates and kind == "transaction" else None
-    return Item(index, request, str(entry.get("fullUrl", "")), assigned)
 
 
 # --- batch
@@ -121,6 +47,8 @@ def _batch(visit: Visit, items: list[Item]) -> FhirResponse:
 def _alone(visit: Visit, item: Item, urls: set[str]) -> dict[str, Any]:
     begun = len(visit.entry.deeds)
     try:
+        if item.refused is not None:
+            raise item.refused
         resource = item.request.resource
         if resource is not None and any(text in urls for _, text, _ in references.find(resource)):
             raise bad_request("an entry of a batch may not refer to another; use a transaction")

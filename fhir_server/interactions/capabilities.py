@@ -7,7 +7,7 @@ May not know: anything that is not in those tables; what it says works, and what
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -18,8 +18,10 @@ from fhir_server.definitions.library import load
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.foundation.problem import bad_request
 from fhir_server.interactions import answers, routes
+from fhir_server.interactions import operation_table as table
+from fhir_server.interactions.operations import published
 from fhir_server.interactions.request import FhirRequest, FhirResponse
-from fhir_server.search import special, words
+from fhir_server.search import own, special, words
 from fhir_server.search.supported import known, supported
 
 _OF_EVERY_TYPE = {"_list": "special", "_type": "special"}
@@ -44,8 +46,11 @@ def answer(request: FhirRequest, canonical: str) -> FhirResponse:
 
 @lru_cache(maxsize=8)
 def statement_bytes(base: str, canonical: str) -> bytes:
-    """The statement as JSON; it does not change while the process lives."""
+    """The statement as JSON; it does not change while the search parameters do not."""
     return orjson.dumps(statement(base, canonical))
+
+
+own.forgets(statement_bytes.cache_clear)
 
 
 def statement(base: str, canonical: str) -> dict[str, Any]:
@@ -121,7 +126,7 @@ def _resource(type_: str, canonical: str) -> dict[str, Any]:
         "type": type_,
         "profile": f"http://hl7.org/fhir/StructureDefinition/{type_}",
         "interaction": [{"code": code} for code in offered],
-        "versioning": "versioned-update" if "update" in offered else "versioned",
+        "versioning": "versioned",
         "readHistory": True,
         "updateCreate": "update" in offered,
         "conditionalCreate": "create" in offered,
@@ -144,24 +149,22 @@ def _of_words(type_: str) -> dict[str, SearchParameter]:
 
 
 def _operations(type_: str, canonical: str) -> list[dict[str, str]]:
-    return [
-        {"name": name, "definition": f"{canonical}/OperationDefinition/{name}"}
-        for of, name in routes.OPERATIONS
-        if of == type_
-    ]
+    return [{"name": each.name, "definition": published.url(each, canonical)} for each in table.of_type(type_)]
 
 
 def _includes(type_: str) -> list[str]:
-    return [f"{type_}:{code}" for code, found in sorted(supported(type_).items()) if found.type == "reference"]
+    """What `_include` takes, beside `:iterate` and the third part that names a target."""
+    named = [f"{type_}:{code}" for code, found in sorted(supported(type_).items()) if found.type == "reference"]
+    return ["*", f"{type_}:*", *named]
 
 
-@cache
+@own.remembered
 def _reverse_includes() -> Mapping[str, list[str]]:
     """What may point at each type, by `_revinclude`."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, None]] = {}
     for source in load().endpoints:
         for code, parameter in sorted(supported(source).items()):
             if parameter.type == "reference":
                 for target in parameter.targets or load().endpoints:
-                    found.setdefault(target, []).append(f"{source}:{code}")
-    return found
+                    found.setdefault(target, {}).update({f"{source}:*": None, f"{source}:{code}": None})
+    return {target: list(named) for target, named in found.items()}

@@ -9,10 +9,11 @@ from typing import Any
 from fhir_server.consent.obligations import apply
 from fhir_server.foundation.moment import Interval, from_micros, instant, interval
 from fhir_server.foundation.problem import bad_request
-from fhir_server.interactions import answers
+from fhir_server.interactions import answers, summary
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse, Pairs, query_text
 from fhir_server.interactions.subject import of_instance
+from fhir_server.interactions.summary import cut
 from fhir_server.store.documents import Stored
 from fhir_server.store.visible import VisibleStore
 
@@ -96,8 +97,11 @@ def read(visit: Visit) -> Asked:
                 asked = replace(asked, since=_moment(name, value).lo, said=(*asked.said, (name, value)))
             case "_at":
                 asked = replace(asked, at=_moment(name, value), said=(*asked.said, (name, value)))
+            case "_summary" | "_elements":
+                asked = replace(asked, said=(*asked.said, (name, value)))
             case _:
                 raise bad_request(f"`{name}={value}` is not supported on a history", name)
+    visit.shape = summary.of(visit.route.type, asked.said) if asked.said else None
     return asked
 
 
@@ -146,7 +150,7 @@ def entry(visit: Visit, version: Stored, *, made: bool) -> dict[str, Any]:
     """One version as its history tells it; `made`: a PUT of it made something where nothing was."""
     told: dict[str, Any] = {"fullUrl": f"{visit.request.base}/{version.id}"}
     if version.method != "DELETE":
-        told["resource"] = answers.fragment(apply(visit.obligations, version))
+        told["resource"] = answers.fragment(cut(visit.shape, apply(visit.obligations, version)))
     told["request"] = {
         "method": version.method,
         "url": version.type if version.method == "POST" else version.id,

@@ -57,7 +57,9 @@ def read(visit: Visit) -> tuple[history.Asked, str | None]:
     if len(sealed) > 1:
         raise bad_request(f"`{PAGE}` is said twice", PAGE)
     kept = tuple(pair for pair in visit.request.query if pair[0] != PAGE)
-    asked = history.read(replace(visit, request=replace(visit.request, query=kept)))
+    reading = replace(visit, request=replace(visit.request, query=kept))
+    asked = history.read(reading)
+    visit.shape = reading.shape
     if asked.before is not None:
         raise bad_request("`_before` is not supported on this history", "_before")
     return asked, sealed[0] if sealed else None

@@ -23,12 +23,20 @@ from fhir_server.store.freshness import Freshness
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Standing limits: entries of a bundle, matches of a page, included resources, records one search may span."""
+    """Standing limits: entries of a bundle, matches of a page, included resources, records one search may span,
+    values of one parameter, links of a chain and what each may lead through (`linked`), bytes of an address
+    (docs/reference/limits.md).
+    """  # noqa: D205 - the sentence is the summary
 
     entries: int = 1000
     page: int = 1000
     default_page: int = 20
     records: int = 100
+    values: int = 500
+    chain_depth: int = 5
+    linked: int = 5_000
+    included: int = 1000
+    url: int = 8000
 
 
 @dataclass(frozen=True, slots=True)

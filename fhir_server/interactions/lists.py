@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fhir_server.foundation.problem import bad_request
-from fhir_server.interactions.pipeline import Visit, residual_of
+from fhir_server.interactions.pipeline import Visit
+from fhir_server.interactions.residual import residual_of
 from fhir_server.interactions.routes import Route
 from fhir_server.interactions.subject import as_if_absent, of_instance
 from fhir_server.search.reference import local, written

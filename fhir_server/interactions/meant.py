@@ -15,7 +15,7 @@ from dataclasses import replace
 from fhir_server.consent.obligations import apply
 from fhir_server.foundation.predicate import both
 from fhir_server.foundation.problem import bad_request, problem
-from fhir_server.interactions import search
+from fhir_server.interactions import led, search
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirRequest, Pairs, pairs, query_text
 from fhir_server.interactions.routes import SEARCH, Route
@@ -75,7 +75,7 @@ def _asking(visit: Visit, condition: Pairs) -> Visit:
     """The search that the condition is, by the same asker."""
     type_ = visit.route.type
     request = replace(visit.request, method="GET", path=type_, query=condition, resource=None, lenient=False)
-    return replace(visit, request=request, route=Route(SEARCH, type_), begun=len(visit.entry.deeds), shut={})
+    return replace(visit, request=request, route=Route(SEARCH, type_), begun=len(visit.entry.deeds), shut={}, led=[])
 
 
 def _note_several(asking: Visit, condition: Pairs, found: list[Stored]) -> None:
@@ -87,7 +87,7 @@ def _note_several(asking: Visit, condition: Pairs, found: list[Stored]) -> None:
             query=query_text(condition),
             outcome="4",
             refused=("problem.412",),
-            about=tuple({"id": each.id, **each.facts} for each in found if _is_of(each, owner)),
+            about=tuple(led.facts_of(each, owner, asking.led) for each in found if _is_of(each, owner)),
         )
 
 

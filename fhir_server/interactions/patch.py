@@ -22,6 +22,7 @@ from fhir_server.interactions.subject import as_stored
 from fhir_server.resources.document_reference import only_patchable_changed, patchable
 from fhir_server.resources.facts import IS_ARCHIVED, names_of
 from fhir_server.resources.references import local_references
+from fhir_server.store.documents import Stored
 from fhir_server.store.naming import unseen
 
 Operation = dict[str, Any]
@@ -47,16 +48,30 @@ def run(visit: Visit) -> FhirResponse:
             after = _finished(shown, fhirpath_patch.applied(shown, parameters))
         else:
             after = patched(shown, operations) if document else _changed(visit, shown)
-        whole = as_stored(visit.house, before, visit.unit)
-        if whole.body == before.body:
-            return update.land(visit, before, after)
-        # what is hidden from the asker is mentioned by the resource all the same, and stays so
-        hidden = frozenset(local_references(whole.resource())) - frozenset(local_references(before.resource()))
-        # a name that he guessed is refused as that of what is absent, though it stands there already
-        for name in sorted((names_of(after) - names_of(shown)) & hidden):
-            raise unseen(after, name, visit.request.where)
-        made = _onto(whole.resource(), after) if document else _kept_of(whole.resource(), shown, after)
-        return update.land(visit, whole, made, hidden)
+        return _landed(visit, before, after)
+
+
+def landed(visit: Visit, before: Stored, after: dict[str, Any]) -> FhirResponse:
+    """What is shown of a resource, changed otherwise than by a patch, lands as if one had changed it."""
+    if before.type == "DocumentReference":
+        return _landed(visit, before, _finished(before.resource(), after))
+    return _landed(visit, before, update.ready(visit, after))
+
+
+def _landed(visit: Visit, before: Stored, after: dict[str, Any]) -> FhirResponse:
+    document, shown = before.type == "DocumentReference", before.resource()
+    whole = as_stored(visit.house, before, visit.unit)
+    if whole.body == before.body:
+        return update.land(visit, before, after)
+    # what is hidden from the asker is mentioned by the resource all the same, and stays so
+    hidden = frozenset(local_references(whole.resource())) - frozenset(local_references(before.resource()))
+    # a name that he guessed is refused as that of what is absent, though it stands there already
+    for name in sorted((names_of(after) - names_of(shown)) & hidden):
+        raise unseen(after, name, visit.request.where)
+    made = _onto(whole.resource(), after) if document else _kept_of(whole.resource(), shown, after)
+    # the order of its elements is the one it has where nothing is hidden, or it would tell that something is
+    ordered = {name: made[name] for name in after if name in made} | made
+    return update.land(visit, whole, ordered, hidden)
 
 
 def _changed(visit: Visit, shown: dict[str, Any]) -> dict[str, Any]:
@@ -81,7 +96,7 @@ def _kept_of(whole: dict[str, Any], shown: dict[str, Any], after: dict[str, Any]
 def _onto(whole: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     """The whole document with what a patch may change, as it was made of the part of it that is shown."""
     made = {name: value for name, value in whole.items() if name not in ("status", "securityLabel")}
-    made.update({name: after[name] for name in ("status", "securityLabel") if name in after})
+    made.update({name: after[name] for name in ("status", "securityLabel", "meta") if name in after})
     extensions = [
         *(each for each in whole.get("extension", ()) if each.get("url") != IS_ARCHIVED),
         *(each for each in after.get("extension", ()) if each.get("url") == IS_ARCHIVED),

@@ -19,26 +19,26 @@ from fhir_server.consent.request import AccessRequest, Verb
 from fhir_server.foundation.predicate import (
     EVERYTHING,
     NOTHING,
-    All,
-    Has,
-    Not,
     Predicate,
     both,
-    either,
     matches,
-    one_of,
 )
 from fhir_server.foundation.principal import Kind, Principal
-from fhir_server.foundation.problem import Problem, forbidden, not_found
+from fhir_server.foundation.problem import Problem, bad_request, forbidden, not_found, problem
 from fhir_server.interactions import announce
 from fhir_server.interactions.entry import Carried, Entry
 from fhir_server.interactions.house import House
+from fhir_server.interactions.led import Led
 from fhir_server.interactions.request import FhirRequest, FhirResponse
+from fhir_server.interactions.residual import every, residual_of
 from fhir_server.interactions.routes import Route, match
 from fhir_server.interactions.subject import Subject, as_if_absent
+from fhir_server.interactions.summary import Shape
+from fhir_server.search import own
 from fhir_server.search.parse import criteria as search_criteria
 from fhir_server.smart.scope import elsewhere, narrow, reach, resource_scopes
 from fhir_server.store.changes import Unit
+from fhir_server.store.connection import TooLarge, TooSlow
 from fhir_server.store.documents import Shelf, Stored
 from fhir_server.store.visible import VisibleStore
 
@@ -90,6 +90,8 @@ class Visit:
     subject: Subject = field(default_factory=Subject)
     begun: int = 0
     shut: dict[str, Deny] = field(default_factory=dict)
+    led: list[Led] = field(default_factory=list)
+    shape: Shape | None = None
 
     def door(self, subject: Subject, verb: Verb | None = None) -> VisibleStore:
         """Decide, and open the door as far as the decision goes.
@@ -109,6 +111,20 @@ class Visit:
         if residual == NOTHING:
             self.note_refusal(denials)
         return self.opened(residual)
+
+    def beyond(self, type_: str, subject: Subject) -> tuple[VisibleStore, Mapping[str, Deny]]:
+        """The door to what a link of a search leads through, decided as a search of its type; and what stays shut.
+
+        Nothing is noted or refused for a record: what is shut shows nothing, as if nobody knew it. Raises Problem 403
+        insufficient_scope.
+        """
+        asking = replace(self, route=replace(self.route, type=type_), subject=subject, shut={})
+        right = asking.scoped("s")
+        permits, denials = asking.decisions(subject, "search")
+        alone = all(OWN_ALONE.issuperset(each.reasons) for each in permits)
+        if alone and (subject.named or type_ == "Patient"):
+            self.house.records.as_if_unknown(subject.patients)
+        return asking.opened(residual_of(subject, permits, denials), right), asking.shut
 
     def opened(self, residual: Predicate, right: Predicate = EVERYTHING) -> VisibleStore:
         """The door that shows the residual, within what the scopes reach and one `right` of them covers."""
@@ -136,7 +152,7 @@ class Visit:
         if denials:
             return None
         self._permitted(permits)
-        return patient, self.opened(_every(permits), right)
+        return patient, self.opened(every(permits), right)
 
     def rights(self, subject: Subject, change: Change, verb: Verb | None = None) -> tuple[Predicate, Predicate]:
         """What the state before a write must satisfy, and the state after; NOTHING when the write is refused."""
@@ -313,9 +329,14 @@ def handle(
     """Answer one FHIR interaction, or refuse it. Batch and transaction entries come back through here."""
     visit = enter(request, principal, house, entry, unit)
     run = house.run[visit.route.interaction]
-    if not visit.route.row.writes or unit is not None or visit.route.interaction == "bundle":
-        return run(visit)
-    return atomically(visit, run)
+    try:
+        if not visit.route.row.writes or unit is not None or visit.route.interaction == "bundle":
+            return run(visit)
+        return atomically(visit, run)
+    except TooSlow:
+        raise bad_request("this asks too much of the database; narrow it", code="too-costly") from None
+    except TooLarge:
+        raise problem(413, "too-long", "the resource, with what it is searched by, is too large to be kept") from None
 
 
 def enter(request: FhirRequest, principal: Principal, house: House, entry: Entry, unit: Unit | None = None) -> Visit:
@@ -355,25 +376,9 @@ def _door(shelf: Shelf, residual: Predicate, scope: Predicate, right: Predicate,
     return VisibleStore(shelf, residual, both(scope, right), shared=shared)
 
 
+own.forgets(_door.cache_clear)
+
+
 def compile_criteria(type_: str, criteria: list[tuple[str, str]]) -> Predicate:
     """The predicate of a granular scope's `?param=value`, by the search compiler itself."""
     return search_criteria(type_, criteria)
-
-
-def residual_of(subject: Subject, permits: list[Permit], denials: list[Deny]) -> Predicate:
-    """What decisions about the records of a subject leave visible of them."""
-    if subject.joint:
-        return NOTHING if denials else _every(permits)
-    if not subject.patients or not permits:
-        return permits[0].residual if permits else NOTHING
-    found = permits[0].residual if len(permits) == 1 else either(*(permit.residual for permit in permits))
-    # a resource of several owners is found by its address alone, where all of them must permit; every other has its
-    # owner in `patient`, with which every clinical index begins
-    return NOTHING if found == NOTHING else All((one_of("patient", subject.patients), found, _NOT_JOINT))
-
-
-def _every(permits: list[Permit]) -> Predicate:
-    return permits[0].residual if len(permits) == 1 else both(*(permit.residual for permit in permits))
-
-
-_NOT_JOINT = Not(Has("joint", True))

@@ -9,16 +9,18 @@ from fhir_server.consent.obligations import apply
 from fhir_server.foundation.moment import micros
 from fhir_server.foundation.predicate import Predicate
 from fhir_server.foundation.problem import Problem, problem
-from fhir_server.interactions import answers, binaries
+from fhir_server.interactions import answers, binaries, summary
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.interactions.subject import of_instance
+from fhir_server.interactions.summary import cut
 from fhir_server.store.documents import Stored
 from fhir_server.store.visible import VisibleStore
 
 
 def run(visit: Visit) -> FhirResponse:
     """The current version: 200, or 304; 404 for hidden and absent alike, 410 to who could see what was deleted."""
+    visit.shape = summary.of(visit.route.type, visit.request.query) if visit.request.query else None
     scope = visit.scoped("r")
     door, found = at_hand(visit, scope) or looked_up(visit, scope)
     if found is None:
@@ -58,8 +60,8 @@ def shown(visit: Visit, door: VisibleStore, found: Stored) -> FhirResponse:
     """A version as the decision's obligations leave it, noted as disclosed."""
     visit.disclosed([found])
     if found.type == "Binary":
-        return binaries.shown(visit.request, door, found)
-    return answers.one(apply(visit.obligations, found))
+        return binaries.shown(visit, door, found)
+    return answers.one(cut(visit.shape, apply(visit.obligations, found)))
 
 
 def unchanged(request: FhirRequest, found: Stored) -> bool:

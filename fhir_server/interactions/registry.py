@@ -12,7 +12,6 @@ from fhir_server.interactions import (
     history,
     history_system,
     history_type,
-    operations,
     patch,
     read,
     search,
@@ -20,6 +19,7 @@ from fhir_server.interactions import (
     update,
     vread,
 )
+from fhir_server.interactions.operations import running
 from fhir_server.interactions.pipeline import Run
 
 RUN: Mapping[str, Run] = {
@@ -36,5 +36,5 @@ RUN: Mapping[str, Run] = {
     "update": update.run,
     "patch": patch.run,
     "delete": delete.run,
-    "operation": operations.run,
+    "operation": running.run,
 }

@@ -15,6 +15,7 @@ from fhir_server.definitions.compartments import members
 from fhir_server.definitions.compartments import names as compartments
 from fhir_server.definitions.library import load
 from fhir_server.foundation.problem import Problem, bad_request, problem
+from fhir_server.interactions import operation_table as table
 from fhir_server.interactions.request import FhirRequest
 from fhir_server.resources.kind import kind_of
 
@@ -59,6 +60,9 @@ ROUTES: tuple[Row, ...] = (
     Row("PUT", "{type}", "update", "u", writes=True, conditional=True),
     Row("PATCH", "{type}", "patch", "u", writes=True, conditional=True),
     Row("DELETE", "{type}", "delete", "d", writes=True, conditional=True),
+    Row("GET", "{type}/${operation}", "operation", ""),
+    Row("POST", "{type}/${operation}", "operation", "", writes=True),
+    Row("GET", "{type}/{id}/${operation}", "operation", ""),
     Row("POST", "{type}/{id}/${operation}", "operation", "", writes=True),
 )
 
@@ -71,12 +75,16 @@ _BY_LENGTH = {
     for length in {len(names) for names in _STEPS.values()}
 }
 
-ONLY: dict[str, frozenset[str]] = {
-    "operation": frozenset({"Patient"}),
-}
-OPERATIONS: dict[tuple[str, str], str] = {("Patient", "open-record"): "u"}
 ASKED = frozenset(
-    {"capabilities", "search-type", "search-system", "history-instance", "history-type", "history-system"}
+    {
+        "capabilities",
+        "search-type",
+        "search-system",
+        "history-instance",
+        "history-type",
+        "history-system",
+        "operation",
+    }
 )
 """The interactions that read the query of their address."""
 
@@ -112,12 +120,23 @@ class Route:
     @property
     def right(self) -> str:
         """The scope letter: an operation's own, else the row's."""
-        return OPERATIONS.get((self.type, self.operation), "") if self.operation else self.row.right
+        return self.operates.right if self.operation else self.row.right
+
+    @property
+    def operates(self) -> table.Operation:
+        """The operation that is asked for. Raises LookupError where none is."""
+        found = table.named(self.type, self.operation, instance=bool(self.id))
+        if found is None:
+            raise LookupError(f"{self.type} has no operation of this name")
+        return found
 
     def at(self, id_: str) -> Route:
-        """The same interaction upon one instance: the one that its condition was found to mean."""
+        """The same interaction upon one instance: the one that its condition was found to mean. Raises Problem 405."""
         row = next(each for each in ROUTES if (each.method, each.template) == (self.row.method, "{type}/{id}"))
-        return replace(self, row=row, id=id_)
+        found = replace(self, row=row, id=id_)
+        if not offered(found):
+            raise problem(405, "not-supported", f"`{self.row.method}` is not supported here", Allow="GET, HEAD")
+        return found
 
 
 def match(request: FhirRequest) -> Route:
@@ -135,7 +154,7 @@ def match(request: FhirRequest) -> Route:
             continue  # without a condition it would be upon all there is
         if row.method == method:
             _unasked(route, request)
-            return route
+            return _reading(route)
         allowed.append(row.method)
     if allowed:
         names = sorted({*allowed, *(("HEAD",) if "GET" in allowed else ())})
@@ -153,9 +172,18 @@ def _unasked(route: Route, request: FhirRequest) -> None:
     for name, value in request.query:
         if (name, value) == ("_summary", "false") or name in ("_format", "_pretty"):
             continue
+        if name in ("_summary", "_elements") and route.interaction in ("read", "vread"):
+            continue
         if request.lenient and not route.row.writes and not name.startswith("_"):
             continue  # leniency passes over what is unknown, never over what is known and not there
         raise bad_request(f"`{name[:64]}` is not supported on this interaction", code="not-supported")
+
+
+def _reading(route: Route) -> Route:
+    """An operation that changes nothing writes nothing, however it is asked for."""
+    if not route.operation or route.operates.affects:
+        return route
+    return replace(route, row=replace(route.row, writes=False))
 
 
 def offered(route: Route) -> bool:
@@ -165,11 +193,12 @@ def offered(route: Route) -> bool:
     owner = route.compartment_of.partition("/")[0]
     if owner and (route.type or owner) not in members(owner):
         return False
-    if route.interaction in ONLY and route.type not in ONLY[route.interaction]:
-        return False
-    if route.operation and (route.type, route.operation) not in OPERATIONS:
-        return False
-    return not route.type or route.interaction == "operation" or route.interaction in kind_of(route.type).interactions
+    if route.row.interaction == "operation":
+        found = table.named(route.type, route.operation, instance=bool(route.id))
+        return found is not None and (route.row.method == "POST" or not found.affects)
+    if route.row.writes and route.type == "OperationDefinition" and route.id in table.BY_ID:
+        return False  # it is what the server does that says what they say
+    return not route.type or route.interaction in kind_of(route.type).interactions
 
 
 def interactions_of(type_: str) -> list[str]:
@@ -212,8 +241,9 @@ def _unknown(steps: tuple[str, ...]) -> Problem:
         near = get_close_matches(steps[0], load().endpoints, 1)
         hint = f"; did you mean `{near[0]}`?" if near else ""
         return problem(404, "not-supported", f"`{steps[0]}` is not a resource type{hint}")
-    if len(steps) > 1 and steps[-1].startswith("$"):
-        return problem(404, "not-supported", f"`{steps[-1]}` is not an operation of this server")
+    if steps and steps[-1].startswith("$"):
+        type_ = steps[0] if len(steps) in (2, 3) else ""
+        return problem(404, "not-supported", table.unknown(type_, steps[-1][1:]))
     if len(steps) > 2 and steps[2] in load().endpoints:
         return problem(404, "not-supported", _no_compartment(steps[0], steps[2]))
     return problem(404, "not-found", "no such resource")

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Any
 
 from fhir_server.consent.obligations import apply
 from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.foundation.predicate import Predicate, both, one_of
-from fhir_server.interactions import answers, lists
+from fhir_server.foundation.problem import Issue, Problem, bad_request
+from fhir_server.interactions import answers, led, lists, summary
+from fhir_server.interactions.chained import follow
+from fhir_server.interactions.including import bring
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse, Pairs, query_text
 from fhir_server.interactions.subject import Subject, of_search, patients_of_identifier
+from fhir_server.interactions.summary import Shape, cut
 from fhir_server.interactions.terminology import Seen
-from fhir_server.search import cursor
-from fhir_server.search.include import reverse_clause, targets
+from fhir_server.search import chain, cursor
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
 from fhir_server.search.special import PAGE
@@ -26,7 +30,8 @@ from fhir_server.search.supported import supported
 from fhir_server.store.documents import Stored
 from fhir_server.store.visible import Page, VisibleStore
 
-INCLUDED_AT_MOST = 1000
+COUNTED_AT_MOST = 1000
+"""How many matches beyond the page a trace is about."""
 _COMPARTMENT = "_compartment"
 """How the trace of a search says in whose compartment it was made."""
 
@@ -35,6 +40,7 @@ def run(visit: Visit) -> FhirResponse:
     """A searchset of what may be seen of the matches: 200; 400 for what cannot be read of the query."""
     scope = visit.scoped("s")
     query = read_query(visit)
+    visit.shape = _shape(query)
     subject = of_search(query, visit.principal, visit.house)
     door = visit.door(subject)
     where = both(scope, query.where)
@@ -42,32 +48,44 @@ def run(visit: Visit) -> FhirResponse:
     counting = query.count == 0
     page = Page() if counting else door.page(query.type, where, query.order, query.count, after)
     total = _total(door, query, where, page, after)
-    included = _included(visit, door, query, page.entries)
+    included, left_out = bring(door, query.includes, page.entries, visit.house.limits.included, visit.request.base)
     told = told_of(visit) if total is not None else ()
     more = total is not None and total > len(page.entries)
     also = counted(visit, door, query.type, where, page) if more else []
     note(visit, subject, [*page.entries, *included], also, told)
-    return FhirResponse(200, bundle(visit, query, page, included, total))
+    return FhirResponse(200, bundle(visit, query, page, included, total, left_out))
 
 
 def read_query(visit: Visit) -> Query:
-    """The query of the request; a patient named by INS is looked up first."""
+    """The query of the request; a patient named by INS is looked up first, and chains are followed."""
     query = parse(
         visit.route.type,
         list(visit.request.query),
         lenient=visit.request.lenient,
         base=visit.request.base,
         maximum=visit.house.limits.page,
+        values=visit.house.limits.values,
+        links=visit.house.limits.chain_depth,
         compartment_of=visit.route.compartment_of,
         codes=Seen(visit),
     )
     query = in_lists(visit, query)
-    if query.patient_identifier is None:
-        return query
-    asked = query.patient_identifier
-    found = [id_.partition("/")[2] for id_ in patients_of_identifier(visit.house, f"{asked.system}|{asked.value}")]
-    # nobody has the id "": a patient that does not exist is answered as one whose record stays shut
-    return query.for_patient(found or [""])
+    if query.patient_identifier is not None:
+        asked = query.patient_identifier
+        found = [id_.partition("/")[2] for id_ in patients_of_identifier(visit.house, f"{asked.system}|{asked.value}")]
+        # nobody has the id "": a patient that does not exist is answered as one whose record stays shut
+        query = query.for_patient(found or [""])
+    return replace(query, where=follow(visit, query.where, query.patients)) if query.chained else query
+
+
+def _shape(query: Query) -> Shape | None:
+    """The part of each resource that is asked for. Raises Problem 400 for `_summary=text` with includes."""
+    if not query.asked:
+        return None
+    shape = summary.of(query.type, query.asked, counted=True)
+    if shape is not None and shape.form == "text" and query.includes:
+        raise bad_request("`_summary=text` is not asked for with `_include` or `_revinclude`", "_summary")
+    return shape
 
 
 def in_lists(visit: Visit, query: Query) -> Query:
@@ -83,23 +101,6 @@ def _total(door: VisibleStore, query: Query, where: Predicate, page: Page, posit
     if query.count and position is None and page.next is None:
         return len(page.entries)
     return door.count(query.type, where)
-
-
-def _included(visit: Visit, door: VisibleStore, query: Query, matches: list[Stored]) -> list[Stored]:
-    if not query.includes or not matches:
-        return []
-    forward: list[str] = []
-    found: list[Stored] = []
-    resources = [match.resource() for match in matches]
-    for include in query.includes:
-        if include.reverse:
-            clause = reverse_clause(include, [match.id for match in matches])
-            found += door.page(include.source, clause, (), INCLUDED_AT_MOST).entries
-        else:
-            forward += [id_ for resource in resources for id_ in targets(resource, include, visit.request.base)]
-    found += door.follow(forward, INCLUDED_AT_MOST)
-    seen = {match.id for match in matches}
-    return [each for each in {version.id: version for version in found}.values() if each.id not in seen]
 
 
 def told_of(visit: Visit) -> tuple[str, ...]:
@@ -122,7 +123,7 @@ def counted(visit: Visit, door: VisibleStore, type_: str, where: Predicate, page
         return []
     shown = {each.id for each in page.entries}
     own = both(where, one_of("patient", written))
-    return [each for each in door.page(type_, own, (), INCLUDED_AT_MOST).entries if each.id not in shown]
+    return [each for each in door.page(type_, own, (), COUNTED_AT_MOST).entries if each.id not in shown]
 
 
 def note(
@@ -139,6 +140,10 @@ def note(
     `types` are those that were asked of, where the route names none.
     """
     asked_of = types or (visit.route.type,)
+    if visit.led:
+        told = tuple(dict.fromkeys((*told, *told_of(visit), *led.told(visit.led))))
+        counted = [*counted, *led.because_of_what_is_there(visit.led)]
+        visit.shut.update(led.refused(visit.led))
     by_patient: dict[str | None, list[Stored]] = {patient: [] for patient in told}
     if subject.named or subject.existence or not (shown or counted or told):
         named = (subject.patients if subject.named else ()) or (None,)
@@ -160,7 +165,9 @@ def note(
             granted=visit.granted,
             disclosed=tuple(each.id for each in group if each.id in disclosed),
             # a trace that there would be without it says nothing of what was found
-            about=() if subject.named or patient in told else tuple({"id": each.id, **each.facts} for each in group),
+            about=()
+            if subject.named or patient in told
+            else tuple(led.facts_of(each, patient, visit.led) for each in group),
         )
     if not subject.existence:
         visit.announce(by_patient, told)
@@ -194,8 +201,11 @@ def _asked_of(patient: str | None, visit: Visit, subject: Subject, types: tuple[
 def _names_something(type_: str, name: str, text: str, shared: Collection[str]) -> bool:
     """Whether a criterion may say which person or resource is meant: all of a Patient's, ids and references of others.
 
-    What is `shared` belongs to no record.
+    What is `shared` belongs to no record. A chain says what the parameters say that it ends with.
     """
+    ends = () if type_ == "Patient" and name[:1] != "_" else _ends(type_, name)
+    if ends != ((type_, name),) and ends:
+        return any(_names_something(*end, text, shared) for end in ends)
     code, _, modifier = name.partition(":")
     if code in ("_filter", "_list", "_text", "_content"):
         return True
@@ -211,6 +221,13 @@ def _names_something(type_: str, name: str, text: str, shared: Collection[str]) 
     return not all((each.partition("/")[0] if "/" in each else modifier) in shared for each in text.split(","))
 
 
+def _ends(type_: str, name: str) -> tuple[tuple[str, str], ...]:
+    try:
+        return chain.ends(type_, name)
+    except Problem:
+        return (("Patient", name.lstrip("_")),)  # what cannot be read may name anybody
+
+
 def asker(visit: Visit) -> str:
     """Whom a page is sealed to."""
     return f"{visit.principal.issuer}|{visit.principal.subject}|{visit.principal.client}"
@@ -223,17 +240,24 @@ def position(visit: Visit, query: Query) -> list[Any] | None:
     return list(cursor.open_(visit.house.seal_key, asker(visit), cursor.fingerprint(query), query.cursor))
 
 
-def bundle(visit: Visit, query: Query, page: Page, included: list[Stored], total: int | None) -> bytes:
-    """A searchset: the links of its page, matches, what comes along, and what was ignored of the query."""
+def bundle(  # noqa: PLR0917 - what an answer is made of
+    visit: Visit,
+    query: Query,
+    page: Page,
+    included: list[Stored],
+    total: int | None,
+    left_out: tuple[Issue, ...] = (),
+) -> bytes:
+    """A searchset: the links of its page, matches, what comes along, and what was ignored of the query or left out."""
     base, house = visit.request.base, visit.house
     url = f"{base}/{visit.route.address}"
     links = [{"relation": "self", "url": _url(url, query.asked, query.cursor)}]
     if page.next is not None:
         sealed = cursor.seal(house.seal_key, asker(visit), cursor.fingerprint(query), page.next)
-        links.append({"relation": "next", "url": _url(url, query.asked, sealed)})
+        links.append({"relation": "next", "url": _followed(_url(url, query.asked, sealed), base, house.limits.url)})
     entries = [*_entries(visit, page.entries, "match"), *_entries(visit, included, "include")]
-    if query.ignored:
-        entries.append({"resource": answers.outcome(query.ignored), "search": {"mode": "outcome"}})
+    if query.ignored or left_out:
+        entries.append({"resource": answers.outcome((*query.ignored, *left_out)), "search": {"mode": "outcome"}})
     return answers.bundle("searchset", entries, id_=house.ids(), now=house.clock(), total=total, link=links)
 
 
@@ -241,11 +265,21 @@ def _entries(visit: Visit, versions: Iterable[Stored], mode: str) -> list[dict[s
     return [
         {
             "fullUrl": f"{visit.request.base}/{version.id}",
-            "resource": answers.fragment(apply(visit.obligations, version)),
+            "resource": answers.fragment(cut(visit.shape, apply(visit.obligations, version))),
             "search": {"mode": mode},
         }
         for version in versions
     ]
+
+
+def _followed(url: str, base: str, most: int) -> str:
+    """The address of the next page. Raises Problem 400 where it would be refused: a posted search may say more."""
+    if len(url) - len(base) > most:
+        raise bad_request(
+            "the next page has too long an address; give fewer values, or all on one page by `_count`",
+            code="too-costly",
+        )
+    return url
 
 
 def _url(url: str, asked: Iterable[tuple[str, str]], sealed: str | None) -> str:

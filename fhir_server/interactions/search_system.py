@@ -16,7 +16,7 @@ from fhir_server.definitions.compartments import members
 from fhir_server.definitions.library import load
 from fhir_server.foundation.predicate import Has, Predicate, both, either
 from fhir_server.foundation.problem import Problem, bad_request
-from fhir_server.interactions import search
+from fhir_server.interactions import search, summary
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse, Pairs
 from fhir_server.interactions.routes import SEARCH, Route, offered
@@ -52,6 +52,7 @@ def run(visit: Visit) -> FhirResponse:
     scopes = [(type_, _of(visit, type_).scoped("s")) for type_ in asked.names]
     queries = {type_: _query(visit, type_, rest) for type_ in asked.names}
     whole = _whole(visit, asked, queries)
+    visit.shape = summary.of("", whole.asked, counted=True)
     wheres = {type_: both(Has("resource", type_), scope, queries[type_].where) for type_, scope in scopes}
     after = search.position(visit, whole)
     seen = sights(visit, _subjects(visit, queries, wheres), every=asked.every)
@@ -112,7 +113,7 @@ def _of(visit: Visit, type_: str) -> Visit:
 
 def _query(visit: Visit, type_: str, pairs: Pairs) -> Query:
     for name, _ in pairs:
-        if name.partition(":")[0] in include.NAMES:
+        if name == "_elements" or name.partition(":")[0] in include.NAMES:
             raise bad_request(f"`{shown(name)}` is not supported over several types", code="not-supported")
     query = parse(
         type_,
@@ -120,6 +121,8 @@ def _query(visit: Visit, type_: str, pairs: Pairs) -> Query:
         lenient=visit.request.lenient,
         base=visit.request.base,
         maximum=visit.house.limits.page,
+        values=visit.house.limits.values,
+        links=visit.house.limits.chain_depth,
         compartment_of=visit.route.compartment_of,
         codes=Seen(visit),
     )
@@ -128,6 +131,8 @@ def _query(visit: Visit, type_: str, pairs: Pairs) -> Query:
         raise bad_request(f"`{named}` is not supported over several types", code="not-supported")
     if query.lists:
         raise bad_request("`_list` is not supported over several types", code="not-supported")
+    if query.chained:
+        raise bad_request("a chain is not supported over several types", code="not-supported")
     return query
 
 

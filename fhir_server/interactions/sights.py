@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from fhir_server.consent.decision import Deny, Permit
 from fhir_server.foundation.predicate import NOTHING, Predicate
 from fhir_server.foundation.problem import bad_request
-from fhir_server.interactions.pipeline import OWN_ALONE, Visit, residual_of
+from fhir_server.interactions.pipeline import OWN_ALONE, Visit
+from fhir_server.interactions.residual import residual_of
 from fhir_server.interactions.subject import Subject
 from fhir_server.store.visible import VisibleStore
 

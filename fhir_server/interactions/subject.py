@@ -133,7 +133,7 @@ def _with_standing(narrowed: Predicate, principal: Principal, house: House) -> S
 
 def _ins_alone(query: Query) -> str | None:
     """`system|value` when the search is `Patient?identifier=<INS>` and nothing that narrows it."""
-    if query.type != "Patient" or query.compartment:
+    if query.type != "Patient" or query.chained or query.compartment:
         return None
     asked = [(name, value) for name, value in query.asked if not name.startswith("_")]
     if len(asked) != 1 or asked[0][0] != "identifier" or "," in asked[0][1]:

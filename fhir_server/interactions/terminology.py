@@ -12,7 +12,8 @@ from typing import Any
 
 from fhir_server.foundation.predicate import Has, both
 from fhir_server.foundation.problem import Problem, bad_request
-from fhir_server.interactions.pipeline import Visit, residual_of
+from fhir_server.interactions.pipeline import Visit
+from fhir_server.interactions.residual import residual_of
 from fhir_server.interactions.subject import NO_RECORD
 from fhir_server.search.codes import PUBLISHED, Pair, Parents
 from fhir_server.search.nearest import shown

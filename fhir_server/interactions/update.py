@@ -11,8 +11,8 @@ from typing import Any
 from fhir_server.consent.request import Verb
 from fhir_server.foundation.predicate import NOTHING, both, matches
 from fhir_server.foundation.principal import Kind
-from fhir_server.foundation.problem import Problem, bad_request, conflict, forbidden, problem
-from fhir_server.interactions import answers, bodies, create, meant
+from fhir_server.foundation.problem import Issue, Problem, bad_request, conflict, forbidden, problem
+from fhir_server.interactions import answers, bodies, create, meant, summary
 from fhir_server.interactions.pipeline import Change, Visit
 from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.interactions.subject import Subject, of_instance, of_resource
@@ -40,7 +40,13 @@ def run(visit: Visit) -> FhirResponse:
 
 
 def ready(visit: Visit, resource: dict[str, Any]) -> dict[str, Any]:
-    """What was sent, as it is to be kept. Raises Problem 400, 404, 412, 422."""
+    """What was sent, as it is to be kept. Raises Problem 400, 404, 412, 422.
+
+    What says of itself that it is a part would take the rest away (https://hl7.org/fhir/R4/search.html#summary).
+    """
+    if summary.is_subset(resource):
+        said = Issue("error", "business-rule", "this is a part of a resource (SUBSETTED): read it whole", "meta.tag")
+        raise Problem(422, (said,))
     resource = bodies.resolved(bodies.relative(resource, visit.request.base), visit.house, visit.unit, visit.principal)
     bodies.checked(resource)
     return bodies.kept(resource)

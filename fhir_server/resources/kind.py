@@ -13,7 +13,7 @@ from typing import Any
 
 from fhir_server.definitions.library import load
 from fhir_server.foundation.problem import Issue
-from fhir_server.resources import binary, consent, document_reference, list_, patient
+from fhir_server.resources import binary, consent, document_reference, list_, patient, search_parameter
 
 Resource = Mapping[str, Any]
 
@@ -53,6 +53,7 @@ _KINDS: Mapping[str, Kind] = MappingProxyType(
             Kind("DocumentReference", ALL, document_reference.check_document, _as_sent),
             Kind("List", ALL, list_.check_list, _as_sent),
             Kind("Parameters", (), _nothing, _as_sent),
+            Kind("SearchParameter", ALL, search_parameter.check_search_parameter, _as_sent),
             Kind("Patient", ALL, patient.check_patient, patient.without_computed),
         )
     }

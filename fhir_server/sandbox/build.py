@@ -12,6 +12,7 @@ from flask import Flask
 
 from fhir_server.foundation.principal import Kind, Principal, Purpose
 from fhir_server.interactions.house import House
+from fhir_server.interactions.operations import published
 from fhir_server.sandbox import identity_provider, initial, pages, short_cuts, sign_ons
 from fhir_server.sandbox.clock import SandboxClock
 from fhir_server.sandbox.guard import guard
@@ -47,6 +48,7 @@ class Sandbox:
         database = self._database
 
         def load() -> None:
+            published.lay(house)
             initial.load(database, house.changes, sign_ons=lambda: sign_ons.register(smart, database))
 
         def reset() -> None:

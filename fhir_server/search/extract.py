@@ -1,34 +1,37 @@
 """Extraction: what the offered parameters find in a resource.
 
-May live here: joining the finders of the definitions with the expressions of the profiles' parameters. May not know:
+May live here: joining the finders of the definitions with the profiles' parameters and one's own. May not know:
 FHIRPath (`definitions/paths.py`), nor what becomes of a value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any, TypeAlias
 
 from fhir_server.definitions import paths
 from fhir_server.definitions.paths import Extractor, Found
+from fhir_server.search import own
+from fhir_server.search.own import remembered
 from fhir_server.search.supported import profiled
 
 Finder: TypeAlias = Callable[[dict[str, Any]], Mapping[str, list[Found]]]
 
 
-@cache
+@remembered
 def extractor(type_: str, code: str) -> Extractor:
     """What one offered parameter finds in a resource of the type; KeyError for what the type has not."""
     added = profiled(type_).get(code)
-    return paths.compiled(added.expression, type_) if added else paths.extractor(type_, code)
+    if added is not None:
+        return paths.compiled(added.expression, type_)
+    return own.extractor(type_, code) or paths.extractor(type_, code)
 
 
-@cache
+@remembered
 def finder(type_: str) -> Finder:
     """What all parameters of a type find in a resource, by code; those that find nothing are left out."""
     published = paths.finder(type_)
-    added = {code: extractor(type_, code) for code in profiled(type_)}
+    added = {code: extractor(type_, code) for code in (*profiled(type_), *own.of(type_))}
     if not added:
         return published
 

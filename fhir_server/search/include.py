@@ -7,60 +7,94 @@ is fetched; whoever fetches it does so through the guard. A versioned reference 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from fhir_server.definitions.library import load
 from fhir_server.foundation.predicate import Has, Predicate, both, one_of
 from fhir_server.foundation.problem import bad_request
-from fhir_server.search.extract import extractor
+from fhir_server.search.extract import extractor, finder
 from fhir_server.search.nearest import meant, shown
 from fhir_server.search.query import Include
 from fhir_server.search.reference import local, written
 from fhir_server.search.supported import supported
 
 NAMES = frozenset({"_include", "_revinclude"})
+ANY = "*"
+"""In place of a parameter, or of a type and its parameter: all that refer to something."""
 
 
 def read(name: str, modifier: str | None, text: str, type_: str) -> Include:
-    """`Type:parameter[:Target]`; Problem 400 for `:iterate`, wildcards, and what leads nowhere from or to the type."""
-    if modifier is not None:
-        raise bad_request(f"`{name}:{shown(modifier)}` is not supported", code="not-supported")
+    """`Type:parameter[:Target]`, `Type:*[:Target]` or `*`; Problem 400 for what leads nowhere from or to the type.
+
+    With `:iterate` it is asked of what was included too, and may begin with any type.
+    """
+    if modifier not in (None, "iterate"):
+        raise bad_request(
+            f"`{name}` takes no modifier `:{shown(str(modifier))}`, only `:iterate`", code="not-supported"
+        )
+    iterate, reverse = modifier == "iterate", name == "_revinclude"
     source, _, rest = text.partition(":")
     code, _, target = rest.partition(":")
-    if "*" in (source, code):
-        raise bad_request(f"`{name}` does not take `*`; name the parameters to follow", code="not-supported")
+    if text == ANY:
+        if reverse:
+            raise bad_request(f"`{name}` needs a type, as in `{name}=Provenance:*`", code="not-supported")
+        return Include(ANY, ANY, iterate=iterate)
     if not source or not code:
         raise bad_request(f"`{name}` takes `Type:parameter` or `Type:parameter:Target`")
-    reverse = name == "_revinclude"
     if not load().is_type(source):
         raise bad_request(
             f"`{name}` begins with a resource type, and `{shown(source)}` is none{meant(source, load().types)}"
         )
-    if not reverse and source != type_:
+    if not reverse and not iterate and source != type_:
         raise bad_request(f"`{name}` follows references of {type_}, the type searched, not of `{shown(source)}`")
-    offered = {each.code: each for each in supported(source).values() if each.type == "reference"}
-    if code not in offered:
+    offered = _references(source)
+    if code != ANY and code not in offered:
         raise bad_request(f"`{name}` knows no reference parameter `{shown(code)}` of {source}{meant(code, offered)}")
-    targets = offered[code].targets
+    if target and not load().is_type(target):
+        raise bad_request(f"`{source}:{code}` does not refer to `{shown(target)}`{meant(target, load().types)}")
+    targets = offered[code] if code != ANY else ()
     if target and targets and target not in targets:
         raise bad_request(f"`{source}:{code}` does not refer to `{shown(target)}`{meant(target, targets)}")
-    if reverse and ((target and target != type_) or (targets and type_ not in targets)):
+    include = Include(source, code, target or None, reverse, iterate)
+    if reverse and not iterate and not _leading(include, type_):
         raise bad_request(f"`{name}={shown(text)}` does not lead to {type_}")
-    return Include(source, code, target or None, reverse)
+    return include
 
 
 def targets(resource: Mapping[str, Any], include: Include, base: str = "") -> list[str]:
-    """The local resources (`Type/id`, each once) that a resource refers to by an include's parameter."""
-    if resource.get("resourceType") != include.source:
+    """The local resources (`Type/id`, each once) that a resource refers to by an include's parameters."""
+    type_ = str(resource.get("resourceType"))
+    if include.source not in (ANY, type_):
         return []
-    found = (
-        local(written(each.value) or "", base) for each in extractor(include.source, include.parameter)(dict(resource))
-    )
+    if include.parameter == ANY:
+        by_code = finder(type_)(dict(resource))
+        values = [each for code in _references(type_) for each in by_code.get(code, ())]
+    else:
+        values = list(extractor(type_, include.parameter)(dict(resource)))
+    found = (local(written(each.value) or "", base) for each in values)
     wanted = f"{include.target}/" if include.target else ""
     return list(dict.fromkeys(each for each in found if each and each.startswith(wanted)))
 
 
 def reverse_clause(include: Include, ids: Iterable[str]) -> Predicate:
-    """What refers to one of the resources (`Type/id`) by a reverse include's parameter; NOTHING when there is none."""
-    name = f"{include.source}.{include.parameter}"
-    return both(Has("resource", include.source), one_of("token", [f"{name}={each}" for each in ids]))
+    """What refers to one of the resources (`Type/id`) by a reverse include's parameters; NOTHING when there is none."""
+    tokens = [
+        f"{include.source}.{code}={each}" for each in ids for code in _leading(include, str(each).partition("/")[0])
+    ]
+    return both(Has("resource", include.source), one_of("token", tokens))
+
+
+def _leading(include: Include, type_: str) -> list[str]:
+    """The parameters of a reverse include that may refer to a type."""
+    if include.target not in (None, type_):
+        return []
+    offered = _references(include.source)
+    codes = offered if include.parameter == ANY else (include.parameter,)
+    return [code for code in codes if not offered[code] or type_ in offered[code]]
+
+
+@cache
+def _references(type_: str) -> Mapping[str, tuple[str, ...]]:
+    """The reference parameters of a type, each with the types it may refer to, () for any."""
+    return {each.code: each.targets for each in supported(type_).values() if each.type == "reference"}

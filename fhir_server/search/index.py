@@ -15,11 +15,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from fhir_server.definitions.elements import children
+from fhir_server.definitions.elements import Element, children
+from fhir_server.definitions.expressions import spots_of
 from fhir_server.definitions.paths import Found
-from fhir_server.search import composite, date, number, reference, token
+from fhir_server.definitions.search_parameters import SearchParameter
+from fhir_server.search import composite, date, number, own, reference, token
 from fhir_server.search.extract import extractor, finder
-from fhir_server.search.supported import supported
+from fhir_server.search.own import remembered
+from fhir_server.search.supported import indexed
 
 # What the envelope answers by itself.
 OF_THE_ENVELOPE = frozenset({"_id", "_lastUpdated"})
@@ -60,7 +63,7 @@ def index_of(resource: dict[str, Any], base: str = "") -> Indexed:
     """The index of a resource whose `resourceType` R4 knows; a reference that begins with `base` is a local one."""
     type_ = resource["resourceType"]
     plan = _plan(type_)
-    tokens: dict[str, None] = {}
+    tokens: dict[str, None] = dict.fromkeys(markers(type_))
     dates: dict[str, list[dict[str, int]]] = {}
     numbers: number.Spans = []
     together: list[dict[str, Any]] = []
@@ -95,15 +98,21 @@ def index_of(resource: dict[str, Any], base: str = "") -> Indexed:
     for falling in _falling(type_):
         if falling.property in resource:
             _fallen(falling, resource, base, sources)
+            _stays(falling, resource, sources)
     if not sources:
         return Indexed(list(tokens), dates, {}, numbers, together)
     tokens.update(dict.fromkeys(sources))
     return Indexed(list(tokens), dates, _by_reference(sources), numbers, together)
 
 
+def markers(type_: str) -> list[str]:
+    """The tokens that say by which of one's own parameters an envelope was indexed."""
+    return [each.marker for each in own.of(type_).values()]
+
+
 def may_come_by_reference(type_: str, code: str) -> bool:
     """Whether `by_reference` can hold tokens of a parameter: it finds references, or what cannot stand without one."""
-    parameter = supported(type_).get(code)
+    parameter = indexed(type_).get(code)
     if parameter is None:
         return False
     return (
@@ -158,6 +167,22 @@ def _fallen(falling: _Falling, resource: dict[str, Any], base: str, sources: dic
                     sources.setdefault(name + form, set()).add(here)
 
 
+def _stays(falling: _Falling, resource: dict[str, Any], sources: dict[str, set[str]]) -> None:
+    """What a parameter of one's own finds besides in what falls with nothing: a union may look at both."""
+    type_ = resource["resourceType"]
+    codes = [code for code in falling.codes if code in own.of(type_)]
+    if not codes:
+        return
+    gone = {each.property for each in _falling(type_)}
+    rest = {name: each for name, each in resource.items() if name not in gone}
+    plan = _plan(type_)
+    for code in codes:
+        kind, name, _ = plan[code]
+        for value, datatype, _ in extractor(type_, code)(rest):
+            for form in ("!", *_INDEX[kind](value, datatype)):
+                sources.setdefault(name + form, set()).add("")
+
+
 @dataclass(frozen=True, slots=True)
 class _Falling:
     """A repeated element that cannot stand without a reference in it, and the parameters that look inside it."""
@@ -167,7 +192,7 @@ class _Falling:
     codes: tuple[str, ...]
 
 
-@cache
+@remembered
 def _falling(type_: str) -> tuple[_Falling, ...]:
     """Such elements of a type: `relatesTo` of a DocumentReference, whose `target` is required, for `relation`."""
     found = []
@@ -181,19 +206,25 @@ def _falling(type_: str) -> tuple[_Falling, ...]:
         ]
         codes = [
             code
-            for code, each in supported(type_).items()
-            if each.type in _INDEX and each.expression.startswith(f"{element.path}.")
+            for code, each in indexed(type_).items()
+            if each.type in _INDEX and _goes_through(element, code, each, type_)
         ]
         if required and codes:
             found.append(_Falling(element.name, tuple(required), tuple(codes)))
     return tuple(found)
 
 
-@cache
+def _goes_through(element: Element, code: str, parameter: SearchParameter, type_: str) -> bool:
+    if code not in own.of(type_):
+        return parameter.expression.startswith(f"{element.path}.")
+    return any(element.path in spot.trail for spot in spots_of(parameter.expression, type_))
+
+
+@remembered
 def _plan(type_: str) -> Mapping[str, tuple[str, str, str]]:
     """Of each parameter that is indexed: its type, what its tokens begin with, and its presence token."""
     return {
         code: (each.type, f"{type_}.{code}", f"{type_}.{code}!")
-        for code, each in supported(type_).items()
+        for code, each in indexed(type_).items()
         if code not in OF_THE_ENVELOPE
     }

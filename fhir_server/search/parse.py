@@ -13,14 +13,16 @@ from dataclasses import dataclass, field
 
 from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.definitions.search_parameters import SearchParameter
-from fhir_server.foundation.predicate import Any_, Has, Not, Predicate, both, either
-from fhir_server.foundation.problem import Issue, bad_request
+from fhir_server.foundation.predicate import Any_, Has, Linked, Not, Predicate, both, either
+from fhir_server.foundation.problem import Issue, Problem, bad_request
 from fhir_server.search import (
+    chain,
     compartment,
     composite,
     date,
     include,
     number,
+    own,
     quantity,
     reference,
     special,
@@ -53,7 +55,9 @@ MODIFIERS: Mapping[str, frozenset[str]] = {
 NEGATIONS = frozenset({"not", "not-in"})
 # What is kept in arrays of structures is narrowed first to what has a value at all: an index over tokens serves that.
 BY_PRESENCE = frozenset({"number", "quantity", "composite"})
-MAXIMUM_VALUES = 1000
+MAXIMUM_VALUES = 500
+LINKS_AT_ONCE = 4
+"""How many chains of the greatest length one search may amount to."""
 
 
 def parse(
@@ -63,16 +67,21 @@ def parse(
     lenient: bool,
     base: str,
     maximum: int = special.MAXIMUM_COUNT,
+    values: int = MAXIMUM_VALUES,
+    links: int = chain.LINKS,
     compartment_of: str = "",
     codes: Codes = PUBLISHED,
 ) -> Query:
     """The Query that decoded pairs ask of a type; Problem 400 for the first thing in them that cannot be answered.
 
-    `base` is the server's own URL: references that begin with it are local. A page holds `maximum` matches at most.
-    `compartment_of` is the `Type/id` in whose compartment it is asked, if it is in one; `codes` tells
-    what value sets and code systems hold.
+    `base` is the server's own URL: references that begin with it are local. A page holds `maximum` matches at most,
+    one parameter takes `values` at most and all of them twice as many, a chain has `links` links at most.
+    `compartment_of` is the `Type/id` in whose compartment it is asked, if it is in one; `codes` tells what value sets
+    and code systems hold.
     """
-    reader = _Reader(type_, base.rstrip("/"), lenient, compartment_of, codes)
+    reader = _Reader(
+        type_, base.rstrip("/"), lenient, most=values, links=links, compartment=compartment_of, codes=codes
+    )
     if compartment_of:
         reader.confine()
     for name, text in pairs:
@@ -92,7 +101,21 @@ def criteria(type_: str, pairs: Pairs, base: str = "") -> Predicate:
     if query.patient_identifier is not None:
         named = f"{query.patient_identifier.parameter}.identifier"
         raise bad_request(f"`{named}` is not supported here", code="not-supported")
+    if query.chained:
+        raise bad_request("a chain is not supported here: what it leads to cannot be asked for", code="not-supported")
     return query.where
+
+
+def criterion(
+    type_: str, name: str, text: str, base: str, links: int = chain.LINKS
+) -> tuple[Predicate, tuple[str, ...]]:
+    """What one parameter with its modifier, or one chain, asks of a type; and the records that this confines it to.
+
+    The predicate holds `Linked` nodes where the name is a chain. Raises Problem 400 for what cannot be read, and for
+    what is no criterion.
+    """
+    reader = _Reader(type_, base, lenient=False, links=links)
+    return reader.criterion(name, text), tuple(dict.fromkeys(reader.patients))
 
 
 def modifiers_of(type_: str, parameter: SearchParameter) -> set[str]:
@@ -121,6 +144,7 @@ class _Reader:
     type: str
     base: str
     lenient: bool
+    most: int = MAXIMUM_VALUES
     compartment: str = ""
     codes: Codes = PUBLISHED
     clauses: list[Predicate] = field(default_factory=list)
@@ -132,6 +156,9 @@ class _Reader:
     lists: list[str] = field(default_factory=list)
     identifier: PatientIdentifier | None = None
     values: int = 0
+    links: int = chain.LINKS
+    depth: int = 0
+    followed: int = 0
 
     def take(self, name: str, text: str) -> None:
         """Read one pair."""
@@ -140,8 +167,9 @@ class _Reader:
         if code in special.PASSED_BY:
             self.asked.append((name, text))
             return
-        owner = self._owner_identifier(name)
-        if owner is None and self._is_passed_over(name, code):
+        owner = self._owner_identifier(name, text)
+        link = chain.read(self.type, name) if owner is None else None
+        if owner is None and link is None and self._is_passed_over(name, code):
             return
         if not text:
             raise bad_request(f"`{shown(name)}` has no value")
@@ -155,8 +183,17 @@ class _Reader:
             self._take_identifier(owner, text)
         elif code in special.MEANT:
             self._take_meant(name, code, text)
+        elif link is not None:
+            self.clauses.append(self._linked(link, text))
         else:
             self.clauses.append(self.compiled(code, modifier, text, naming=True))
+
+    def criterion(self, name: str, text: str) -> Predicate:
+        """What one pair asks, which is to be a criterion and nothing that shapes an answer."""
+        if name.partition(":")[0] in special.ONCE | special.PASSED_BY | include.NAMES | {"_list"}:
+            raise bad_request(f"`{shown(name)}` is no criterion of a search")
+        self.take(name, text)
+        return both(*self.clauses)
 
     def confine(self) -> None:
         """Keep to the compartment; that of a patient names a record."""
@@ -184,14 +221,21 @@ class _Reader:
             cursor=self.once.get(special.PAGE),
             patients=tuple(dict.fromkeys(self.patients)),
             patient_identifier=self.identifier,
+            chained=self.followed > 0,
             compartment=self.compartment,
             lists=tuple(dict.fromkeys(self.lists)),
         )
 
-    def _owner_identifier(self, name: str) -> str | None:
-        """The owner parameter in `patient.identifier`, the one chain there is (IHE ITI-67)."""
+    def _owner_identifier(self, name: str, text: str) -> str | None:
+        """The owner parameter in `patient.identifier=system|value`, which names the record asked about (IHE ITI-67).
+
+        Within a chain, by a value without its system or by several of them, it is a chain like any other.
+        """
         owner, dot, rest = name.replace(":Patient.", ".").partition(".")
-        return owner if dot and rest == "identifier" and owner in owner_parameters(self.type) else None
+        if self.depth or self.identifier is not None or not dot or rest != "identifier":
+            return None
+        one = len(split(text, ",")) == 1 and len(split(text, "|")) == 2 and all(split(text, "|"))
+        return owner if one and owner in owner_parameters(self.type) else None
 
     def _is_passed_over(self, name: str, code: str) -> bool:
         """Whether the name is unknown and the caller lenient; Problem 400 for what is unknown or not supported."""
@@ -202,9 +246,10 @@ class _Reader:
         published = known(self.type).get(code.partition(".")[0])
         if code in special.NOT_HERE:
             raise bad_request(f"`{code}` is not supported", code="not-supported")
-        if "." in name and published is not None:
-            text = f"`{shown(name)}` is not supported: references cannot be searched through"
-            raise bad_request(text, code="not-supported")
+        if own.awaits(self.type, code):
+            raise bad_request(
+                f"`{code}` awaits reindex: `fhir-server reindex` makes it searchable", code="not-supported"
+            )
         if published is not None:
             raise bad_request(f"`{code}` is a {published.type} parameter that is not supported", code="not-supported")
         near = meant(code, (*supported(self.type), *special.ONCE, *special.MEANT, *include.NAMES))
@@ -222,12 +267,47 @@ class _Reader:
         self.once[code] = text
 
     def _take_identifier(self, owner: str, text: str) -> None:
-        pair = [plain(each) for each in split(text, "|")]
-        if len(split(text, ",")) != 1 or len(pair) != 2 or not all(pair):
-            raise bad_request(f"`{owner}.identifier` takes one `system|value`")
-        if self.identifier is not None:
-            raise bad_request("one search names one patient by identifier")
-        self.identifier = PatientIdentifier(owner, *pair)
+        system, value = (plain(each) for each in split(text, "|"))
+        self.identifier = PatientIdentifier(owner, system, value)
+
+    def _linked(self, link: chain.Link, text: str) -> Predicate:
+        """What a chain asks: of each type that its first link may lead to, what the rest of its name asks there."""
+        found: list[Predicate] = []
+        refused: list[Problem] = []
+        for type_ in link.types:
+            try:
+                found.append(self._through(link, type_, text))
+            except Problem as problem:
+                if any(issue.code == "too-costly" for issue in problem.issues):
+                    raise
+                refused.append(problem)
+        if not found:
+            raise refused[0]
+        return either(*found)
+
+    def _through(self, link: chain.Link, type_: str, text: str) -> Predicate:
+        if self.depth >= self.links:
+            raise bad_request(f"a chain has at most {self.links} links", code="too-costly")
+        self.followed += 1
+        if self.followed > self.links * LINKS_AT_ONCE:
+            raise bad_request(f"a search follows at most {self.links * LINKS_AT_ONCE} links", code="too-costly")
+        inner = _Reader(
+            type_, self.base, False, most=self.most, codes=self.codes, links=self.links, depth=self.depth + 1
+        )
+        inner.values, inner.followed = self.values, self.followed
+        try:
+            asked = inner.criterion(link.rest, text)
+        finally:
+            self.values, self.followed = inner.values, inner.followed
+        return Linked(
+            link.token,
+            type_,
+            asked,
+            back=link.back,
+            of=link.source,
+            records=tuple(dict.fromkeys(inner.patients)),
+            certain=len(link.types) == 1,
+        )
 
     def _take_meant(self, name: str, code: str, text: str) -> None:
         if name != code:
@@ -252,6 +332,8 @@ class _Reader:
         """
         parameter = supported(self.type)[code]
         values = split(text, ",")
+        if len(values) > self.most:
+            raise bad_request(f"`{code}` takes at most {self.most} values", code="too-costly")
         self._count(len(values))
         if not all(values):
             raise bad_request(f"`{code}` has an empty value among its values")
@@ -266,8 +348,8 @@ class _Reader:
 
     def _count(self, more: int) -> None:
         self.values += max(more, 0)
-        if self.values > MAXIMUM_VALUES:
-            raise bad_request(f"a search asks for at most {MAXIMUM_VALUES} values", code="too-costly")
+        if self.values > 2 * self.most:
+            raise bad_request(f"a search asks for at most {2 * self.most} values", code="too-costly")
 
     def _clause(self, asked: Asked, values: list[str]) -> Predicate:
         code = asked.parameter.code

@@ -80,8 +80,20 @@ def _converted(name: str, known: Unit, prefix: str, around: number.Around) -> Pr
 
 
 def _quantity(value: dict[str, Any]) -> Spans:
-    amount = number.fraction(value.get("value"))
-    return [] if amount is None else _spans(amount, amount, value, str(value.get("comparator")))
+    amount = value.get("value")
+    if not isinstance(amount, int | float | Decimal):
+        return []
+    written = (each if isinstance(each := value.get(name), str) else "" for name in _UNIT)
+    return _single(amount, str(value.get("comparator")), *written)
+
+
+@lru_cache(maxsize=64, typed=True)
+def _single(value: float | Decimal, comparator: str, system: str, code: str, words: str) -> Spans:
+    """Remembered: two parameters and two composites of an Observation look at the same value."""
+    amount = number.fraction(value)
+    if amount is None:
+        return []
+    return _spans(amount, amount, {"system": system, "code": code, "unit": words}, comparator)
 
 
 def _range(value: dict[str, Any]) -> Spans:

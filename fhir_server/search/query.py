@@ -60,7 +60,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Include:
-    """`source:parameter[:target]`; `reverse` for those that point at a match. `iterate` is always False."""
+    """`source:parameter[:target]`, `*` for any; `reverse` for those that point at a match.
+
+    `iterate`: it is asked of what was brought along as well.
+    """
 
     source: str
     parameter: str
@@ -89,6 +92,7 @@ class Query:
     `patients` are the ids of records the query is confined to by an owner parameter (or `_id` on Patient); every match
     belongs to one of them. `cursor` is a sealed page token, still closed. `where` lacks `patient_identifier` and the
     `lists` (ids of Lists in each of which a match stands), which must be resolved first: `for_patient`, `listed`.
+    `chained`: it holds `Linked` nodes, which must be followed first.
     """
 
     type: str
@@ -103,6 +107,7 @@ class Query:
     cursor: str | None = None
     patients: tuple[str, ...] = ()
     patient_identifier: PatientIdentifier | None = None
+    chained: bool = False
     compartment: str = ""
     lists: tuple[str, ...] = ()
 

@@ -18,11 +18,11 @@ from fhir_server.search.query import NEWEST_FIRST, Order, Total
 from fhir_server.search.supported import supported
 
 # What shapes the answer and may be said once.
-ONCE = frozenset({"_count", "_sort", "_total", "_summary", "_page"})
+ONCE = frozenset({"_count", "_sort", "_total", "_summary", "_elements", "_page"})
 # What is no business of search: formats are negotiated by whoever answers.
 PASSED_BY = frozenset({"_format", "_pretty"})
 # What the specification has and we do not: refused whatever the caller's leniency.
-NOT_HERE = frozenset({"_elements", "_has", "_query", "_score", "_type"})
+NOT_HERE = frozenset({"_query", "_score", "_type"})
 
 # What says which resources are meant, beside the parameters of a type.
 CONTAINED = frozenset({"_contained", "_containedType"})
@@ -108,15 +108,8 @@ def total(text: str | None) -> Total:
 
 
 def summary(text: str | None) -> str | None:
-    """`count`, or None for whole resources; Problem 400 for the summaries that are not given."""
-    match text:
-        case None | "false":
-            return None
-        case "count":
-            return "count"
-        case "true" | "text" | "data":
-            raise bad_request(f"`_summary={text}` is not supported; `_summary=count` is", code="not-supported")
-    raise bad_request("`_summary` is `count` or `false`")
+    """`count`, or None for resources: their forms are read by whoever cuts them (`interactions/summary.py`)."""
+    return "count" if text == "count" else None
 
 
 def _key(type_: str, text: str) -> Order:

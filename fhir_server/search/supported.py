@@ -16,6 +16,7 @@ from fhir_server.definitions.elements import element
 from fhir_server.definitions.expressions import PathError, spots_of
 from fhir_server.definitions.library import profile_json
 from fhir_server.definitions.search_parameters import SearchParameter, parameters
+from fhir_server.search import own
 
 TYPES = frozenset({"string", "token", "reference", "date", "uri", "number", "quantity", "composite"})
 PROFILED = "dmp/search-parameters.json"
@@ -28,9 +29,15 @@ LEFT_OUT = {
 }
 
 
-@cache
+@own.remembered
 def supported(type_: str) -> Mapping[str, SearchParameter]:
     """What a type can be searched by, by code: exactly what is advertised; empty for what is no resource type."""
+    return MappingProxyType({code: each for code, each in indexed(type_).items() if not own.awaits(type_, code)})
+
+
+@own.remembered
+def indexed(type_: str) -> Mapping[str, SearchParameter]:
+    """What a resource of a type is indexed by: what it can be searched by, and what awaits its reindex."""
     return MappingProxyType(
         {
             code: each
@@ -40,11 +47,12 @@ def supported(type_: str) -> Mapping[str, SearchParameter]:
     )
 
 
-@cache
+@own.remembered
 def known(type_: str) -> Mapping[str, SearchParameter]:
-    """Every parameter of a type that R4 or a profile publishes, offered or not."""
+    """Every parameter of a type that R4 or a profile publishes, offered or not, and one's own."""
     published = parameters(type_)
-    return MappingProxyType({**published, **profiled(type_)} if published else {})
+    added = {code: each.parameter for code, each in own.of(type_).items()}
+    return MappingProxyType({**added, **published, **profiled(type_)} if published else {})
 
 
 @cache
@@ -54,7 +62,7 @@ def profiled(type_: str) -> Mapping[str, SearchParameter]:
     return MappingProxyType({row["code"]: _parameter(row, type_) for row in rows if type_ in row["base"]})
 
 
-@cache
+@own.remembered
 def elements(type_: str, parameter: SearchParameter) -> tuple[tuple[str, str | None], ...]:
     """What stands behind the parameter: the data type of each place it looks at, and the value set bound to it.
 

@@ -19,6 +19,7 @@ from fhir_server.definitions.library import load
 from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Exists, Has, Not, Predicate, both, either
 from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.foundation.problem import Problem, problem
+from fhir_server.search.own import generation
 
 Pairs: TypeAlias = "list[tuple[str, str]]"
 Compile: TypeAlias = Callable[[str, Pairs], Predicate]
@@ -154,15 +155,21 @@ def narrow(scopes: tuple[str, ...], type_: str, right: str, principal: Principal
     Raises Problem 403 insufficient_scope where no scope speaks of the type and right.
     """
     user = _user(scopes, principal)
-    found = _narrow(scopes, type_, right, principal.patient, principal.purpose.emergency, user, compile_)
+    patient, emergency = principal.patient, principal.purpose.emergency
+    found = _narrow(scopes, type_, right, patient, emergency, user, compile_, generation())
     if found == NOTHING:
         raise insufficient(type_, right)
     return found
 
 
-def reach(scopes: tuple[str, ...], principal: Principal, compile_: Compile) -> Predicate:
-    """All that any of the scopes lets this principal read or search, over all types; NOTHING where that is nothing."""
-    return _reach(scopes, principal.patient, principal.purpose.emergency, _user(scopes, principal), compile_)
+def reach(scopes: tuple[str, ...], principal: Principal, compile_: Compile, rights: str = "rs") -> Predicate:
+    """All that any of the scopes lets this principal read or search, over all types; NOTHING where that is nothing.
+
+    With other `rights`, what a scope must have one of.
+    """
+    user = _user(scopes, principal) if "r" in rights else None
+    patient, emergency = principal.patient, principal.purpose.emergency
+    return _reach(scopes, patient, emergency, user, compile_, rights, generation())
 
 
 def _user(scopes: tuple[str, ...], principal: Principal) -> str | None:
@@ -196,7 +203,8 @@ def insufficient(type_: str, right: str) -> Problem:
     )
 
 
-# A predicate depends on nothing but these arguments, and a person asks with the same scopes all day.
+# A predicate depends on nothing but these arguments, the last of which says which search parameters there are, and a
+# person asks with the same scopes all day.
 @lru_cache(4096)
 def _narrow(  # noqa: PLR0917 - a cache keeps positions
     scopes: tuple[str, ...],
@@ -206,6 +214,7 @@ def _narrow(  # noqa: PLR0917 - a cache keeps positions
     emergency: bool,
     user: str | None,
     compile_: Compile,
+    _: int,
 ) -> Predicate:
     oneself = Has("id", user) if user is not None and right == "r" and user.startswith(f"{type_}/") else NOTHING
     return either(
@@ -219,12 +228,18 @@ def _narrow(  # noqa: PLR0917 - a cache keeps positions
 
 
 @lru_cache(1024)
-def _reach(
-    scopes: tuple[str, ...], patient: str | None, emergency: bool, user: str | None, compile_: Compile
+def _reach(  # noqa: PLR0917 - a cache keeps positions
+    scopes: tuple[str, ...],
+    patient: str | None,
+    emergency: bool,
+    user: str | None,
+    compile_: Compile,
+    rights: str,
+    _: int,
 ) -> Predicate:
     allowed: list[Predicate] = []
     for scope in resource_scopes(scopes):
-        if not {"r", "s"} & set(scope.rights):
+        if set(rights).isdisjoint(scope.rights):
             continue
         type_ = None if scope.type == "*" else scope.type
         where = EVERYTHING if type_ is None else Has("resource", type_)

@@ -31,6 +31,7 @@ from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import Envelope, Shelf, Stored, about_facts, envelope, stored
 from fhir_server.store.freshness import Freshness
 from fhir_server.store.naming import FREELY, Naming
+from fhir_server.store.own_parameters import CHANGED
 from fhir_server.store.write import Write, own_facts, referenced_first, setters_of, stamped, unique_of
 
 Answer = TypeVar("Answer")
@@ -302,6 +303,8 @@ class Unit:
                 self.bump("record", patient)
         elif type_ in GROUP_TYPES or (type_ == "Practitioner" and write.before is not None):
             self.bump("record", "")
+        elif type_ == "SearchParameter":
+            self.bump(CHANGED, "")
 
 
 class Changes:

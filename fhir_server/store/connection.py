@@ -11,7 +11,7 @@ from typing import Any
 
 import pymongo.database
 from pymongo import MongoClient
-from pymongo.errors import ConfigurationError, ExecutionTimeout, OperationFailure, PyMongoError
+from pymongo.errors import ConfigurationError, DocumentTooLarge, ExecutionTimeout, OperationFailure, PyMongoError
 
 OLDEST = 17
 """The wire version of MongoDB 6.0."""
@@ -24,6 +24,8 @@ DatabaseFault = PyMongoError
 """Whatever the driver raises when the database does not do what it was asked."""
 TooSlow = ExecutionTimeout
 """A query that ran longer than it may."""
+TooLarge = DocumentTooLarge
+"""A document of more than the 16 MB that MongoDB takes."""
 
 
 class EngineFault(RuntimeError):

@@ -47,7 +47,9 @@ LISTS = ("List", "DocumentManifest")
 
 STRUCTURES = 30_000
 """How many numbers and elements a resource may leave: some 10 MB of the 16 that a document of MongoDB may have."""
-COLLECTIONS = ("resources", "history", "blobs", "invalidations", "leases", claims.COLLECTION)
+INDEXED_BY = "indexed_by"
+"""Which version of a SearchParameter all is indexed by (`own_parameters.py`)."""
+COLLECTIONS = ("resources", "history", "blobs", "invalidations", "leases", INDEXED_BY, claims.COLLECTION)
 RESOURCE_INDEXES = (
     IndexModel([("facts.patient", ASCENDING), ("type", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
     IndexModel([("facts.patient", ASCENDING), ("index", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
@@ -122,7 +124,9 @@ def stored(document: Mapping[str, Any]) -> Stored:
 class Shelf:
     """The collections, and nothing else; whoever holds one is listed in setup.cfg's import contracts."""
 
-    def __init__(self, database: Database[dict[str, Any]]) -> None:
+    def __init__(self, database: Database[dict[str, Any]], max_time_ms: int = 5_000) -> None:
+        """`max_time_ms` bounds each query of the record: `store.connection.TooSlow` past it."""
+        self.max_time_ms = max_time_ms
         majority = WriteConcern("majority", j=True)
         self.database = database
         self.resources = database.get_collection("resources", write_concern=majority)

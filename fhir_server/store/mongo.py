@@ -18,11 +18,13 @@ from fhir_server.foundation.predicate import (
     Contains,
     Exists,
     Has,
+    Linked,
     Not,
     Predicate,
     Prefix,
     Some,
     Span,
+    not_followed,
     path_of,
 )
 
@@ -58,6 +60,8 @@ def to_mongo(predicate: Predicate, inside: bool = False) -> Filter:
             return {"$nor": [{path: None}, {path: {"$size": 0}}]}
         case Some(field, inner):
             return {path_of(field, inside): {"$elemMatch": to_mongo(inner, inside=True)}}
+        case Linked():
+            raise not_followed(predicate)
 
 
 def joined(filters: list[Filter]) -> Filter:

@@ -19,6 +19,8 @@ from fhir_server.foundation.predicate import EVERYTHING, NOTHING, All, Any_, Exi
 from fhir_server.store.mongo import Filter, joined, to_mongo
 
 REMEMBERED = 4_096
+LONG = 64
+"""How many alternatives a clause has at most to be remembered."""
 _SCALARS = frozenset({"id", "resource", "patient"})
 
 Given = Mapping[str, str]
@@ -28,12 +30,15 @@ Given = Mapping[str, str]
 def filter_of(predicates: Iterable[Predicate], type_: str = "") -> Filter:
     """The filter of all of them together; `type_` is the FHIR type of everything that the query asks for, if one is.
 
-    What a guard compiles to is remembered; a single clause, such as an id, is not worth it.
+    What a guard compiles to is remembered; a single clause, such as an id, is not worth it, and a long list of values,
+    such as what a chain found, too large.
     """
     alone: list[Predicate] = []
     guard: list[Predicate] = []
     for each in predicates:
-        (alone if isinstance(each, Has) else guard).append(each)
+        parts = each.of if isinstance(each, All) and any(map(_is_long, each.of)) else (each,)
+        for part in parts:
+            (alone if isinstance(part, Has) or _is_long(part) else guard).append(part)
     said = tuple(guard)
     record = next((each.value for each in alone if isinstance(each, Has) and each.field == "patients"), "")
     compiled = _compiled(said, type_, str(record) or _record_of(said))
@@ -85,6 +90,10 @@ def _record_of(guard: tuple[Predicate, ...]) -> str:
     """The record to which a guard confines, "" for none."""
     clauses = (clause for each in guard for clause in _clauses(each))
     return next((str(each.value) for each in clauses if isinstance(each, Has) and each.field == "patients"), "")
+
+
+def _is_long(predicate: Predicate) -> bool:
+    return isinstance(predicate, Any_) and len(predicate.of) > LONG
 
 
 def _clauses(predicate: Predicate) -> tuple[Predicate, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_server.definitions.identifiers import is_ins_system
+from fhir_server.definitions.own_parameters import parameters_of
 from fhir_server.foundation.moment import from_micros, instant
 from fhir_server.foundation.predicate import Predicate
 from fhir_server.resources import facts as access
@@ -58,7 +59,9 @@ def stamped(resource: Mapping[str, Any], id_: str, version: int, updated: int) -
 
 
 def unique_of(resource: Mapping[str, Any]) -> list[str]:
-    """The keys no two resources may share: a Patient's INS, a document's masterIdentifier."""
+    """The keys no two resources may share: a Patient's INS, a document's masterIdentifier, one's own parameter."""
+    if resource["resourceType"] == "SearchParameter":
+        return [f"search-parameter|{type_}.{each.code}" for type_, each in parameters_of(resource)]
     if resource["resourceType"] == "Patient":
         return [
             f"ins|{each.get('system')}|{each.get('value')}"

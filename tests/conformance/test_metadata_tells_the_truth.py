@@ -9,12 +9,15 @@ import pytest
 from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.definitions.library import load
 from fhir_server.definitions.search_parameters import parameters
+from fhir_server.interactions.operation_table import TABLE
+from fhir_server.interactions.operations import published
 from fhir_server.resources import validation
 from fhir_server.search.supported import elements, profiled, supported
 from tests.kit.application import FHIR_JSON, application
 
 ABSENT = "00000000-0000-7000-8000-ffffffffffff"
 PATCH = "application/json-patch+json"
+CANONICAL = "https://dmp-on-fhir.example"
 VALUES = {"token": "x", "string": "x", "date": "ge2020", "uri": "http://x.example", "reference": "x"}
 VALUES |= {"number": "lt5", "quantity": "5.4||mg"}
 # https://hl7.org/fhir/R4/valueset-type-restful-interaction.html, and how each is asked for
@@ -29,7 +32,7 @@ INTERACTIONS = {
     "patch": ("PATCH", "{type}/{id}"),
     "delete": ("DELETE", "{type}/{id}"),
 }
-OPERATIONS = ("everything", "validate", "meta", "lastn", "document", "expand", "process-message", "docref", "match")
+OPERATIONS = (*sorted({each.name for each in TABLE}), "lastn", "expand", "process-message", "convert", "graph", "stats")
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +186,7 @@ def test_each_parameter_of_r4_that_is_not_listed_is_refused(client, by_type):
     assert refused > 100
 
 
-@pytest.mark.parametrize("query", ["_has:Observation:patient:code=x", "_filter=name", "_content=-", "_text=-", "_list=$x", "_elements=id", "_query=x", "_contained=true", "_type=Patient", "general-practitioner.name=x"])  # fmt: skip
+@pytest.mark.parametrize("query", ["_has:Observation:code:code=x", "_filter=name", "_content=-", "_text=-", "_list=$x", "_elements=nonsense", "_query=x", "_contained=true", "_type=Patient", "general-practitioner.name=x"])  # fmt: skip
 def test_what_no_statement_lists_is_refused_everywhere(client, query):
     for type_ in ("Patient", "DocumentReference", "Organization"):
         assert 400 == ask(client, "GET", type_, query_string=query).status_code
@@ -215,8 +218,8 @@ def test_each_include_that_is_listed_is_accepted(client, by_type):
 def test_an_include_that_is_not_listed_is_refused(client, by_type):
     listed = {type_: set(told.get("searchInclude", ())) for type_, told in by_type.items()}
     for type_ in list(by_type)[::5]:
-        others = [each for other in by_type for each in listed[other] if other != type_][::60]
-        for include in (*others, f"{type_}:nonsense", f"{type_}:_id", "*", f"{type_}:*"):
+        others = [each for other in by_type for each in listed[other] if each not in listed[type_]][::60]
+        for include in (*others, f"{type_}:nonsense", f"{type_}:_id", "*:*", "Nothing:*"):
             assert 400 == ask(client, "GET", type_, query_string={"_include": include}).status_code, (type_, include)
         reverse = set(by_type[type_].get("searchRevInclude", ()))
         for include in [each for found in listed.values() for each in found if each not in reverse][::90]:
@@ -251,16 +254,33 @@ def test_the_compartments_that_are_listed_are_searched_and_no_other_is(client, r
 
 
 def test_each_operation_that_is_listed_answers_and_no_other_does(client, by_type, rest):
+    """Each has a definition that says where it is asked and how; nothing stands at the address, and that is said."""
     assert "operation" not in rest
-    for type_, told in by_type.items():
-        listed = {each["name"] for each in told.get("operation", ())}
-        for name in listed:
-            answered = ask(client, "POST", f"{type_}/{ABSENT}/${name}", {"resourceType": "Parameters"})
-            assert (422, True) == (answered.status_code, bool(answered.json["issue"])), answered.text
-    for type_ in list(by_type)[::6]:
+    definitions = {each["url"]: each for each in (published.definition(one, CANONICAL) for one in TABLE)}
+    for type_, told in list(by_type.items()):
+        listed = {each["name"]: definitions[each["definition"]] for each in told.get("operation", ())}
         for name in OPERATIONS:
-            for path in (f"{type_}/{ABSENT}/${name}", f"{type_}/${name}"):
-                assert ask(client, "POST", path, {"resourceType": "Parameters"}).status_code in (404, 405), path
+            known = listed.get(name, {"instance": False, "type": False})
+            for level, path in (("instance", f"{type_}/{ABSENT}/${name}"), ("type", f"{type_}/${name}")):
+                if not known[level]:
+                    assert 404 == ask(client, "POST", path, {"resourceType": "Parameters"}).status_code, path
+                    continue
+                answered = ask(client, "POST", path, {"resourceType": "Parameters"})
+                assert answered.status_code in (200, 400, 404, 422), answered.text
+                assert "not-supported" not in codes(answered), answered.text
+                by_get = ask(client, "GET", path)
+                assert (405 == by_get.status_code) == known["affectsState"], by_get.text
+                assert "not-supported" not in codes(by_get) or known["affectsState"], by_get.text
+    assert {each["code"] for each in definitions.values()} <= set(OPERATIONS)
+
+
+def test_each_operation_is_listed_with_a_definition_that_can_be_read(client, by_type):
+    listed = {each["definition"] for told in by_type.values() for each in told["operation"]}
+    assert len(TABLE) == len(listed)
+    for url in listed:
+        found = ask(client, "GET", "OperationDefinition", query_string={"url": url}).json
+        assert (1, url) == (found["total"], found["entry"][0]["resource"]["url"])
+        assert 200 == ask(client, "GET", f"OperationDefinition/{url.rpartition('/')[2]}").status_code
 
 
 def test_conditions_work_where_they_are_claimed_and_are_refused_where_not(client, by_type):
@@ -296,7 +316,8 @@ def test_conditions_are_refused_for_what_nobody_writes(client, by_type):
 
 def test_versions_and_update_as_create_work_as_claimed(client, by_type):
     assert by_type["Organization"]["updateCreate"]
-    assert "versioned-update" == by_type["Organization"]["versioning"]
+    # If-Match is honoured, and nobody has to send it (https://hl7.org/fhir/R4/valueset-versioning-policy.html)
+    assert "versioned" == by_type["Organization"]["versioning"]
     body = {"resourceType": "Organization", "id": "truth", "name": "x"}
     made = ask(client, "PUT", "Organization/truth", body)
     assert (201, 'W/"1"') == (made.status_code, made.headers["ETag"])

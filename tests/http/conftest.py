@@ -6,6 +6,7 @@ import pytest
 
 from tests.kit import people
 from tests.kit.cast import told_of_the_cast
+from tests.kit.clinical import MASKED, observation
 from tests.kit.world import World, opening
 
 
@@ -25,3 +26,12 @@ def world(empty):
     opened = empty.ask(people.holder(), "POST", "Patient/lea/$open-record", answers)
     assert opened.status == 200, opened.json
     return empty
+
+
+@pytest.fixture
+def record(world):
+    """Three observations, one of them masked to professionals."""
+    world.put(observation("o1", "2026-01-10"))
+    world.put(observation("o2", "2026-02-10"))
+    world.put(observation("o3", "2026-03-10", meta=MASKED))
+    return world

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.http.test_compartments import lived, observed
+from tests.http.test_compartment_searches import lived, observed
 from tests.kit import people
 
 OPERATOR = people.operator()

@@ -10,6 +10,7 @@ from typing import Any
 
 from fhir_server.foundation.principal import Principal
 from tests.kit import people
+from tests.kit.battery_links import OF_LINKS
 from tests.kit.twin import Step
 from tests.kit.world import label
 
@@ -61,6 +62,10 @@ OF_DOCUMENTS = (
     "isArchived:missing=true",
     "_include=DocumentReference:subject&_include=DocumentReference:relatesto&_include=DocumentReference:related",
     "_include=DocumentReference:relatesto:DocumentReference",
+    "_include=*&_include:iterate=*",
+    "_include=DocumentReference:*:DocumentReference&_revinclude=Provenance:*",
+    "_include:iterate=DocumentReference:relatesto&_revinclude:iterate=List:item&_include:iterate=List:item",
+    "_count=1&_sort=date&_include:iterate=DocumentReference:related&_revinclude:iterate=Communication:*",
     "_revinclude=List:item",
     "_revinclude=Provenance:target",
     "_revinclude=DocumentReference:relatesto",
@@ -80,6 +85,8 @@ OF_DOCUMENTS = (
     ),
     *("relation:not-in=http://hl7.org/fhir/ValueSet/document-relationship-type|4.0.1", "security-label:text=masqué"),
     "_summary=count",
+    "_summary=true&_revinclude=List:item",
+    "_elements=relatesTo,context",
     "_count=0",
     "_count=1",
     "_count=1&_sort=date",
@@ -95,12 +102,15 @@ OF_OTHERS = (
     "List?patient={p}&item:missing=false",
     "List?patient={p}&_summary=count",
     "List?patient={p}&_count=1&_include=List:item",
+    "List?patient={p}&_elements=entry",
     "List?patient={p}&empty-reason:missing=true&date=ge2026",
     "Provenance?patient={p}",
     "Provenance?patient={p}&target:missing=false",
     "Provenance?patient={p}&_include=Provenance:target",
     "Observation?patient={p}&_include=Observation:derived-from",
     "Observation?patient={p}&derived-from:missing=false",
+    "Observation?patient={p}&_include=Observation:*&_include:iterate=DocumentReference:relatesto",
+    "Provenance?patient={p}&_include:iterate=*&_total=accurate&_count=1",
     "Observation?patient={p}&_count=1",
     "Observation?patient={p}&value-quantity=gt1||Hz",
     "Observation?patient={p}&value-quantity:missing=false",
@@ -121,6 +131,7 @@ OF_OTHERS = (
     "DocumentReference/_history?_at=2026-11-23T10:00:20Z",
     "DocumentReference/_history?_at=2026&_count=2",
     "List/_history?_count=2",
+    "List/_history?_elements=entry",
     "Binary/_history",
     "Provenance/_history",
     "Observation/_history?_count=1",
@@ -146,11 +157,20 @@ OF_OTHERS = (
     "?_type=DocumentReference,List,Observation,Practitioner&_summary=count",
     "?_type=List,Provenance&patient={p}&_total=none&_count=1",
     *("_history?_count=25", "_history?_since=2026-11-23T10:00:05Z&_count=6", "_history?_at=2026-11-23T10:00:20Z"),
+    "Patient/{p}/$everything",
+    "Patient/{p}/$everything?_count=1",
+    "Patient/{p}/$everything?_type=DocumentReference,Organization&_since=2026-11-23T10:00:05Z&_count=2",
+    "Patient/{p}/$everything?start=2026-11-01&end=2026-12-01",
+    "DocumentReference/$docref?patient={p}",
+    "DocumentReference/$docref?patient={p}&start=2026-01-01&type=http://loinc.org|11490-0",
+    "DocumentReference/$explain?patient={p}",
 )
 OF_CONDITIONS = (
     "patient={p}&description:exact=lettre d2",
     "patient={p}&security-label=MASQUE_PS",
     "description:exact=lettre d2",
+    "patient={p}&relatesto.description=lettre d2",
+    "_has:Provenance:target:recorded=ge2000",
     "patient={p}&type=http://loinc.org|11490-0",
     "patient=unheard-of&status=current",
 )
@@ -165,6 +185,7 @@ OF_TRACES = (
     "AuditEvent?patient={p}&entity-role=4",
     "AuditEvent?patient={p}&_security=MASQUE_PS",
     "AuditEvent?patient={p}&subtype=read",
+    "AuditEvent?patient={p}&subtype=operation",
     "AuditEvent?date=ge2026-11-23",
     "AuditEvent?date=ge2026-11-23&_count=3",
     "AuditEvent/_history?_count=40",
@@ -177,7 +198,7 @@ def battery(who: Principal, seen: Iterable[str], hidden: Iterable[str], *, patie
     references = [*hidden, *seen]
     made = [step for each in references for step in _reads(who, each)]
     searches = [f"DocumentReference?patient={patient}{'&' if each else ''}{each}" for each in OF_DOCUMENTS]
-    searches += [each.format(p=patient) for each in OF_OTHERS]
+    searches += [each.format(p=patient) for each in (*OF_OTHERS, *OF_LINKS)]
     searches += [each for reference in references for each in _naming(reference, patient)]
     made += [Step(who, "GET", each, pages=True) for each in searches]
     made += [Step(who, "POST", f"{type_}/_search") for type_ in ("DocumentReference", "List")]
@@ -207,6 +228,8 @@ def _reads(who: Principal, each: str) -> Iterator[Step]:
     for url in (each, f"{each}/_history", f"{each}/_history?_count=1"):
         yield Step(who, "GET", url)
     yield Step(who, "HEAD", each)
+    for asked in ("$meta", "$validate", "$validate?mode=delete"):
+        yield Step(who, "GET", f"{each}/{asked}")
     for version in (1, 2, 99):
         yield Step(who, "GET", f"{each}/_history/{version}")
     yield Step(who, "GET", each, more={"if_none_match": 'W/"1"'})
@@ -230,6 +253,9 @@ def _changes(who: Principal, each: str) -> Iterator[Step]:
         yield Step(who, "PATCH", each, patch)
     said = [{"name": "type", "valueCode": "delete"}, {"name": "path", "valueString": f"{type_}.text"}]
     yield Step(who, "PATCH", each, {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": said}]})
+    added = {"name": "meta", "valueMeta": {"tag": [{"system": "http://x.example", "code": "x"}]}}
+    for name in ("$meta-add", "$meta-delete"):
+        yield Step(who, "POST", f"{each}/{name}", {"resourceType": "Parameters", "parameter": [added]})
     yield Step(who, "PUT", each, body, more={"if_match": 'W/"1"'})
     yield Step(who, "PATCH", each, patch, more={"if_match": 'W/"7"'})
     yield Step(who, "DELETE", each, more={"if_match": 'W/"9"'})
@@ -304,6 +330,8 @@ def _naming(reference: str, patient: str) -> Iterator[str]:
         yield f"DocumentReference?patient={patient}&related={reference}"
         yield f"DocumentReference?patient={patient}&related:missing=false&relatesto={id_}"
         yield f"Observation?patient={patient}&derived-from={reference}"
+        yield f"Observation?derived-from:DocumentReference._id={id_}"
+        yield f"Patient?_has:DocumentReference:patient:_id={id_}"
         yield f"{type_}?_id={id_}&_revinclude=List:item&_revinclude=Provenance:target"
         yield f"?_type=DocumentReference,List&_id={id_}&_total=accurate"
 

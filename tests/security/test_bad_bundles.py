@@ -53,9 +53,21 @@ BAD_ENTRIES = {
 
 @pytest.mark.parametrize("entries", BAD_ENTRIES.values(), ids=BAD_ENTRIES)
 @pytest.mark.parametrize("kind", ["batch", "transaction"])
-def test_a_bundle_that_cannot_be_read_is_4xx_as_a_whole(wire, kind, entries):
-    good = entries if entries is None or not isinstance(entries, list) else [POSTED, *entries]
-    wire.refused({400, 413, 422}, "POST", "/fhir", {"resourceType": "Bundle", "type": kind, "entry": good})
+def test_an_entry_that_cannot_be_read_is_4xx_and_of_a_batch_alone(wire, kind, entries):
+    """R58, R65: a transaction fails as a whole; in a batch the entry beside it is carried out."""
+    if not isinstance(entries, list):
+        wire.refused({400}, "POST", "/fhir", {"resourceType": "Bundle", "type": kind, "entry": entries})
+        return
+    bundle = {"resourceType": "Bundle", "type": kind, "entry": [POSTED, *entries]}
+    if kind == "transaction" or len(entries) > 20:
+        wire.refused({400, 413, 422}, "POST", "/fhir", bundle)
+        return
+    answered = wire.never_500("POST", "/fhir", bundle)
+    good, *bad = (each["response"] for each in answered.json["entry"])
+    assert (200, "201 Created", len(entries)) == (answered.status_code, good["status"], len(bad))
+    for each in bad:
+        assert each["status"].startswith("4"), each
+        assert each["outcome"]["issue"][0]["diagnostics"]
 
 
 @pytest.mark.parametrize("kind", ["searchset", "collection", "document", "message", "history", "batch-response", "nonsense", None, 7, [], {}])  # fmt: skip

@@ -12,7 +12,8 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from fhir_server.definitions.library import load
-from fhir_server.interactions.routes import OPERATIONS, ROUTES, Route, offered
+from fhir_server.interactions.operation_table import named
+from fhir_server.interactions.routes import ROUTES, Route, offered
 from tests.kit.application import FHIR_JSON, READER, application, bearer, claims, granted, signed
 
 ABSENT = "00000000-0000-7000-8000-ffffffffffff"
@@ -70,9 +71,16 @@ def body_of(type_):
     }.get(type_, {"resourceType": type_, "id": THERE})
 
 
+def operation_of(row):
+    """An operation that is offered by this row, of Patient."""
+    if "{id}" not in row.template:
+        return "explain" if row.method == "GET" else "match"
+    return "everything" if row.method == "GET" else "open-record"
+
+
 def request_of(row, type_, id_=THERE):
     """Method, address and what goes with it, for a row of the table and a type."""
-    operation = next((name for of, name in OPERATIONS if of == type_), "open-record")
+    operation = operation_of(row)
     path = row.template.format(type=type_, id=id_, version=1, operation=operation, compartment="Patient", of=id_)
     how = {"method": row.method, "path": f"/fhir/{path}".rstrip("/")}
     if row.conditional:
@@ -303,8 +311,8 @@ OF_RIGHT = [row for row in SIGNED if row.right or row.interaction == "operation"
 @pytest.mark.parametrize("row", OF_RIGHT, ids=[f"{row.method} {row.template}" for row in OF_RIGHT])
 def test_a_scope_that_lacks_the_right_is_403_and_says_so(app, client, row):
     type_ = type_for(row)
-    operation = next((name for of, name in OPERATIONS if of == type_), "")
-    right = OPERATIONS[type_, operation] if row.interaction == "operation" else row.right
+    instance = "{id}" in row.template
+    right = named(type_, operation_of(row), instance=instance).right if row.interaction == "operation" else row.right
     for scopes in (scopes_without(type_, right), "system/Basic.cruds", "openid", "system/nonsense", "patient/*.cruds"):
         header = bearer(app, scopes)
         bodies = set()

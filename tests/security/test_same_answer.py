@@ -84,6 +84,9 @@ WAYS = [
     pytest.param("GET", "{}", {"if_none_match": 'W/"1"'}, id="conditional read"),
     pytest.param("GET", "{}", {"if_none_match": "*"}, id="conditional read of anything"),
     pytest.param("GET", "{}", {"if_modified_since": FAR}, id="conditional read by date"),
+    pytest.param("GET", "{}/$meta", {}, id="metadata"),
+    pytest.param("GET", "{}/$validate", {}, id="validation"),
+    pytest.param("GET", "{}/$validate?mode=delete", {}, id="validation of a deletion"),
     pytest.param("DELETE", "{}", {}, id="delete"),
     pytest.param("PATCH", "{}", {"patch": [{"op": "replace", "path": "/status", "value": "superseded"}]}, id="patch"),
 ]
@@ -232,3 +235,52 @@ def test_one_who_sees_is_answered_otherwise(record):
     masked, _ = asked(record, people.doctor(), "GET", "{}", {}, record[1]["masked"])
 
     assert (200, 200) == (shown[0], masked[0])
+
+
+LINKS = [
+    "Patient?_has:DocumentReference:patient:_id={}",
+    "Patient?_has:DocumentReference:patient:_id={}&_total=none&_count=1",
+    "List?item:DocumentReference._id={}&_sort=_id",
+    "List?patient=lea&item:DocumentReference._id={}",
+    "DocumentReference?relatesto._id={}&_summary=count",
+    "Organization?_has:DocumentReference:custodian:_id={}",
+    "Patient?_has:List:patient:item:DocumentReference._id={}",
+    "Practitioner?_has:Provenance:agent:target:DocumentReference._id={}",
+]
+
+
+def led_through(record, who, template, id_):
+    """What is answered, without the id that was asked for, and the round trips of the request itself."""
+    record[0].house.freshness.check()
+    (status, headers, type_, body), trips = asked(record, who, "GET", template, {}, id_)
+    return status, headers, type_, str(body).replace(id_, "-").partition("meta")[2], trips
+
+
+@pytest.mark.parametrize(
+    ("who", "where"),
+    [
+        pytest.param(people.radiologist(), "masked", id="authorised, masked"),
+        pytest.param(people.radiologist(), "gone", id="authorised, gone"),
+        pytest.param(people.holder(), "gone", id="holder, gone"),
+        pytest.param(STRANGER, "masked", id="stranger, masked"),
+    ],
+)
+@pytest.mark.parametrize("template", LINKS)
+def test_a_link_through_what_is_hidden_is_answered_as_one_through_what_is_absent(record, who, where, template):
+    """R105: byte for byte but for the id that was asked for, in as many round trips."""
+    hidden = led_through(record, who, template, record[1][where].partition("/")[2])
+
+    assert led_through(record, who, template, ABSENT) == hidden
+    assert (403 if who is STRANGER and "patient=lea" in template else 200) == hidden[0]
+    assert "find" in hidden[-1]
+
+
+def test_a_link_into_a_record_that_is_shut_is_answered_as_one_into_a_record_that_is_not_there(record):
+    template = "Practitioner?_has:Provenance:agent:patient={}"
+    for each in ("paul", "nobody"):
+        led_through(record, people.radiologist(), template, each)  # the worker remembers what it found of a record
+
+    shut, absent = (led_through(record, people.radiologist(), template, each) for each in ("paul", "nobody"))
+
+    assert absent == shut
+    assert 200 == shut[0]

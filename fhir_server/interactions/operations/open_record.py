@@ -11,8 +11,7 @@ from typing import Any
 from fhir_server.foundation.moment import instant
 from fhir_server.foundation.predicate import NOTHING, Has, Predicate, both
 from fhir_server.foundation.problem import Issue, conflict, forbidden, unprocessable
-from fhir_server.interactions import announce, answers, bodies, create
-from fhir_server.interactions.operations import parameters
+from fhir_server.interactions import announce, answers, bodies, create, parameters
 from fhir_server.interactions.pipeline import Change, Visit, compile_criteria
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import Subject, of_instance
@@ -20,26 +19,16 @@ from fhir_server.resources import consent_patterns
 from fhir_server.smart.scope import narrow
 from fhir_server.store.write import Write
 
-NAME = "open-record"
 QUESTIONS = {
     "breakGlass": "urgence-bris-de-glace",
     "emergencyDispatch": "urgence-samu",
     "feeding": "alimentation",
 }
-PARAMETERS = (
-    parameters.Parameter("breakGlass", "boolean", 1, 1, "may a professional break the glass in an emergency"),
-    parameters.Parameter("emergencyDispatch", "boolean", 1, 1, "may the doctor who regulates centre 15 open it"),
-    parameters.Parameter("feeding", "boolean", 1, 1, "may professionals deposit documents"),
-    parameters.Parameter("email", "string", 0, 1, "where notices go"),
-    parameters.Parameter("mobile", "string", 0, 1, "where notices go"),
-    parameters.Parameter("treatingPhysician", "Reference", 0, 1, "médecin traitant DMP"),
-    parameters.Parameter("authorized", "Reference", 0, None, "professionals and establishments who may consult"),
-)
 
 
 def run(visit: Visit) -> FhirResponse:
     """200 with the Patient; 422 for an unanswered question, 403 for anybody but the holder, 409 for an open record."""
-    answers_given = parameters.read(bodies.of_type(visit.request, "Parameters"), PARAMETERS)
+    answers_given = parameters.read(bodies.of_type(visit.request, "Parameters"), visit.route.operates.parameters)
     subject = of_instance(visit.route, visit.house, visit.unit)
     visit.subject = subject
     before = visit.door(subject, "read").read("Patient", visit.route.id)

@@ -86,7 +86,7 @@ def test_any_pretty_body_says_the_same(value):
         ("application/fhir+xml;q=0, */*", "json"),
         ("application/fhir+json; fhirVersion=3.0, application/fhir+xml;q=0.1", "xml"),
         ("application/fhir+turtle, application/xml;q=0.2, application/json;q=0.1", "xml"),
-        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "xml"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "json"),
         ("application/json, text/plain, */*", "json"),
         ("application/fhir+xml;q=nonsense", "xml"),
     ],

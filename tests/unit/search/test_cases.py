@@ -11,6 +11,7 @@ from fhir_server.foundation.problem import Problem
 from fhir_server.search.index import index_of
 from fhir_server.search.parse import parse
 from fhir_server.search.query import in_order
+from tests.kit.links import followed
 
 BASE = "https://server.example/fhir"
 CASES = Path(__file__).parents[2] / "conformance" / "search"
@@ -54,7 +55,9 @@ def answer(resources, case):
             for each in resources
             if each["resourceType"] == "Patient" and wanted in each.get("identifier", ())
         )
-    found = [each for each in map(envelope, resources) if each["type"] == type_ and matches(query.where, each)]
+    envelopes = [envelope(each) for each in resources]
+    where = followed(query.where, envelopes)
+    found = [each for each in envelopes if each["type"] == type_ and matches(where, each)]
     return [each["_id"].partition("/")[2] for each in in_order(query.order, found)]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fhir_server.foundation.predicate import NOTHING, Has, either
+from fhir_server.foundation.predicate import NOTHING, Has, both, either, one_of
 from fhir_server.foundation.problem import Problem
 from fhir_server.search.include import read, reverse_clause, targets
 from fhir_server.search.query import Include
@@ -26,10 +26,37 @@ DOCUMENT = {
     [
         ("DocumentReference:author", Include("DocumentReference", "author")),
         ("DocumentReference:author:Organization", Include("DocumentReference", "author", "Organization")),
+        ("DocumentReference:*", Include("DocumentReference", "*")),
+        ("DocumentReference:*:Organization", Include("DocumentReference", "*", "Organization")),
+        ("*", Include("*", "*")),
     ],
 )
 def test_an_include_names_a_type_a_parameter_and_perhaps_a_target(text, expected):
     assert expected == read("_include", None, text, "DocumentReference")
+
+
+def test_an_include_that_goes_on_begins_with_any_type():
+    assert Include("Patient", "organization", iterate=True) == read(
+        "_include", "iterate", "Patient:organization", "DocumentReference"
+    )
+    assert Include("Provenance", "target", reverse=True, iterate=True) == read(
+        "_revinclude", "iterate", "Provenance:target", "DocumentReference"
+    )
+
+
+def test_all_that_is_referred_to_is_of_any_parameter_and_perhaps_one_type():
+    everything = ["Patient/lea", "Practitioner/dr1", "Organization/chu", "Practitioner/dr2"]
+    base = "https://here.example/fhir"
+    assert sorted(everything) == sorted(targets(DOCUMENT, Include("*", "*"), base))
+    assert sorted(everything) == sorted(targets(DOCUMENT, Include("DocumentReference", "*"), base))
+    assert ["Patient/lea"] == targets(DOCUMENT, Include("DocumentReference", "*", "Patient"), base)
+
+
+def test_a_reverse_include_by_any_parameter_asks_those_that_may_lead_there():
+    clause = reverse_clause(Include("DiagnosticReport", "*", reverse=True), ["Observation/o"])
+    named = [f"DiagnosticReport.{code}=Observation/o" for code in ("assessed-condition", "result")]
+    assert both(Has("resource", "DiagnosticReport"), one_of("token", named)) == clause
+    assert NOTHING == reverse_clause(Include("DiagnosticReport", "*", "Patient", reverse=True), ["Observation/o"])
 
 
 def test_a_reverse_include_leads_to_the_type_searched():
@@ -40,9 +67,15 @@ def test_a_reverse_include_leads_to_the_type_searched():
 @pytest.mark.parametrize(
     ("name", "modifier", "text", "said"),
     [
-        ("_include", "iterate", "DocumentReference:author", "not supported"),
-        ("_include", None, "*", r"`\*`"),
-        ("_include", None, "DocumentReference:*", r"`\*`"),
+        ("_include", "recurse", "DocumentReference:author", "only `:iterate`"),
+        ("_include", "", "DocumentReference:author", "only `:iterate`"),
+        ("_revinclude", None, "*", "needs a type"),
+        ("_revinclude", "iterate", "*", "needs a type"),
+        ("_revinclude", None, "Organization:*", "does not lead to DocumentReference"),
+        ("_include", None, "Patient:*", "the type searched"),
+        ("_include", None, "*:author", "is none"),
+        ("_include", "iterate", "Patient:wat", "no reference parameter"),
+        ("_include", None, "DocumentReference:*:Wat", "does not refer to `Wat`"),
         ("_include", None, "DocumentReference", "takes `Type:parameter`"),
         ("_include", None, ":author", "takes `Type:parameter`"),
         ("_include", None, "DocumentRefrence:author", "did you mean `DocumentReference`"),

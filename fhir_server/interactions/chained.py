@@ -1,0 +1,80 @@
+"""Chained: the links of a search, followed through the guard (https://hl7.org/fhir/R4/search.html#chaining).
+
+May live here: which records a link is asked in, asking the door for what it leads through, and what must stay on
+record of that. May not know: how a chain is written (`search/chain.py`), MongoDB.
+
+Links are followed from the far end, each by one query behind the door that its own type, right and records open; what
+is hidden there finds nothing, as what is absent does. INVARIANT (as many): how many queries are made depends on what
+was asked alone; none is left out because the one before it found nothing (decisions 17).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fhir_server.foundation.predicate import Any_, Linked, Predicate, either, one_of, rewrite
+from fhir_server.foundation.problem import Problem, bad_request
+from fhir_server.interactions.led import Led
+from fhir_server.interactions.pipeline import Visit
+from fhir_server.interactions.subject import of_search
+from fhir_server.search.query import Query
+
+
+def follow(visit: Visit, where: Predicate, records: tuple[str, ...]) -> Predicate:
+    """The predicate with what each link found in its place; `records` are those the search is confined to, if any.
+
+    What was asked on the way is kept in `visit.led`. Raises Problem 403 insufficient_scope for a type that the token
+    may not search, 400 too-costly where a link leads through more than the limit.
+    """
+    return rewrite(where, _Following(visit, records).change)
+
+
+@dataclass(frozen=True, slots=True)
+class _Following:
+    visit: Visit
+    records: tuple[str, ...]
+
+    def change(self, node: Predicate) -> Predicate | None:
+        match node:
+            case Linked():
+                return self._found(node)
+            case Any_(of):
+                links = [each for each in of if isinstance(each, Linked) and not each.certain]
+                return self._any(links) if links and len(links) == len(of) else None
+        return None
+
+    def _any(self, links: list[Linked]) -> Predicate:
+        """Of the types that a link may mean, those the token may search; refused when it may search none."""
+        found: list[Predicate] = []
+        refused: list[Problem] = []
+        for each in links:
+            try:
+                found.append(self._found(each))
+            except Problem as problem:
+                if problem.status != 403:
+                    raise
+                refused.append(problem)
+        if not found:
+            raise refused[0]
+        return either(*found)
+
+    def _found(self, node: Linked) -> Predicate:
+        visit = self.visit
+        where = rewrite(node.inner, self.change)
+        query = Query(node.type, where, (), 0, "none", patients=node.records or self.records)
+        subject = of_search(query, visit.principal, visit.house)
+        door, shut = visit.beyond(node.type, subject)
+        most = visit.house.limits.linked
+        passed = door.linked(node.type, where, node.token if node.back else None, most + 1)
+        if len(passed) > most:
+            raise bad_request(
+                f"`{node.token}` leads through more than {most} resources of {node.type}; ask for fewer of them",
+                code="too-costly",
+            )
+        visit.led.append(
+            Led(subject.patients, frozenset(node.records), subject.written, shut, [each for each, _ in passed])
+        )
+        if node.back:
+            named = dict.fromkeys(name for _, names in passed for name in names if name.startswith(f"{node.of}/"))
+            return one_of("id", named)
+        return one_of("token", [f"{node.token}={each.id}" for each, _ in passed])

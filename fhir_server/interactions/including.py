@@ -1,0 +1,86 @@
+"""Including: what a page of a search brings along, round by round (https://hl7.org/fhir/R4/search.html#include).
+
+May live here: following includes from the matches, and from what they brought, until nothing new comes or a bound is
+reached. May not know: how an include is written (`search/include.py`), what may be seen: that is the door's.
+
+INVARIANT (told): what is left out because of a bound is said in the answer. What is hidden counts for no bound, and
+leads nowhere: the rounds are those of a store that never held it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from fhir_server.foundation.predicate import NOTHING
+from fhir_server.foundation.problem import Issue
+from fhir_server.search.include import reverse_clause, targets
+from fhir_server.search.query import Include
+from fhir_server.store.documents import Stored
+from fhir_server.store.visible import VisibleStore
+
+ROUNDS = 10
+"""How often `:iterate` goes on from what it brought."""
+
+
+def bring(
+    door: VisibleStore, includes: Sequence[Include], matches: Sequence[Stored], most: int, base: str
+) -> tuple[list[Stored], tuple[Issue, ...]]:
+    """What the includes bring along, each once and no match again; and what to say of what they left out.
+
+    At most `most` resources. One query a round for what is referred to, and one for each reverse include.
+    """
+    if not includes or not matches:
+        return [], ()
+    gathering = _Gathering(door, most, base, {each.id for each in matches})
+    fresh, asked = list(matches), list(includes)
+    for _ in range(ROUNDS):
+        fresh = gathering.round(asked, fresh)
+        asked = [each for each in asked if each.iterate]
+        if gathering.full:
+            return gathering.found, (_left_out(f"more than {most} resources would come with these matches"),)
+        if not asked or not fresh:
+            return gathering.found, ()
+    return gathering.found, (_left_out(f"`:iterate` was followed {ROUNDS} times, and what came last no further"),)
+
+
+def _left_out(why: str) -> Issue:
+    return Issue("warning", "too-costly", f"{why}; what is missing was left out")
+
+
+@dataclass(slots=True)
+class _Gathering:
+    door: VisibleStore
+    most: int
+    base: str
+    seen: set[str]
+    found: list[Stored] = field(default_factory=list)
+    full: bool = False
+
+    def round(self, includes: Iterable[Include], of: Sequence[Stored]) -> list[Stored]:
+        """What these includes bring along of these resources and was not there before."""
+        before = len(self.found)
+        forward: dict[str, None] = {}
+        resources = None
+        for include in includes:
+            if include.reverse:
+                clause = reverse_clause(include, [each.id for each in of])
+                if clause != NOTHING:
+                    limit = self.most + len(self.seen) + 1 - len(self.found)
+                    self._take(self.door.page(include.source, clause, (), limit).entries)
+                continue
+            resources = [each.resource() for each in of] if resources is None else resources
+            forward.update(dict.fromkeys(id_ for each in resources for id_ in targets(each, include, self.base)))
+        wanted = [each for each in forward if each not in self.seen]
+        self._take(self.door.follow(wanted, self.most - len(self.found) + 1))
+        return self.found[before:]
+
+    def _take(self, some: Iterable[Stored]) -> None:
+        for each in some:
+            if each.id in self.seen:
+                continue
+            if len(self.found) >= self.most:
+                self.full = True
+                return
+            self.seen.add(each.id)
+            self.found.append(each)

@@ -1,0 +1,234 @@
+"""The table of operations: https://hl7.org/fhir/R4/operations.html. Routes, `/metadata`, OpenAPI and the
+OperationDefinitions that the server serves are made from it.
+
+May live here: what each operation is called, upon what, with which right, what goes in and comes out. May not know:
+what it does; that is the file of its name in `operations/`.
+"""  # noqa: D205 - the sentence is the summary
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fhir_server.definitions.library import load
+from fhir_server.interactions.parameters import Parameter
+from fhir_server.resources.kind import kind_of
+from fhir_server.search.nearest import meant, shown
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation: `types` it is for (every type where there are none), upon one `instance`, the `type`, or both.
+
+    `right` is the scope letter of its type that a token must have, "" where what it does asks for that itself.
+    `affects` says that it writes: then it is POSTed (R4, `OperationDefinition.affectsState`). `needs` is the
+    interaction without which a type has no such operation. `base` is the published definition it follows.
+    """
+
+    name: str
+    title: str
+    what: str
+    right: str
+    returns: str
+    types: tuple[str, ...] = ()
+    instance: bool = True
+    type: bool = False
+    affects: bool = False
+    needs: str = "read"
+    parameters: tuple[Parameter, ...] = ()
+    base: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The id of its OperationDefinition, as R4 names its own: `Patient-everything`, `Resource-meta`."""
+        return self.name if self.name == "open-record" else f"{'-'.join(self.types) or 'Resource'}-{self.name}"
+
+    def of(self, type_: str) -> bool:
+        """Whether a type has it."""
+        if type_ not in load().endpoints or (self.types and type_ not in self.types):
+            return False
+        return not self.needs or self.needs in kind_of(type_).interactions
+
+
+_R4 = "http://hl7.org/fhir/OperationDefinition"
+_COUNT = Parameter("_count", "integer", 0, 1, "how many resources of the record a page holds at most")
+_PAGE = Parameter("_page", "string", 0, 1, "the sealed place of a page, as a next link gives it")
+_SINCE = Parameter("_since", "instant", 0, 1, "only what was written at this moment or later")
+_TYPE = Parameter("_type", "code", 0, None, "only these types, one each or separated by commas")
+_META = Parameter("meta", "Meta", 1, 1, "profiles, tags and security labels")
+
+TABLE: tuple[Operation, ...] = (
+    Operation(
+        "open-record",
+        "Open the record",
+        "Opens the DMP, by its holder: what he answers is recorded as Consents, in one transaction.",
+        "u",
+        "Patient",
+        ("Patient",),
+        affects=True,
+        parameters=(
+            Parameter("breakGlass", "boolean", 1, 1, "may a professional break the glass in an emergency"),
+            Parameter("emergencyDispatch", "boolean", 1, 1, "may the doctor who regulates centre 15 open it"),
+            Parameter("feeding", "boolean", 1, 1, "may professionals deposit documents"),
+            Parameter("email", "string", 0, 1, "where notices go"),
+            Parameter("mobile", "string", 0, 1, "where notices go"),
+            Parameter("treatingPhysician", "Reference", 0, 1, "médecin traitant DMP"),
+            Parameter("authorized", "Reference", 0, None, "professionals and establishments who may consult"),
+        ),
+    ),
+    Operation(
+        "everything",
+        "The whole record",
+        "What may be seen of a record, and of the directory what it points to; page by page, each decided anew.",
+        "r",
+        "Bundle",
+        ("Patient",),
+        parameters=(
+            Parameter("start", "date", 0, 1, "care on this day or later; what has no date of care is given"),
+            Parameter("end", "date", 0, 1, "care on this day or earlier; what has no date of care is given"),
+            _SINCE,
+            _TYPE,
+            _COUNT,
+            _PAGE,
+        ),
+        base=f"{_R4}/Patient-everything",
+    ),
+    Operation(
+        "everything",
+        "The whole encounter",
+        "An encounter, what belongs to it of what may be seen, and of the directory what that points to.",
+        "r",
+        "Bundle",
+        ("Encounter",),
+        parameters=(_SINCE, _TYPE, _COUNT, _PAGE),
+        base=f"{_R4}/Encounter-everything",
+    ),
+    Operation(
+        "document",
+        "Make a document",
+        "A Bundle of type document: the Composition, and what it refers to of what may be seen. Nothing is stored.",
+        "r",
+        "Bundle",
+        ("Composition",),
+        type=True,
+        parameters=(
+            Parameter("id", "uri", 0, 1, "which Composition, where the address does not say it"),
+            Parameter("persist", "boolean", 0, 1, "whether to store the document; only false is done"),
+        ),
+        base=f"{_R4}/Composition-document",
+    ),
+    Operation(
+        "docref",
+        "Find documents",
+        "The current documents of a patient that may be seen, as a search for them finds them; none is made on demand.",
+        "s",
+        "Bundle",
+        ("DocumentReference",),
+        instance=False,
+        type=True,
+        parameters=(
+            Parameter("patient", "id", 1, 1, "whose documents"),
+            Parameter("start", "dateTime", 0, 1, "care at this moment or later"),
+            Parameter("end", "dateTime", 0, 1, "care at this moment or earlier"),
+            Parameter("type", "Coding", 0, 1, "of which type; in a query `system|code`"),
+            Parameter("on-demand", "boolean", 0, 1, "whether only documents made on demand; only false is done"),
+            Parameter("profile", "canonical", 0, None, "documents that claim one of these profiles"),
+        ),
+        base="http://hl7.org/fhir/uv/ipa/OperationDefinition/docref",
+    ),
+    Operation(
+        "match",
+        "Find a patient",
+        "Patients that the asker may see and who may be the one that is told of, the likeliest first.",
+        "s",
+        "Bundle",
+        ("Patient",),
+        instance=False,
+        type=True,
+        parameters=(
+            Parameter("resource", "Patient", 1, 1, "what is known of the patient"),
+            Parameter("onlyCertainMatches", "boolean", 0, 1, "only a patient who is the one beyond doubt"),
+            Parameter("count", "integer", 0, 1, "how many to give at most"),
+        ),
+        base=f"{_R4}/Patient-match",
+    ),
+    Operation(
+        "validate",
+        "Check a resource",
+        "Whether a resource holds to the definitions and to the rules here; 200 whatever is found. Nothing is stored.",
+        "",
+        "OperationOutcome",
+        type=True,
+        needs="",
+        parameters=(
+            Parameter(
+                "resource", "Resource", 0, 1, "what is to be checked; what stands at the address if it is left out"
+            ),
+            Parameter("mode", "code", 0, 1, "as what: create, update or delete"),
+            Parameter("profile", "uri", 0, 1, "the base definition of the type; others are not known here"),
+        ),
+        base=f"{_R4}/Resource-validate",
+    ),
+    Operation(
+        "meta",
+        "Read the metadata",
+        "The profiles, tags and security labels of a resource.",
+        "r",
+        "Meta",
+        base=f"{_R4}/Resource-meta",
+    ),
+    Operation(
+        "meta-add",
+        "Add metadata",
+        "Adds profiles, tags and security labels, as a patch that adds them.",
+        "u",
+        "Meta",
+        affects=True,
+        needs="patch",
+        parameters=(_META,),
+        base=f"{_R4}/Resource-meta-add",
+    ),
+    Operation(
+        "meta-delete",
+        "Take metadata away",
+        "Takes profiles, tags and security labels away, as a patch that removes them.",
+        "u",
+        "Meta",
+        affects=True,
+        needs="patch",
+        parameters=(_META,),
+        base=f"{_R4}/Resource-meta-delete",
+    ),
+    Operation(
+        "explain",
+        "Explain a search",
+        "How a search is answered: its filter, its index, how much it examines. For operators; no resource is shown.",
+        "s",
+        "Parameters",
+        instance=False,
+        type=True,
+        needs="search-type",
+        parameters=(
+            Parameter("query", "string", 0, 1, "the search, as its query string; or the parameters themselves"),
+        ),
+    ),
+)
+
+BY_ID = {each.id: each for each in TABLE}
+
+
+def of_type(type_: str) -> Iterator[Operation]:
+    """The operations that a type has."""
+    return (each for each in TABLE if each.of(type_))
+
+
+def named(type_: str, name: str, *, instance: bool) -> Operation | None:
+    """The operation of this name upon an instance of a type, or upon the type."""
+    found = (each for each in of_type(type_) if each.name == name and (each.instance if instance else each.type))
+    return next(found, None)
+
+
+def unknown(type_: str, name: str) -> str:
+    """What is said of an operation that there is not: the nearest that there is."""
+    near = meant(name, sorted({each.name for each in of_type(type_)}), "$")
+    return f"`${shown(name)}` is not an operation of {type_ or 'this server'} here{near}"

@@ -1,0 +1,38 @@
+"""Running: which function runs which operation of the table. One line each; nothing else lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fhir_server.interactions.operations import (
+    docref,
+    document,
+    everything,
+    explain,
+    match,
+    meta,
+    open_record,
+    validate,
+)
+from fhir_server.interactions.pipeline import Run, Visit
+from fhir_server.interactions.request import FhirResponse
+
+RUNS: Mapping[str, Run] = {
+    "open-record": open_record.run,
+    "Patient-everything": everything.run,
+    "Encounter-everything": everything.run,
+    "Composition-document": document.run,
+    "DocumentReference-docref": docref.run,
+    "Patient-match": match.run,
+    "Resource-validate": validate.run,
+    "Resource-meta": meta.read,
+    "Resource-meta-add": meta.add,
+    "Resource-meta-delete": meta.take,
+    "Resource-explain": explain.run,
+}
+"""By the id of the OperationDefinition."""
+
+
+def run(visit: Visit) -> FhirResponse:
+    """The operation the route names."""
+    return RUNS[visit.route.operates.id](visit)
