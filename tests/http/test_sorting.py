@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.http.test_compartments import lived, observed
+from tests.http.test_compartment_searches import lived, observed
 
 from fhir_server.search.parse import parse
 from fhir_server.search.query import in_order

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from tests.http.test_compartments import lived, observed
+from tests.http.test_compartment_searches import lived, observed
 from tests.kit import people
 from tests.kit.family import appends, letter_of
 from tests.kit.world import patient
