@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.http.test_compartment_searches import lived, observed
 
 from fhir_server.search.parse import parse
 from fhir_server.search.query import in_order
+from tests.http.test_compartment_searches import lived, observed
 from tests.kit import people
 from tests.kit.world import BASE, patient
 
