@@ -4,7 +4,8 @@ May live here: the nodes, and `matches`, their meaning over one document in memo
 May not know: MongoDB (its meaning there is `store/mongo.py`), FHIR, who asks or why.
 
 A document is the stored envelope (`store/documents.py`): a mapping with `_id`, `type`, `version`, `updated`, `facts`,
-`index`, `dates`, `numbers` and `together`. A field is one name of a flat vocabulary, mapped to a path by `path_of`:
+`index`, `dates`, `numbers`, `together` and `words`. A field is one name of a flat vocabulary; `path_of` maps it to a
+path:
 
 - `id resource version updated` are the envelope's own (`resource` is the FHIR type);
 - `token` is the array of `Type.parameter=value` strings of the search index;
@@ -12,6 +13,7 @@ A document is the stored envelope (`store/documents.py`): a mapping with `_id`, 
 - `numbers` is an array of `{key, lo, hi}`, the intervals of numbers and quantities (`search/number.py`);
 - `together` is an array of small documents `{name, token, dates, numbers}`: what stands within one element and is asked
   for together (`search/composite.py`);
+- `text` and `content` are the arrays of words of the narrative and of the whole (`search/words.py`);
 - any other name is a fact (`patient`, `label`, `author`…).
 
 INVARIANT (emptiness): the empty disjunction is NOTHING and the empty conjunction is EVERYTHING, in both interpreters.
@@ -154,6 +156,8 @@ _ENVELOPE = {
     "token": "index",
     "numbers": "numbers",
     "together": "together",
+    "text": "words.text",
+    "content": "words.content",
 }
 
 

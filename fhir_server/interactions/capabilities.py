@@ -15,14 +15,17 @@ import orjson
 from fhir_server import __version__
 from fhir_server.definitions.compartments import names
 from fhir_server.definitions.library import load
+from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.foundation.problem import bad_request
 from fhir_server.interactions import answers, routes
 from fhir_server.interactions import operation_table as table
 from fhir_server.interactions.operations import published
 from fhir_server.interactions.request import FhirRequest, FhirResponse
-from fhir_server.search import own
-from fhir_server.search.supported import supported
+from fhir_server.search import own, special, words
+from fhir_server.search.supported import known, supported
 
+_OF_EVERY_TYPE = {"_list": "special", "_type": "special"}
+"""What R4 gives no SearchParameter for: https://hl7.org/fhir/R4/search.html#all."""
 CODE = {"capabilities": None, "bundle": None, "operation": None}
 PATCH_FORMATS = ["application/json-patch+json", "application/fhir+json"]
 ACTORS = (
@@ -81,6 +84,7 @@ def statement(base: str, canonical: str) -> dict[str, Any]:
                 "security": _security(origin),
                 "resource": [_resource(type_, canonical) for type_ in load().endpoints],
                 "interaction": [{"code": code} for code in ("transaction", "batch", *routes.of_the_system())],
+                "searchParam": [{"name": name, "type": kind} for name, kind in _OF_EVERY_TYPE.items()],
                 "compartment": [f"http://hl7.org/fhir/CompartmentDefinition/{each.lower()}" for each in names()],
             }
         ],
@@ -119,7 +123,9 @@ def _resource(type_: str, canonical: str) -> dict[str, Any]:
     optional = {
         "searchInclude": _includes(type_),
         "searchRevInclude": _reverse_includes().get(type_),
-        "searchParam": [_parameter(code, found) for code, found in sorted(supported(type_).items())],
+        "searchParam": [
+            _parameter(code, found) for code, found in sorted({**_of_words(type_), **supported(type_)}.items())
+        ],
         "operation": _operations(type_, canonical),
     }
     return {
@@ -140,6 +146,12 @@ def _resource(type_: str, canonical: str) -> dict[str, Any]:
 
 def _parameter(code: str, found: Any) -> dict[str, str]:
     return {"name": code, "definition": found.url, "type": found.type}
+
+
+def _of_words(type_: str) -> dict[str, SearchParameter]:
+    """What is published of a type, and asked of more than an element of it."""
+    left_out = words.NAMES if type_ == "AuditEvent" else frozenset[str]()
+    return {code: each for code, each in known(type_).items() if code in special.MEANT - left_out}
 
 
 def _operations(type_: str, canonical: str) -> list[dict[str, str]]:

@@ -19,6 +19,7 @@ from fhir_server.interactions.subject import existence_is_told, patients_of_iden
 from fhir_server.resources import references, validation
 from fhir_server.search.index import index_of
 from fhir_server.search.parse import criteria
+from fhir_server.search.words import words_of
 from fhir_server.smart.scope import narrow
 from fhir_server.store.changes import Unit
 from fhir_server.store.visible import VisibleStore
@@ -109,6 +110,7 @@ def here(text: str, candidates: Mapping[str, Resource]) -> list[str]:
 def _envelope(name: str, resource: Resource) -> dict[str, Any]:
     indexed = index_of(resource)
     asked = {"index": indexed.tokens, "dates": indexed.dates, "numbers": indexed.numbers, "together": indexed.together}
+    asked["words"] = words_of(resource)
     return {"_id": name, "type": resource["resourceType"], **asked, "facts": {}}
 
 

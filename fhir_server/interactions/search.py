@@ -14,7 +14,7 @@ from fhir_server.consent.obligations import apply
 from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.foundation.predicate import Predicate, both, one_of
 from fhir_server.foundation.problem import Issue, Problem, bad_request
-from fhir_server.interactions import answers, led, summary
+from fhir_server.interactions import answers, led, lists, summary
 from fhir_server.interactions.chained import follow
 from fhir_server.interactions.including import bring
 from fhir_server.interactions.pipeline import Visit
@@ -69,6 +69,7 @@ def read_query(visit: Visit) -> Query:
         compartment_of=visit.route.compartment_of,
         codes=Seen(visit),
     )
+    query = in_lists(visit, query)
     if query.patient_identifier is not None:
         asked = query.patient_identifier
         found = [id_.partition("/")[2] for id_ in patients_of_identifier(visit.house, f"{asked.system}|{asked.value}")]
@@ -85,6 +86,13 @@ def _shape(query: Query) -> Shape | None:
     if shape is not None and shape.form == "text" and query.includes:
         raise bad_request("`_summary=text` is not asked for with `_include` or `_revinclude`", "_summary")
     return shape
+
+
+def in_lists(visit: Visit, query: Query) -> Query:
+    """The query confined to the items of the Lists it names, as far as the asker sees the Lists and the items."""
+    for id_ in query.lists:
+        query = query.listed(lists.items(visit, id_))
+    return query
 
 
 def _total(door: VisibleStore, query: Query, where: Predicate, page: Page, position: list[Any] | None) -> int | None:
@@ -175,7 +183,7 @@ def _asked_of(patient: str | None, visit: Visit, subject: Subject, types: tuple[
     asked = (*(((_COMPARTMENT, inside),) if inside else ()), *visit.request.query)
     of_a_person = ("_id", "identifier", "link") if "Patient" in types else ()
     of_a_record = (_COMPARTMENT,) if inside.startswith("Patient/") else ()
-    owners = (*(code for type_ in types for code in owner_parameters(type_)), *of_a_person, *of_a_record)
+    owners = (*(code for type_ in types for code in owner_parameters(type_)), *of_a_person, *of_a_record, "_filter")
     naming = [(name, text) for name, text in asked if re.split(r"[:.]", name)[0] in owners]
     confined = subject.named or subject.existence or naming[:1] == [("_id", *subject.patients)]
     if patient is None or (confined and len(naming) == 1 and "," not in naming[0][1]):
@@ -199,6 +207,8 @@ def _names_something(type_: str, name: str, text: str, shared: Collection[str]) 
     if ends != ((type_, name),) and ends:
         return any(_names_something(*end, text, shared) for end in ends)
     code, _, modifier = name.partition(":")
+    if code in ("_filter", "_list", "_text", "_content"):
+        return True
     if code == _COMPARTMENT:
         return text.partition("/")[0] not in shared
     if type_ == "Patient":

@@ -129,6 +129,8 @@ def _query(visit: Visit, type_: str, pairs: Pairs) -> Query:
     if query.patient_identifier is not None:
         named = f"{query.patient_identifier.parameter}.identifier"
         raise bad_request(f"`{named}` is not supported over several types", code="not-supported")
+    if query.lists:
+        raise bad_request("`_list` is not supported over several types", code="not-supported")
     if query.chained:
         raise bad_request("a chain is not supported over several types", code="not-supported")
     return query

@@ -30,7 +30,9 @@ from fhir_server.search import (
     string,
     token,
     uri,
+    words,
 )
+from fhir_server.search import filter as filter_
 from fhir_server.search.codes import PUBLISHED, Codes
 from fhir_server.search.escapes import plain, split
 from fhir_server.search.nearest import meant, shown
@@ -95,6 +97,8 @@ def criteria(type_: str, pairs: Pairs, base: str = "") -> Predicate:
         if name.partition(":")[0] in shaping:
             raise bad_request(f"`{name}` is no criterion of a search")
     query = parse(type_, pairs, lenient=False, base=base)
+    if query.lists:
+        raise bad_request("`_list` is not supported here", code="not-supported")
     if query.patient_identifier is not None:
         named = f"{query.patient_identifier.parameter}.identifier"
         raise bad_request(f"`{named}` is not supported here", code="not-supported")
@@ -150,6 +154,7 @@ class _Reader:
     asked: list[tuple[str, str]] = field(default_factory=list)
     ignored: list[Issue] = field(default_factory=list)
     patients: list[str] = field(default_factory=list)
+    lists: list[str] = field(default_factory=list)
     identifier: PatientIdentifier | None = None
     values: int = 0
     links: int = chain.LINKS
@@ -177,14 +182,16 @@ class _Reader:
             self.includes.append(include.read(code, modifier, text, self.type))
         elif owner is not None:
             self._take_identifier(owner, text)
+        elif code in special.MEANT:
+            self._take_meant(name, code, text)
         elif link is not None:
             self.clauses.append(self._linked(link, text))
         else:
-            self._take_clause(code, modifier, text)
+            self.clauses.append(self.compiled(code, modifier, text, naming=True))
 
     def criterion(self, name: str, text: str) -> Predicate:
         """What one pair asks, which is to be a criterion and nothing that shapes an answer."""
-        if name.partition(":")[0] in special.ONCE | special.PASSED_BY | include.NAMES:
+        if name.partition(":")[0] in special.ONCE | special.PASSED_BY | include.NAMES | {"_list"}:
             raise bad_request(f"`{shown(name)}` is no criterion of a search")
         self.take(name, text)
         return both(*self.clauses)
@@ -217,6 +224,7 @@ class _Reader:
             patient_identifier=self.identifier,
             chained=self.followed > 0,
             compartment=self.compartment,
+            lists=tuple(dict.fromkeys(self.lists)),
         )
 
     def _owner_identifier(self, name: str, text: str) -> str | None:
@@ -232,7 +240,9 @@ class _Reader:
 
     def _is_passed_over(self, name: str, code: str) -> bool:
         """Whether the name is unknown and the caller lenient; Problem 400 for what is unknown or not supported."""
-        if code in special.ONCE or code in include.NAMES or (code in supported(self.type) and "." not in name):
+        if code in (*special.ONCE, *special.MEANT, *include.NAMES) or (
+            code in supported(self.type) and "." not in name
+        ):
             return False
         published = known(self.type).get(code.partition(".")[0])
         if code in special.NOT_HERE:
@@ -243,7 +253,7 @@ class _Reader:
             )
         if published is not None:
             raise bad_request(f"`{code}` is a {published.type} parameter that is not supported", code="not-supported")
-        near = meant(code, (*supported(self.type), *special.ONCE, *include.NAMES))
+        near = meant(code, (*supported(self.type), *special.ONCE, *special.MEANT, *include.NAMES))
         text = f"{self.type} has no search parameter `{shown(code)}`{near}"
         if not self.lenient:
             raise bad_request(text, code="not-supported")
@@ -301,7 +311,27 @@ class _Reader:
         )
         return linked if link.back else either(linked, inside.clause(link.token, type_, asked))
 
-    def _take_clause(self, code: str, modifier: str | None, text: str) -> None:
+    def _take_meant(self, name: str, code: str, text: str) -> None:
+        if name != code:
+            raise bad_request(f"`{code}` takes no modifier")
+        if code in special.CONTAINED:
+            special.not_contained(code, text)
+        elif code == "_list":
+            self.lists.append(special.list_id(text))
+        elif code == "_filter":
+            kinds = {each: found.type for each, found in supported(self.type).items()}
+            self.clauses.append(filter_.read(text, kinds, self.type, self.compiled))
+        elif self.type == "AuditEvent":
+            raise bad_request(f"`{code}` is not asked of traces, which keep no words", code="not-supported")
+        else:
+            self._count(len(text.split()))
+            self.clauses.append(words.clause(code, text))
+
+    def compiled(self, code: str, modifier: str | None, text: str, *, naming: bool = False) -> Predicate:
+        """What a parameter with a modifier asks, its values as a query writes them; Problem 400 for what it is not.
+
+        `naming`: it confines the whole search, and so may name the record it is about.
+        """
         parameter = supported(self.type)[code]
         values = split(text, ",")
         if len(values) > self.most:
@@ -311,11 +341,12 @@ class _Reader:
             raise bad_request(f"`{code}` has an empty value among its values")
         self._check_modifier(parameter, modifier)
         asked = Asked(self.type, parameter, modifier, self.base, self.codes)
-        self._name_patients(asked, values)
+        if naming:
+            self._name_patients(asked, values)
         clause = self._clause(asked, values)
         # an id alone stands for as many references as there are types it may be of
         self._count(len(clause.of) - len(values) if isinstance(clause, Any_) else 0)
-        self.clauses.append(clause)
+        return clause
 
     def _count(self, more: int) -> None:
         self.values += max(more, 0)

@@ -90,8 +90,9 @@ class Query:
     what was left out of it. `total` is never "estimate": that is answered accurately.
     `compartment` is the `Type/id` within whose compartment it is asked, "" for none; `where` says so too.
     `patients` are the ids of records the query is confined to by an owner parameter (or `_id` on Patient); every match
-    belongs to one of them. `cursor` is a sealed page token, still closed. `where` lacks `patient_identifier`, which
-    must be resolved first: `for_patient`. `chained`: it holds `Linked` nodes, which must be followed first.
+    belongs to one of them. `cursor` is a sealed page token, still closed. `where` lacks `patient_identifier` and the
+    `lists` (ids of Lists in each of which a match stands), which must be resolved first: `for_patient`, `listed`.
+    `chained`: it holds `Linked` nodes, which must be followed first.
     """
 
     type: str
@@ -108,6 +109,11 @@ class Query:
     patient_identifier: PatientIdentifier | None = None
     chained: bool = False
     compartment: str = ""
+    lists: tuple[str, ...] = ()
+
+    def listed(self, items: Iterable[str]) -> Query:
+        """The query confined to what stands in one of its Lists (`Type/id`); it matches nothing where there is none."""
+        return replace(self, where=both(self.where, one_of("id", [*items])))
 
     def for_patient(self, ids: Iterable[str]) -> Query:
         """The query with its `patient_identifier` resolved to Patient ids; it matches nothing when there is none."""

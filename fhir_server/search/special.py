@@ -11,7 +11,7 @@ import re
 
 from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Has, Predicate
 from fhir_server.foundation.problem import bad_request
-from fhir_server.search import date
+from fhir_server.search import date, words
 from fhir_server.search.escapes import plain
 from fhir_server.search.nearest import meant, shown
 from fhir_server.search.query import NEWEST_FIRST, Order, Total
@@ -22,9 +22,11 @@ ONCE = frozenset({"_count", "_sort", "_total", "_summary", "_elements", "_page"}
 # What is no business of search: formats are negotiated by whoever answers.
 PASSED_BY = frozenset({"_format", "_pretty"})
 # What the specification has and we do not: refused whatever the caller's leniency.
-NOT_HERE = frozenset(
-    {"_contained", "_containedType", "_content", "_filter", "_list", "_query", "_score", "_text"} | {"_type"}
-)
+NOT_HERE = frozenset({"_query", "_score", "_type"})
+
+# What says which resources are meant, beside the parameters of a type.
+CONTAINED = frozenset({"_contained", "_containedType"})
+MEANT = frozenset({"_filter", "_list", *words.NAMES, *CONTAINED})
 
 SUMMARIES = ("true", "text", "data", "count", "false")
 PAGE = "_page"
@@ -57,6 +59,24 @@ def updated_clause(text: str) -> Predicate:
 def updated_missing(missing: bool) -> Predicate:
     """`_lastUpdated:missing`: every version has one."""
     return NOTHING if missing else EVERYTHING
+
+
+def not_contained(name: str, text: str) -> None:
+    """`_contained=false`, which is how it is anyway; Problem 400 for what would look inside resources."""
+    if (name, text) != ("_contained", "false"):
+        raise bad_request(
+            f"`{name}={shown(text)}` is not supported: contained resources are not searched", code="not-supported"
+        )
+
+
+def list_id(text: str) -> str:
+    """The id of the List that `_list` names; Problem 400 for one that is worked out (`$current-problems`)."""
+    wanted = plain(text).removeprefix("List/")
+    if wanted.startswith("$"):
+        raise bad_request(f"the functional list `{shown(wanted)}` is not supported", code="not-supported")
+    if not _ID.fullmatch(wanted):
+        raise bad_request("`_list` takes the id of one List")
+    return wanted
 
 
 def count(text: str | None, maximum: int) -> int:

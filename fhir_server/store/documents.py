@@ -4,7 +4,7 @@ May live here: how a resource becomes an envelope, what a stored one looks like 
 May not know: who may see it. `body` is the JSON text as it was sent, but for `id` and `meta` (decisions 7 and 12).
 
 resources  what is current          {_id: "Type/id", type, version, updated, method, facts, index, dates, first, last,
-                                     numbers, together, unique, own, set_by, blob, body}
+                                     numbers, together, words, unique, own, set_by, blob, body}
 history    superseded and deleted   {_id: "Type/id/version", id, type, version, updated, method, facts, index, dates,
                                      numbers, together, own, set_by, blob, body}
 
@@ -33,8 +33,9 @@ from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Exists, Has, Not, Predicate, Some, both, either
 from fhir_server.foundation.problem import problem
 from fhir_server.resources import facts as access
-from fhir_server.resources import json_text
+from fhir_server.resources import json_text, references
 from fhir_server.search.index import index_of
+from fhir_server.search.words import words_of
 from fhir_server.store import claims
 from fhir_server.store.collections import make_collections
 
@@ -190,6 +191,10 @@ def envelope(
     if sum(map(len, structures.values())) > STRUCTURES:
         raise problem(413, "too-costly", "the resource has too many numbers and coded values to be searched by")
     made.update({name: several for name, several in structures.items() if several})
+    # INVARIANT (words of its own): what speaks of something else, or goes away with it, is nobody's to find this by
+    words = words_of(references.drop(resource, mentioned) if mentioned else resource)
+    if words:
+        made["words"] = words
     if mentions:
         facts["mentions"] = mentions
     sources = list(about or access.about_of(resource))

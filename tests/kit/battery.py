@@ -75,6 +75,8 @@ OF_DOCUMENTS = (
     "_sort=-date,_id&_total=none",
     "_sort=-_lastUpdated&_total=estimate",
     "_sort=_id",
+    *("_content=lettre", "_content=d2 lettre", "_text=lettre", '_filter=description co "d2" or relation pr true'),
+    "_filter=not (relation eq transforms) and security-label ne MASQUE_PS",
     *("_sort=relatesto,-description", "_sort=-related,type&_count=2", "_sort=relation,author,_id&_count=1"),
     *(
         "type:text=lettre",
@@ -318,6 +320,8 @@ def _naming(reference: str, patient: str) -> Iterator[str]:
     if type_ in ("DocumentReference", "List"):
         yield f"List?patient={patient}&item={reference}"
         yield f"List?item={reference}"
+        yield f"DocumentReference?patient={patient}&_list={id_}&_total=accurate"
+        yield f"Observation?_filter=derived-from eq {reference} or derived-from pr false"
         yield f"Provenance?target={reference}"
     if type_ == "DocumentReference":
         yield f"DocumentReference?patient={patient}&relatesto={reference}"

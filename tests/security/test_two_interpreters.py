@@ -60,7 +60,8 @@ small = st.lists(
     max_size=3,
 )
 documents = st.builds(
-    lambda facts, said, tokens, dates, updated, numbers, together: {
+    lambda facts, said, tokens, dates, updated, numbers, together, spoken: {
+        **({"words": spoken} if spoken else {}),
         "type": "T",
         "updated": updated,
         "facts": {**facts, **({"mentions": said} if said else {})},
@@ -76,6 +77,7 @@ documents = st.builds(
     numbers,
     spans,
     small,
+    st.fixed_dictionaries({}, optional={"text": st.lists(words, max_size=2), "content": st.lists(words, max_size=2)}),
 )
 end = st.none() | ends
 of_a_number = st.builds(
@@ -112,6 +114,7 @@ def leaves(inside: bool) -> st.SearchStrategy:
     ]
     if not inside:
         base += [
+            st.builds(Has, st.sampled_from(["text", "content"]), words),
             st.builds(Between, st.just("updated"), bound, bound),
             st.builds(Span, st.just("date:date"), bound, bound, bound, bound),
             st.builds(Some, st.just("mentions"), predicates(inside=True)),
