@@ -65,12 +65,10 @@ def spoken(accept: str | None, format_: str | None) -> Format:
         return chosen
     if accept is None or not accept.strip():
         return "json"
-    if is_browser(accept):
-        return "json"
     json, xml = _wish(accept, "json"), _wish(accept, "xml")
     if json[0] == xml[0] == 0:
         raise problem(406, "not-supported", "only application/fhir+json and application/fhir+xml are spoken here")
-    return "json" if json >= xml else "xml"
+    return "json" if json >= xml or is_browser(accept) else "xml"
 
 
 def is_browser(accept: str | None) -> bool:

@@ -61,8 +61,8 @@ def test_who_is_given_the_shelf_does_not_reach_into_it():
     assert [] == reached
 
 
-def test_a_store_keeps_its_collections_to_itself():
-    assert [] == [name for name in vars(VisibleStore(None, NOTHING)) if not name.startswith("_")]  # type: ignore[arg-type]
+def test_a_store_keeps_its_collections_to_itself(world):
+    assert [] == [name for name in vars(VisibleStore(world.house.shelf, NOTHING)) if not name.startswith("_")]
 
 
 @pytest.fixture
@@ -121,6 +121,7 @@ UNDER_NOTHING = {
         0,
     ),
     "within": (lambda door, type_, id_, _: door.within(EVERYTHING).read(type_, id_), None),
+    "linked": (lambda door, type_, _id, _: door.linked(type_, EVERYTHING, None, 10), []),
     "guard": (lambda door, *_: door.guard, NOTHING),
 }  # fmt: skip
 # What takes a version that a door handed out before: there is none under such a guard.

@@ -10,7 +10,7 @@ from typing import Any
 
 from fhir_server.foundation.moment import instant
 from fhir_server.foundation.predicate import NOTHING, Has, Predicate, both
-from fhir_server.foundation.problem import Issue, conflict, forbidden, unprocessable
+from fhir_server.foundation.problem import Issue, bad_request, conflict, forbidden, unprocessable
 from fhir_server.interactions import announce, answers, bodies, create, parameters
 from fhir_server.interactions.pipeline import Change, Visit, compile_criteria
 from fhir_server.interactions.request import FhirResponse
@@ -28,6 +28,8 @@ QUESTIONS = {
 
 def run(visit: Visit) -> FhirResponse:
     """200 with the Patient; 422 for an unanswered question, 403 for anybody but the holder, 409 for an open record."""
+    if visit.request.resource is None:  # an operation may be asked without a body; this one not
+        raise bad_request("the answers of the holder are asked for, in a Parameters resource")
     answers_given = parameters.read(bodies.of_type(visit.request, "Parameters"), visit.route.operates.parameters)
     subject = of_instance(visit.route, visit.house, visit.unit)
     visit.subject = subject
