@@ -11,8 +11,6 @@ SHOULD = frozenset({2, 6, 12, 13, 16, 17, 18, 20, 25, 26, 50, 53, 76, 77, 85, 10
 POLICY = frozenset({14, 28, 40, 43, 68, 79})
 LEVELS = {row: "p" if row in POLICY else "s" if row in SHOULD else "S" for row in range(1, LAST + 1)}
 
-AWAITED: frozenset[int] = frozenset()
-"""Rows whose interactions are still being built: each leaves this set with the test that cites it."""
 
 # row, what is left to the server, what this one does, and why
 CHOICES: tuple[tuple[int, str, str, str], ...] = (

@@ -112,7 +112,11 @@ def complete(app: Flask, made: Api) -> None:
         told = (app.view_functions[rule.endpoint].__doc__ or "").strip().split("\n")[0]
         parameters = [{"in": "path", "name": name, "required": True, "schema": _TEXT} for name in rule.arguments]
         known = paths.get(path, {})
-        methods = sorted({each.lower() for each in rule.methods or ()} - {"head", "options", *known})
+        for each in _refused(rule.rule):
+            known.pop(each, None)
+        methods = sorted(
+            {each.lower() for each in rule.methods or ()} - {"head", "options", *known, *_refused(rule.rule)}
+        )
         _add(made, path, [] if known else parameters, {each: {"tags": ["pages"], "summary": told} for each in methods})
         for method, operation in paths[path].items():
             if method == "parameters":
@@ -121,6 +125,11 @@ def complete(app: Flask, made: Api) -> None:
             if method == "post":
                 kind = "application/json" if rule.rule in _OF_JSON else _FORM
                 operation["requestBody"] = {"content": _content({"type": "object"}, kind)}
+
+
+def _refused(rule: str) -> tuple[str, ...]:
+    """The methods that an address takes only to refuse them, in OAuth's own words."""
+    return ("get",) if _ADDRESSES.get(rule) is _OAUTH else ()
 
 
 def _of_address(rule: str) -> tuple[str, ...]:

@@ -58,24 +58,29 @@ def run(visit: Visit) -> FhirResponse:
 
 def read_query(visit: Visit) -> Query:
     """The query of the request; a patient named by INS is looked up first, and chains are followed."""
-    query = parse(
-        visit.route.type,
-        list(visit.request.query),
-        lenient=visit.request.lenient,
-        base=visit.request.base,
-        maximum=visit.house.limits.page,
-        values=visit.house.limits.values,
-        links=visit.house.limits.chain_depth,
-        compartment_of=visit.route.compartment_of,
-        codes=Seen(visit),
-    )
-    query = in_lists(visit, query)
+    query = in_lists(visit, parsed(visit, visit.route.type, visit.request.query))
     if query.patient_identifier is not None:
         asked = query.patient_identifier
         found = [id_.partition("/")[2] for id_ in patients_of_identifier(visit.house, f"{asked.system}|{asked.value}")]
         # nobody has the id "": a patient that does not exist is answered as one whose record stays shut
         query = query.for_patient(found or [""])
     return replace(query, where=follow(visit, query.where, query.patients)) if query.chained else query
+
+
+def parsed(visit: Visit, type_: str, pairs: Pairs) -> Query:
+    """What pairs ask of a type, by whoever asks and within the limits; Problem 400 for what cannot be answered."""
+    limits = visit.house.limits
+    return parse(
+        type_,
+        list(pairs),
+        lenient=visit.request.lenient,
+        base=visit.request.base,
+        maximum=limits.page,
+        values=limits.values,
+        links=limits.chain_depth,
+        compartment_of=visit.route.compartment_of,
+        codes=Seen(visit),
+    )
 
 
 def _shape(query: Query) -> Shape | None:

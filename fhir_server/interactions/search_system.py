@@ -22,10 +22,8 @@ from fhir_server.interactions.request import FhirResponse, Pairs
 from fhir_server.interactions.routes import SEARCH, Route, offered
 from fhir_server.interactions.sights import Sight, sights
 from fhir_server.interactions.subject import NO_RECORD, Subject, of_no_record, of_types
-from fhir_server.interactions.terminology import Seen
 from fhir_server.search import include
 from fhir_server.search.nearest import meant, shown
-from fhir_server.search.parse import parse
 from fhir_server.search.query import Query, merged
 from fhir_server.smart.scope import insufficient
 from fhir_server.store.documents import Stored
@@ -115,17 +113,7 @@ def _query(visit: Visit, type_: str, pairs: Pairs) -> Query:
     for name, _ in pairs:
         if name == "_elements" or name.partition(":")[0] in include.NAMES:
             raise bad_request(f"`{shown(name)}` is not supported over several types", code="not-supported")
-    query = parse(
-        type_,
-        list(pairs),
-        lenient=visit.request.lenient,
-        base=visit.request.base,
-        maximum=visit.house.limits.page,
-        values=visit.house.limits.values,
-        links=visit.house.limits.chain_depth,
-        compartment_of=visit.route.compartment_of,
-        codes=Seen(visit),
-    )
+    query = search.parsed(visit, type_, pairs)
     if query.patient_identifier is not None:
         named = f"{query.patient_identifier.parameter}.identifier"
         raise bad_request(f"`{named}` is not supported over several types", code="not-supported")

@@ -15,6 +15,7 @@ from fhir_server.interactions.routes import ROUTES
 from tests.kit.application import application
 
 KEPT = files("fhir_server.http.swagger_ui")
+POSTED = ("/auth/token", "/auth/introspect", "/auth/revoke")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def test_every_route_is_described_with_its_methods_and_statuses(app, paths):
                 if not each.affects:
                     there.add((f"/fhir/{path}/${each.name}", "get"))
 
-    assert there == described
+    assert there - {(path, "get") for path in POSTED} == described
     for path, told in paths.items():
         for method, operation in told.items():
             if method != "parameters":
@@ -60,6 +61,13 @@ def test_every_route_is_described_with_its_methods_and_statuses(app, paths):
                 assert operation.get("summary"), (path, method)
         named = {each["name"] for each in told.get("parameters", ()) if each["in"] == "path"}
         assert set(re.findall(r"{(\w+)}", path)) == named, path
+
+
+@pytest.mark.parametrize("path", POSTED)
+def test_what_is_only_refused_is_not_described(client, paths, path):
+    """A token request by GET is 405 in OAuth's words, and stood among what one can ask."""
+    assert 405 == client.get(path).status_code
+    assert {"post"} == paths[path].keys() - {"parameters"}
 
 
 def test_the_page_runs_no_script_of_its_own_and_asks_nobody_else(client):

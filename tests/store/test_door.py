@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from datetime import UTC, datetime
 from itertools import count
 
@@ -12,9 +13,9 @@ from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Has, Not
 from fhir_server.foundation.problem import Problem
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Order
-from fhir_server.store import unguarded
+from fhir_server.store import unguarded, visible
 from fhir_server.store.changes import Changes
-from fhir_server.store.documents import Shelf
+from fhir_server.store.documents import Shelf, Stored, envelope
 from fhir_server.store.freshness import Freshness
 from fhir_server.store.visible import VisibleStore
 
@@ -273,3 +274,19 @@ def test_a_scope_by_a_number_holds_in_history_too(shelf, changes, record):
         scope = parse("Observation", [(code, value)], lenient=False, base="").where
         found, total = VisibleStore(shelf, EVERYTHING, scope).history("Observation", "o1", 10)
         assert expected == ([each.version for each in found], total)
+
+
+def test_a_page_fetches_nothing_that_is_only_searched_by():
+    """What is not named in `_OUT` is fetched with every version: words of whole resources were."""
+    patient = {"resourceType": "Patient", "id": "p", "name": [{"family": "Martin"}], "birthDate": "1980-01-01"}
+    observed = {
+        "resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "poids"}, "subject": {"reference": "Patient/p"},
+        "effectiveDateTime": "2026-01-01", "valueQuantity": {"value": 70, "unit": "kg"},
+        "meta": {"security": MASK["coding"]},
+    }  # fmt: skip
+    taken = {"_id", *(each.name for each in fields(Stored))}
+    for resource in (patient, observed):
+        made = envelope(resource, version=1, updated=1, submitter=HOSPITAL, neighbours={}, unique=("x",), blob="b")
+        assert {"words", "index"} <= made.keys()
+        assert set() == made.keys() - visible._OUT.keys() - taken
+        assert set() == visible._OUT.keys() & taken
