@@ -253,7 +253,7 @@ def limits() -> str:
             "# Standing limits",
             "",
             "Made from `fhir_server/settings.py` by `make docs`; edit there. Past each limit the answer is an",
-            "OperationOutcome of the code that is named, nothing is stored, and nothing is answered in part.",
+            "OperationOutcome of the code that is named, nothing is stored, and nothing is answered in part that does not say so.",
             "",
             "| limit | default | past it | setting |",
             "|---|---|---|---|",
