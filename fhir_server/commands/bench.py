@@ -22,10 +22,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -121,9 +120,8 @@ class Finding:
 @click.option(
     "--patients", default=200, show_default=True, type=click.IntRange(1), help="Records, of 20 documents each."
 )
-@click.option("--grow", default=0, type=click.IntRange(0), help="Then so many times the records, and p50 again.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
-def bench(*, seconds: int, clients: int, workers: int, threads: int, patients: int, grow: int, as_json: bool) -> None:
+def bench(*, seconds: int, clients: int, workers: int, threads: int, patients: int, as_json: bool) -> None:
     """Measure reads, searches and creates against bare Flask views on this machine.
 
     \b
@@ -140,9 +138,8 @@ def bench(*, seconds: int, clients: int, workers: int, threads: int, patients: i
     with _stage(workers, threads, patients, console) as stage:
         ceiling = stage.ceiling(clients)
         findings = [stage.measure(shape, seconds, clients) for shape in GOALS]
-        grown, more = stage.grow(patients, grow, [each for each in GOALS if each != "create"]) if grow else ({}, [])
         facts = machine(workers=workers, threads=threads, clients=clients, patients=patients, load=begun)
-    told = report(findings, facts, ceiling, grown, more)
+    told = report(findings, facts, ceiling)
     if as_json:
         print(json.dumps(told, indent=1))
     else:
@@ -150,14 +147,8 @@ def bench(*, seconds: int, clients: int, workers: int, threads: int, patients: i
     sys.exit(1 if told["errors"] else 0)
 
 
-def report(
-    findings: Sequence[Finding],
-    facts: Mapping[str, Any],
-    ceiling: float,
-    grown: Mapping[str, float],
-    more: Sequence[Finding] = (),
-) -> dict[str, Any]:
-    """What `--json` prints; ratios to three digits, rates a second, times in ms. `more` is looked at for errors."""
+def report(findings: Sequence[Finding], facts: Mapping[str, Any], ceiling: float) -> dict[str, Any]:
+    """What `--json` prints; ratios to three digits, rates a second, times in ms."""
     told: dict[str, Any] = {each.shape: round(each.ratio, 3) for each in findings}
     told["spread"] = {each.shape: [round(each.ratios[0], 3), round(each.ratios[-1], 3)] for each in findings}
     told["goals"] = dict(GOALS)
@@ -165,9 +156,7 @@ def report(
         each.shape: {whose: round(each.rate(whose), 1) for whose in ("bare", "server")} for each in findings
     }
     told["p50"] = {each.shape: each.p50 for each in findings}
-    if grown:
-        told["grown"] = dict(grown)
-    told["errors"] = {each.shape: each.errors for each in (*findings, *more) if each.errors}
+    told["errors"] = {each.shape: each.errors for each in findings if each.errors}
     told["load_at_most"] = round(ceiling)
     told["machine"] = dict(facts)
     return told
@@ -195,8 +184,6 @@ def show(told: Mapping[str, Any], console: Console) -> None:
             f"≤ {ONE_CLIENT_GOAL}",
         )
     console.print(table)
-    for shape, growth in told.get("grown", {}).items():
-        console.print(f"{shape}: p50 {growth:.2f} times what it was with fewer records")
     for shape, wrong in told["errors"].items():
         console.print(f"[red]{shape}: wrong answers: {wrong}")
     console.print(f"the load alone reaches {told['load_at_most']} requests/s; " + facts_line(facts))
@@ -249,12 +236,8 @@ def rendered(method: str, path: str, port: int, token: str, body: bytes = b"") -
 class Stage:
     """Both servers, the load, and what is asked."""
 
-    def __init__(
-        self, house: Any, town: Any, askers: Callable[[], Sequence[Any]], ports: Mapping[str, int], load: Any
-    ) -> None:
-        """`askers` gives new tokens to all who ask: to grow takes longer than a token lives."""
-        self._house, self._town, self._new_askers, self._ports, self._load = house, town, askers, ports, load
-        self._askers = askers()
+    def __init__(self, town: Any, askers: Sequence[Any], ports: Mapping[str, int], load: Any) -> None:
+        self._town, self._askers, self._ports, self._load = town, askers, ports, load
 
     def ceiling(self, clients: int) -> float:
         """Requests a second that the load reaches against a view that does nothing."""
@@ -277,18 +260,6 @@ class Stage:
         pair(clients, _SLICE)
         many = tuple(pair(clients, _SLICE) for _ in range(seconds))
         return Finding(shape, many, tuple(pair(1, _SLICE / 2) for _ in range(max(2, seconds // 2))))
-
-    def grow(self, patients: int, times: int, shapes: Sequence[str]) -> tuple[dict[str, float], list[Finding]]:
-        """p50 at one client after so many times the records, by what it was right before; and both measurements."""
-        before = [self.measure(shape, 1, 1) for shape in shapes]
-        self._town.fill(self._house, patients, patients * times)
-        self._askers = self._new_askers()
-        after = [self.measure(shape, 1, 1) for shape in shapes]
-        found = {
-            each.shape: round(each.p50["server"] / was.p50["server"], 3)
-            for was, each in zip(before, after, strict=True)
-        }
-        return found, [*before, *after]
 
     def _requests(self, shape: str, port: int) -> list[list[str]]:
         town, found = self._town, []
@@ -343,7 +314,7 @@ def _stage(workers: int, threads: int, patients: int, console: Console) -> Itera
         ending.callback(smart.close)
         smart.prepare()
         town.register(smart)
-        askers = partial(town.askers, smart, range(min(patients, town.RECORDS)))
+        askers = town.askers(smart, range(min(patients, town.RECORDS)))
         log = Path(data) / "servers.log"
         environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         environ |= {**settings.to_environment(), f"{PREFIX}MONGO_URI": engine.uri, "PYTHONPATH": str(ROOT)}
@@ -360,7 +331,7 @@ def _stage(workers: int, threads: int, patients: int, console: Console) -> Itera
         )
         ending.callback(end_program, load)
         with console.status("measuring"):
-            yield Stage(house, town, askers, ports, load)
+            yield Stage(town, askers, ports, load)
 
 
 def start_program(command: list[str], environ: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
