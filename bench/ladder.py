@@ -204,8 +204,14 @@ def _ask(rung: Rung, number: int, rng: random.Random) -> Ask:
 
 
 def _looked_at(rung: Rung, side: Side) -> tuple[float, list[str]]:
-    """Documents examined by documents returned in the worst query, and the plans that scanned a collection."""
+    """Documents examined by documents returned in the worst query, and the plans that scanned a collection.
+
+    Plans are made anew: MongoDB remembers one by the shape of a query, so that a rare value may be sought for a while
+    by the plan that a common one was given. That stays within the documents of one record.
+    """
     side.database.command("profile", 0)
+    for name in COLLECTIONS:
+        side.database.command("planCacheClear", name)
     side.database["system.profile"].drop()
     side.database.command("profile", 2)
     try:
