@@ -41,6 +41,8 @@ ROOT = Path(__file__).parents[2]
 GOALS: Mapping[str, float] = {"read": 1.25, "search": 1.5, "create": 2.0}
 """At most these ratios at 32 clients (decisions on speed: docs/performance.md)."""
 ONE_CLIENT_GOAL = 2.0
+TRACED = "traced"
+"""The bare read with the server's ledger and nothing else: what any server pays that keeps a durable trace."""
 DATABASE = "bench"
 ORDER_AT_MOST = 4
 """Records that one client goes through."""
@@ -137,7 +139,7 @@ def bench(*, seconds: int, clients: int, workers: int, threads: int, patients: i
     begun = os.getloadavg()[0]
     with _stage(workers, threads, patients, console) as stage:
         ceiling = stage.ceiling(clients)
-        findings = [stage.measure(shape, seconds, clients) for shape in GOALS]
+        findings = [stage.measure(shape, seconds, clients) for shape in (*GOALS, TRACED)]
         facts = machine(workers=workers, threads=threads, clients=clients, patients=patients, load=begun)
     told = report(findings, facts, ceiling)
     if as_json:
@@ -184,6 +186,7 @@ def show(told: Mapping[str, Any], console: Console) -> None:
             f"≤ {ONE_CLIENT_GOAL}",
         )
     console.print(table)
+    console.print(f"a bare read with a durable trace, and nothing else: {told[TRACED]:.2f} times a bare read")
     for shape, wrong in told["errors"].items():
         console.print(f"[red]{shape}: wrong answers: {wrong}")
     console.print(f"the load alone reaches {told['load_at_most']} requests/s; " + facts_line(facts))
@@ -246,14 +249,16 @@ class Stage:
 
     def measure(self, shape: str, seconds: int, clients: int) -> Finding:
         """Warm up, then alternate."""
-        asked = {whose: self._requests(shape, port) for whose, port in self._ports.items()}
+        ports = dict.fromkeys(self._ports, self._ports["bare"]) if shape == TRACED else self._ports
+        shapes = {"bare": "read" if shape == TRACED else shape, "server": shape}
+        asked = {whose: self._requests(shapes[whose], port) for whose, port in ports.items()}
         expect = 201 if shape == "create" else 200
 
         def pair(several: int, length: float) -> Pair:
             found = []
             for whose in ("bare", "server"):
                 requests = shared_out(asked[whose], several)
-                found.append(self._slice(self._ports[whose], expect, requests, length))
+                found.append(self._slice(ports[whose], expect, requests, length))
                 time.sleep(_SETTLE)
             return Pair(*found)
 
@@ -264,10 +269,13 @@ class Stage:
     def _requests(self, shape: str, port: int) -> list[list[str]]:
         town, found = self._town, []
         for number, each in enumerate(self._askers):
-            if shape == "read":
+            if shape in ("read", TRACED):
+                under = "fhir" if shape == "read" else "traced"
                 found.append(
                     [
-                        rendered("GET", f"/fhir/DocumentReference/{town.document_id(number, which)}", port, each.token)
+                        rendered(
+                            "GET", f"/{under}/DocumentReference/{town.document_id(number, which)}", port, each.token
+                        )
                         for which in range(town.DOCUMENTS)
                     ]
                 )

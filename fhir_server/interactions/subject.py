@@ -16,7 +16,7 @@ from fhir_server.consent.matrix import Matrix
 from fhir_server.consent.settings import settings
 from fhir_server.definitions.identifiers import is_ins_system
 from fhir_server.foundation.moment import micros
-from fhir_server.foundation.predicate import EVERYTHING, Predicate
+from fhir_server.foundation.predicate import EVERYTHING, Predicate, matches
 from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.foundation.problem import problem
 from fhir_server.interactions.house import House
@@ -46,6 +46,13 @@ class Subject:
     standing: bool = False
     written: frozenset[str] = frozenset()
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def hidden_by(self, residual: Predicate) -> bool:
+        """Whether what is known to stand at the address asked for is none of what a residual lets be seen."""
+        if not self.facts:
+            return False
+        id_ = str(self.facts["id"])
+        return not matches(residual, {"_id": id_, "type": id_.partition("/")[0], "facts": self.facts})
 
 
 NO_RECORD = Subject()
