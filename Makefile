@@ -53,11 +53,12 @@ OTHERS := $(abspath $(VENV))/interop
 OTHERS_STAMP := $(OTHERS)/installed
 
 # beside the environment, not in it: what is not the server's own must not be found there by its tests
-$(OTHERS_STAMP): $(STAMP) $(INTEROP)/requirements.lock $(INTEROP)/package-lock.json $(INTEROP)/validator/pom.xml
+$(OTHERS_STAMP): $(STAMP) $(INTEROP)/requirements.lock $(INTEROP)/package-lock.json examples/smart-app/package-lock.json $(INTEROP)/validator/pom.xml
 	@for each in node npm java mvn chromium; do command -v $$each >/dev/null || { echo "make interop needs $$each" >&2; exit 1; }; done
 	rm -rf $(OTHERS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target $(OTHERS) -r $(INTEROP)/requirements.lock
 	npm ci --prefix $(INTEROP) --ignore-scripts --no-audit --no-fund
+	npm ci --prefix examples/smart-app
 	mvn --batch-mode --quiet -f $(INTEROP)/validator/pom.xml dependency:build-classpath -Dmdep.outputFile=$(OTHERS)/classpath
 	@touch $@
 
