@@ -186,6 +186,8 @@ class Smart:
                 raise InvalidRequestError("response_mode must be query")
             if {"request", "request_uri"} & set(data):
                 raise InvalidRequestError("request objects are not supported")
+            if data.get("launch") and not self.launches.waits(data["launch"], client.id):
+                raise InvalidRequestError("the launch is not known, was used, or is too old")
             self._server.get_consent_grant(request)
         except OAuth2Error as error:
             error.redirect_uri = redirect_uri

@@ -120,7 +120,7 @@ def speaks(origin, cert, version):
 
 
 def test_with_a_certificate_it_speaks_tls_1_2_and_1_3_and_nothing_older(serve, tmp_path):
-    """smart.md D18 D6: and it names itself by https everywhere."""
+    """SMART-D18 SMART-D6: and it names itself by https everywhere."""
     cert, key = certificate(tmp_path)
     _, origin = serve("--workers", "1", "--tls-cert", cert, "--tls-key", key, secure=cert)
     assert [False, True, True] == [
