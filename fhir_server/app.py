@@ -25,7 +25,7 @@ from fhir_server.foundation.principal import Principal
 from fhir_server.foundation.uuid7 import uuid7
 from fhir_server.http import documentation, errors, fhir, health, oauth, sign_in, swagger_ui
 from fhir_server.http.browser import Browser
-from fhir_server.interactions import tokens
+from fhir_server.interactions import picker, tokens
 from fhir_server.interactions.directory import StoredDirectory
 from fhir_server.interactions.house import House, Limits
 from fhir_server.interactions.operations import published
@@ -143,6 +143,7 @@ def build_smart(house: House, settings: Settings, database: Database, provider: 
         directory=StoredDirectory(house.shelf),
         refuses=tokens.refuser(house),
         sees=tokens.seer(house),
+        finds=picker.finder(house, settings.fhir_base),
         freshness=house.freshness,
         issued=tokens.told(house, settings.fhir_base),
         send_code=tokens.code_sender(house),

@@ -50,6 +50,7 @@ def client() -> None:
 @click.option("--organization", help="For whom a system acts, such as Organization/hopital-vallee.")
 @click.option("--organization-key", help="The same by number: org:1 and the FINESS, such as org:1380990029.")
 @click.option("--introspects", is_flag=True, help="It may ask whether tokens still hold.")
+@click.option("--launches", is_flag=True, help="It is an EHR that starts apps for professionals.")
 @setting_options(*PLACE)
 def add(
     *,

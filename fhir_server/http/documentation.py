@@ -44,6 +44,7 @@ _ADDRESSES: dict[str, tuple[str, ...]] = {
     "/auth/token": _OAUTH,
     "/auth/introspect": _OAUTH,
     "/auth/revoke": _OAUTH,
+    "/auth/launch": _OAUTH,
     "/auth/static/<path:filename>": ("200", "304", "404"),
     "/docs/<name>": ("200", "304", "404"),
     "/auth/jwks": ("200", "503"),

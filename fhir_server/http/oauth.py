@@ -1,8 +1,8 @@
 """OAuth: the addresses that apps and systems call (decisions 23).
 
-May live here: Flask's request to values and back, for authorize, token, introspect, revoke, jwks and the discovery
-documents. May not know: why a token is given. Everything but authorize may be called from any page (SMART, CORS):
-tokens are proved in a form or a header, never by a cookie.
+May live here: Flask's request to values and back, for authorize, token, launch, introspect, revoke, jwks and the
+discovery documents. May not know: why a token is given. Everything but authorize may be called from any page (SMART,
+CORS): tokens are proved in a form or a header, never by a cookie.
 """
 
 from __future__ import annotations
@@ -63,6 +63,11 @@ def blueprint(smart: Smart, browser: Browser) -> Blueprint:
     def revoke() -> Response:
         """End a token (RFC 7009)."""
         return _of_form(smart.revoke)
+
+    @made.route("/auth/launch", methods=["GET", "POST"])
+    def launch() -> Response:
+        """Start an app for a professional and a patient, by an EHR that is registered for it (SMART, EHR launch)."""
+        return _of_form(smart.launch)
 
     @made.get("/auth/jwks")
     def jwks() -> Response:

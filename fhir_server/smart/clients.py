@@ -117,6 +117,7 @@ class Clients:
         organization: str | None = None,
         organization_key: str | None = None,
         introspects: bool = False,
+        launches: bool = False,
     ) -> tuple[records.Client, str | None]:
         """Register a client: it, and its secret, which is shown this once, if its kind has one.
 
@@ -129,6 +130,8 @@ class Clients:
             _check_redirects(redirect_uris)
         elif acts_as not in SYSTEMS:
             raise RegistrationFault(f"a system acts as one of {', '.join(SYSTEMS)}")
+        if launches and "none" in KINDS[kind].methods:
+            raise RegistrationFault("an app that cannot keep a secret may not launch others")
         _check_scope(scope, system=kind == "backend")
         if "private_key_jwt" in KINDS[kind].methods:
             _check_keys(jwks, jwks_uri)
@@ -146,6 +149,7 @@ class Clients:
             organization=organization,
             organization_key=organization_key,
             introspects=introspects,
+            launches=launches,
             made=self._clock(),
         )
         if made is None:
