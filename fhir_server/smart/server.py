@@ -47,6 +47,7 @@ from fhir_server.smart.launch import Launches
 from fhir_server.smart.picker import Finds, nobody
 from fhir_server.smart.psc import Provider, RelyingParty
 from fhir_server.smart.records import ALIAS, Records
+from fhir_server.smart.registration import NOBODY, Recorded, Registration, Vouching
 from fhir_server.smart.revocation import Revocation
 from fhir_server.smart.scope import Compile
 from fhir_server.smart.sessions import Sessions
@@ -56,8 +57,8 @@ from fhir_server.smart.sessions import Sessions
 class Config:
     """Where this room is and what it is called. `issuer` is the origin, without a final slash.
 
-    `provider` signs professionals in (None: they cannot); `alias` is mongoengine's name for the connection, to be
-    changed where two houses live in one process.
+    `provider` signs professionals in (None: they cannot); `vouching` says who lets apps register themselves. `alias` is
+    mongoengine's name for the connection, to be changed where two houses live in one process.
     """
 
     issuer: str
@@ -66,6 +67,7 @@ class Config:
     database: str
     provider: Provider | None = None
     alias: str = ALIAS
+    vouching: Vouching = NOBODY
 
 
 class Server(AuthorizationServer):  # type: ignore[misc] # authlib is untyped
@@ -136,7 +138,7 @@ class Smart:
     def __init__(self, server: Server, issued: Issued, *, config: Config, **rooms: Any) -> None:
         self._server, self._issued = server, issued
         self.config = config
-        self.discovery = Discovery(config.issuer)
+        self.discovery = Discovery(config.issuer, registers=config.vouching.on)
         self.records: Records = server.records
         self.clients: Clients = server.clients
         self.revocation: Revocation = server.revocation
@@ -154,6 +156,7 @@ class Smart:
         self.introspection: Introspection = rooms["introspection"]
         self.provider: RelyingParty | None = rooms["provider"]
         self.finds: Finds = rooms["finds"]
+        self.registration: Registration = rooms["registration"]
 
     def prepare(self) -> None:
         """Make indexes and first keys; once, before the first request."""
@@ -315,6 +318,7 @@ def build(
     send_code: SendCode,
     compile_: Compile,
     finds: Finds = nobody,
+    recorded: Recorded = lambda *_: None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     session: Callable[[], requests.Session] = requests.Session,
 ) -> Smart:
@@ -374,6 +378,7 @@ def build(
         sessions=sessions,
         launches=launches,
         finds=finds,
+        registration=Registration(clients, attempts, config.vouching, recorded, clock),
         journey=Journey(
             kept=records,
             clients=clients,
