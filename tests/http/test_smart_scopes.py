@@ -205,3 +205,96 @@ def test_a_token_is_read_in_its_header_alone_whatever_the_case_of_its_scheme(the
     assert 401 == form.status_code
     both = {"headers": {"Authorization": f"Bearer {token}"}, "timeout": 20}
     assert 400 <= requests.get(url, params={"access_token": token}, **both).status_code < 500
+
+
+@pytest.fixture(scope="module")
+def measured(there):
+    """Twelve observations of Paul's that differ in all that is asked below."""
+    operator, made = there.operator(), []
+    for number in range(12):
+        coding = {"system": "http://loinc.org", "code": ("8867-4", "8480-6", "29463-7")[number % 3]}
+        resource = {
+            "resourceType": "Observation", "status": ("final", "amended")[number % 2],
+            "subject": {"reference": "Patient/paul-martin"}, "code": {"coding": [coding]},
+            "effectiveDateTime": f"2025-0{1 + number % 9}-01", "valueQuantity": {
+                "value": number, "unit": "kg", "system": "http://unitsofmeasure.org", "code": "kg"},
+            **({"note": [{"text": "x"}], "method": {"text": "balance"}} if number % 4 == 0 else {}),
+        }  # fmt: skip
+        stored = there.send("POST", "fhir/Observation", operator, resource)
+        assert 201 == stored.status_code, stored.text
+        made.append(stored.json()["id"])
+    return made
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "code=8867-4",
+        "code=http://loinc.org|8867-4,http://loinc.org|29463-7",
+        "code:not=8867-4",
+        "status=final&code=8480-6",
+        "status:not=final",
+        "date=ge2025-05",
+        "date=ge2025-03-01&date=lt2025-06-01",
+        "value-quantity=gt5000|http://unitsofmeasure.org|g",
+        "value-quantity=3||kg",
+        "method:missing=false",
+        "method:text=bal",
+        "code-value-quantity=http://loinc.org|8867-4$lt7",
+        "subject=Patient/paul-martin",
+        "combo-code=29463-7",
+    ],
+)
+def test_a_granular_scope_means_what_the_same_search_finds(there, measured, query):
+    """SMART-C6: it is compiled by the search compiler itself; version 1 rights take criteria as well."""
+    wide, _ = granted(there, "patient/Observation.rs")
+    for scope in (f"patient/Observation.rs?{query}", f"patient/Observation.read?{query}"):
+        token, told = granted(there, scope)
+        assert [scope] == told
+        expected = ids(there.get(f"fhir/Observation?{query}&_count=100", wide))
+        assert expected == ids(there.get("fhir/Observation?_count=100", token))
+        for id_ in measured:
+            assert (200 if id_ in expected else 404) == there.get(f"fhir/Observation/{id_}", token).status_code
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "unheard=of",
+        "code:unheard=x",
+        "date=soon",
+        "subject:Patient.name=martin",
+        "_has:Observation:derived-from:code=x",
+        "_count=5",
+        "_include=Observation:subject",
+        "_sort=date",
+        "_filter=code eq 1",
+    ],
+)
+def test_a_criterion_that_the_compiler_does_not_take_grants_nothing(there, query):
+    """SMART-C6 SMART-C2: the rest of what was asked is granted, and told."""
+    assert ["patient/Patient.r"] == granted(there, f"patient/Observation.rs?{query} patient/Patient.r")[1]
+    refused = there.quick("paul", f"patient/Observation.rs?{query}", client_id="patient-app")
+    assert (400, "invalid_scope") == (refused.status_code, refused.json()["error"])
+
+
+def test_a_granular_scope_to_write_takes_what_it_names_before_and_after(there, measured):
+    """SMART-C6 SMART-C9: nothing is made, or made into, what the scope does not name."""
+    scope = "user/Observation.cruds?status=final"
+    token, told = granted(there, scope, "operateur", "admin-app")
+    assert [scope] == told
+
+    def observation(status):
+        return {
+            "resourceType": "Observation", "status": status, "subject": {"reference": "Patient/paul-martin"},
+            "code": {"text": "x"},
+        }  # fmt: skip
+
+    made = there.send("POST", "fhir/Observation", token, observation("final"))
+    assert 201 == made.status_code, made.text
+    assert 403 == there.send("POST", "fhir/Observation", token, observation("amended")).status_code
+    changed = made.json() | {"status": "amended"}
+    assert 403 == there.send("PUT", f"fhir/Observation/{made.json()['id']}", token, changed).status_code
+    other = there.send("POST", "fhir/Observation", there.operator(), observation("amended")).json()
+    back = there.send("PUT", f"fhir/Observation/{other['id']}", token, other | {"status": "final"})
+    assert back.status_code in (403, 404, 409)
