@@ -15,6 +15,7 @@ from flask import Response, redirect, request, url_for
 
 from fhir_server.foundation.principal import Principal
 from fhir_server.http.browser import Browser, language, words
+from fhir_server.smart.attempts import network
 from fhir_server.smart.records import AuthorizationRequest, Session
 from fhir_server.smart.server import Smart
 
@@ -27,6 +28,11 @@ class Pages:
 
     def __init__(self, smart: Smart, browser: Browser) -> None:
         self._smart, self._browser = smart, browser
+
+    @staticmethod
+    def whence() -> str:
+        """From where it is asked, as limits count it."""
+        return network(request.remote_addr or "")
 
     def fault(self, key: str, status: int, **values: Any) -> Response:
         """A page that says what is wrong; nobody is sent anywhere."""
@@ -52,7 +58,8 @@ class Pages:
                 return see("auth_pages.who", None)
             if session.following:
                 return plain(redirect(session.following, 303))
-            return self._page("done", None, name=person.name)
+            has_account = self._smart.accounts.of(person.subject) is not None
+            return self._page("done", None, name=person.name, has_account=has_account)
         try:
             step = self._smart.journey.step(asked, session)
         except OAuth2Error as error:

@@ -18,6 +18,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from fhir_server.foundation.principal import Kind, Principal, Purpose
 from fhir_server.foundation.problem import Problem
+from fhir_server.http.account_pages import AccountPages
 from fhir_server.http.browser import Browser, language, limit_form, words
 from fhir_server.http.holder_pages import HolderPages
 from fhir_server.http.pages import Form, Pages, View, plain, see
@@ -59,6 +60,7 @@ def blueprint(smart: Smart, browser: Browser) -> Blueprint:
 
     pages.routes(made, form)
     HolderPages(smart, browser).routes(made, form)
+    AccountPages(smart, browser).routes(made, form)
     made.before_request(limit_form)
     made.after_request(browser.finish)
 

@@ -23,6 +23,7 @@ from authlib.oauth2.rfc6749 import (
 )
 
 from fhir_server.foundation.principal import Kind, Principal
+from fhir_server.smart import holders
 from fhir_server.smart.accounts import Accounts, SendCode
 from fhir_server.smart.approval import Approver, Issued, Refuses, Sees
 from fhir_server.smart.attempts import Attempts, SecurityLog
@@ -144,6 +145,7 @@ class Smart:
         self.keys: Keys = rooms["keys"]
         self.bearer: Bearer = rooms["bearer"]
         self.accounts: Accounts = rooms["accounts"]
+        self.holders: holders.Holders = rooms["holders"]
         self.attempts: Attempts = rooms["attempts"]
         self.security: SecurityLog = rooms["security"]
         self.sessions: Sessions = rooms["sessions"]
@@ -337,13 +339,24 @@ def build(
     attempts, security = Attempts(records, clock), SecurityLog()
     sessions = Sessions(records, revocation, clock)
     launches = Launches(records, clock)
+    accounts = Accounts(records, attempts, security, send_code, clock)
     return Smart(
         server,
         issued,
         config=config,
         keys=keys,
         bearer=bearer,
-        accounts=Accounts(records, attempts, security, send_code, clock),
+        accounts=accounts,
+        holders=holders.build(
+            kept=records,
+            accounts=accounts,
+            attempts=attempts,
+            security=security,
+            directory=directory,
+            revocation=revocation,
+            send=send_code,
+            clock=clock,
+        ),
         attempts=attempts,
         security=security,
         sessions=sessions,
