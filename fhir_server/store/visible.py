@@ -195,7 +195,7 @@ class VisibleStore:
         return [
             {"$lookup": {**beside, "as": "now"}},
             {"$lookup": {**before, "pipeline": [*last, {"$project": {"_id": 1}}], "as": "end"}},
-            {"$match": {"$or": [{"now": {"$ne": []}}, {"end": {"$ne": []}}]}},
+            {"$match": {"$nor": [{"now": {"$size": 0}, "end": {"$size": 0}}]}},
             {"$unset": ["now", "end"]},
         ]
 
