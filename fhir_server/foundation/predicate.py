@@ -4,8 +4,8 @@ May live here: the nodes, and `matches`, their meaning over one document in memo
 May not know: MongoDB (its meaning there is `store/mongo.py`), FHIR, who asks or why.
 
 A document is the stored envelope (`store/documents.py`): a mapping with `_id`, `type`, `version`, `updated`, `facts`,
-`index`, `dates`, `numbers`, `together`, `place` and `words`. A field is one name of a flat vocabulary; `path_of` maps
-it to a path:
+`index`, `dates`, `numbers`, `together`, `contained`, `place` and `words`. A field is one name of a flat vocabulary;
+`path_of` maps it to a path:
 
 - `id resource version updated` are the envelope's own (`resource` is the FHIR type);
 - `token` is the array of `Type.parameter=value` strings of the search index;
@@ -13,6 +13,8 @@ it to a path:
 - `numbers` is an array of `{key, lo, hi}`, the intervals of numbers and quantities (`search/number.py`);
 - `together` is an array of small documents `{name, token, dates, numbers}`: what stands within one element and is asked
   for together (`search/composite.py`);
+- `contained` is an array of small documents `{id, resource, token, dates, numbers, together, place}`: resources that
+  stand within this one (`search/contained.py`);
 - `place` is where something is, `{type: "Point", coordinates: [longitude, latitude]}` in degrees (`search/near.py`);
 - `text` and `content` are the arrays of words of the narrative and of the whole (`search/words.py`);
 - any other name is a fact (`patient`, `label`, `author`…).
@@ -171,6 +173,7 @@ _ENVELOPE = {
     "numbers": "numbers",
     "together": "together",
     "place": "place",
+    "contained": "contained",
     "text": "words.text",
     "content": "words.content",
 }

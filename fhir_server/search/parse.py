@@ -178,6 +178,8 @@ class _Reader:
             chained=self.followed > 0,
             compartment=self.compartment,
             lists=tuple(dict.fromkeys(self.lists)),
+            contained=special.contained(self.once.get("_contained")),
+            returns=special.contained_type(self.once.get("_containedType")),
         )
 
     def _owner_identifier(self, name: str, text: str) -> str | None:
@@ -265,9 +267,7 @@ class _Reader:
     def _take_meant(self, name: str, code: str, text: str) -> None:
         if name != code:
             raise bad_request(f"`{code}` takes no modifier")
-        if code in special.CONTAINED:
-            special.not_contained(code, text)
-        elif code == "_list":
+        if code == "_list":
             self.lists.append(special.list_id(text))
         elif code == "_filter":
             kinds = {each: kind_of(found) for each, found in supported(self.type).items()}

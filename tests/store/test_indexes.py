@@ -86,6 +86,10 @@ SHAPES = {
         people.operator(),
         f"DocumentReference?identifier=urn:ietf:rfc:3986|urn:oid:1.2.250.1.999.{ONE}.3",
     ),
+    "what is contained in a record": (
+        physician(patient=HELD),
+        f"DocumentReference?patient={HELD}&_contained=both&_sort=-_lastUpdated",
+    ),
     "the holder's consents": (people.holder(HELD), f"Consent?patient={HELD}"),
     "a holder by INS": (physician(), f"Patient?identifier={town.INS}|{town.ins(ONE)}"),
     "a record by INS": (physician(), f"DocumentReference?patient.identifier={town.INS}|{town.ins(ONE)}"),
