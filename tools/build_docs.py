@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import rest_rows
+import smart_rows
 
 from fhir_server import settings
 from fhir_server.consent.rules import rules_table
@@ -120,6 +121,7 @@ def operations() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "../deviations.md": rest_rows.document,
+    "smart.md": smart_rows.document,
     "settings.md": settings.document,
     "limits.md": settings.limits,
     "rules.md": rules,

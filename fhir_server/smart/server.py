@@ -23,6 +23,7 @@ from authlib.oauth2.rfc6749 import (
 )
 
 from fhir_server.foundation.principal import Kind, Principal
+from fhir_server.smart import launching
 from fhir_server.smart.accounts import Accounts, SendCode
 from fhir_server.smart.approval import Approver, Issued, Refuses, Sees
 from fhir_server.smart.attempts import Attempts, SecurityLog
@@ -43,8 +44,10 @@ from fhir_server.smart.key_sets import KeySets
 from fhir_server.smart.key_shelf import KeyRecords
 from fhir_server.smart.keys import Keys
 from fhir_server.smart.launch import Launches
+from fhir_server.smart.picker import Finds, nobody
 from fhir_server.smart.psc import Provider, RelyingParty
 from fhir_server.smart.records import ALIAS, Records
+from fhir_server.smart.registration import NOBODY, Recorded, Registration, Vouching
 from fhir_server.smart.revocation import Revocation
 from fhir_server.smart.scope import Compile
 from fhir_server.smart.sessions import Sessions
@@ -54,8 +57,8 @@ from fhir_server.smart.sessions import Sessions
 class Config:
     """Where this room is and what it is called. `issuer` is the origin, without a final slash.
 
-    `provider` signs professionals in (None: they cannot); `alias` is mongoengine's name for the connection, to be
-    changed where two houses live in one process.
+    `provider` signs professionals in (None: they cannot); `vouching` says who lets apps register themselves. `alias` is
+    mongoengine's name for the connection, to be changed where two houses live in one process.
     """
 
     issuer: str
@@ -64,6 +67,7 @@ class Config:
     database: str
     provider: Provider | None = None
     alias: str = ALIAS
+    vouching: Vouching = NOBODY
 
 
 class Server(AuthorizationServer):  # type: ignore[misc] # authlib is untyped
@@ -134,7 +138,7 @@ class Smart:
     def __init__(self, server: Server, issued: Issued, *, config: Config, **rooms: Any) -> None:
         self._server, self._issued = server, issued
         self.config = config
-        self.discovery = Discovery(config.issuer)
+        self.discovery = Discovery(config.issuer, registers=config.vouching.on)
         self.records: Records = server.records
         self.clients: Clients = server.clients
         self.revocation: Revocation = server.revocation
@@ -151,6 +155,8 @@ class Smart:
         self.journey: Journey = rooms["journey"]
         self.introspection: Introspection = rooms["introspection"]
         self.provider: RelyingParty | None = rooms["provider"]
+        self.finds: Finds = rooms["finds"]
+        self.registration: Registration = rooms["registration"]
 
     def prepare(self) -> None:
         """Make indexes and first keys; once, before the first request."""
@@ -186,6 +192,8 @@ class Smart:
                 raise InvalidRequestError("response_mode must be query")
             if {"request", "request_uri"} & set(data):
                 raise InvalidRequestError("request objects are not supported")
+            if data.get("launch") and not self.launches.waits(data["launch"], client.id):
+                raise InvalidRequestError("the launch is not known, was used, or is too old")
             self._server.get_consent_grant(request)
         except OAuth2Error as error:
             error.redirect_uri = redirect_uri
@@ -215,7 +223,7 @@ class Smart:
 
     def introspect(self, asked: Asked) -> Answer:
         """The answer of the introspection address (RFC 7662)."""
-        return self._for_client(asked, list(METHODS), self.introspection.introspect)
+        return self._for_client(asked, list(METHODS), _of_a_token(self.introspection.introspect))
 
     def revoke(self, asked: Asked) -> Answer:
         """The answer of the revocation address (RFC 7009)."""
@@ -224,7 +232,15 @@ class Smart:
             self.introspection.revoke(token, client)
             return {}
 
-        return self._for_client(asked, ["none", *METHODS], end)
+        return self._for_client(asked, ["none", *METHODS], _of_a_token(end))
+
+    def launch(self, asked: Asked) -> Answer:
+        """The answer to an EHR that starts an app (SMART, EHR launch)."""
+
+        def begin(form: Mapping[str, str], client: OAuthClient) -> dict[str, Any]:
+            return launching.begin(form, client, self.clients, self.launches, self.config.fhir_base)
+
+        return self._for_client(asked, list(METHODS), begin)
 
     def issue_for(
         self,
@@ -251,7 +267,7 @@ class Smart:
         return Answer(200, body, NO_STORE)
 
     def _for_client(
-        self, asked: Asked, methods: list[str], answer: Callable[[str, OAuthClient], dict[str, Any]]
+        self, asked: Asked, methods: list[str], answer: Callable[[Mapping[str, str], OAuthClient], dict[str, Any]]
     ) -> Answer:
         request = OAuthRequest(asked)
         try:
@@ -260,10 +276,7 @@ class Smart:
                 raise InvalidClientError(description="the client could not prove who it is", status_code=401)
             if request.repeated():
                 raise InvalidRequestError("a parameter was sent twice")
-            token = request.form.get("token")
-            if not token:
-                raise InvalidRequestError("token is missing")
-            return Answer(200, answer(token, client))
+            return Answer(200, answer(request.form, client))
         except OAuth2Error as error:
             return self._refused(error, request)
 
@@ -281,6 +294,19 @@ class Smart:
         self._issued(nobody, "4", error)
 
 
+def _of_a_token(
+    answer: Callable[[str, OAuthClient], dict[str, Any]],
+) -> Callable[[Mapping[str, str], OAuthClient], dict[str, Any]]:
+    """What is asked of the token in a form."""
+
+    def read(form: Mapping[str, str], client: OAuthClient) -> dict[str, Any]:
+        if not form.get("token"):
+            raise InvalidRequestError("token is missing")
+        return answer(form["token"], client)
+
+    return read
+
+
 def build(
     config: Config,
     *,
@@ -291,14 +317,17 @@ def build(
     issued: Issued,
     send_code: SendCode,
     compile_: Compile,
+    finds: Finds = nobody,
+    recorded: Recorded = lambda *_: None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     session: Callable[[], requests.Session] = requests.Session,
 ) -> Smart:
     """Wire this room. `clock` is the protocol clock; `session` makes the HTTP sessions that fetch keys and claims.
 
     `refuses(principal)` gives the reason why a principal may have no token, or None; `sees(principal, reference)` says
-    whether they may read what a launch names. `issued(principal, outcome, reason)` is told of every token before it
-    leaves (outcome `0`) and of every one refused (`4`, `8`); what it raises stops the answer.
+    whether they may read what a launch names, `finds` the patients of a name whom they may open. `issued(principal,
+    outcome, reason)` is told of every token before it leaves (outcome `0`) and of every one refused (`4`, `8`); what it
+    raises stops the answer.
     """
 
     def seconds() -> float:
@@ -348,6 +377,8 @@ def build(
         security=security,
         sessions=sessions,
         launches=launches,
+        finds=finds,
+        registration=Registration(clients, attempts, config.vouching, recorded, clock),
         journey=Journey(
             kept=records,
             clients=clients,

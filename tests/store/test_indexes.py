@@ -90,6 +90,10 @@ SHAPES = {
         physician(patient=HELD),
         f"DocumentReference?patient={HELD}&_contained=both&_sort=-_lastUpdated",
     ),
+    "one document by its identifier, with a token for its record": (
+        physician(patient=HELD, scopes=("patient/*.rs",)),
+        f"DocumentReference?identifier=urn:ietf:rfc:3986|urn:oid:1.2.250.1.999.{ONE}.3",
+    ),
     "the holder's consents": (people.holder(HELD), f"Consent?patient={HELD}"),
     "a holder by INS": (physician(), f"Patient?identifier={town.INS}|{town.ins(ONE)}"),
     "a record by INS": (physician(), f"DocumentReference?patient.identifier={town.INS}|{town.ins(ONE)}"),
