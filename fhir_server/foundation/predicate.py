@@ -127,6 +127,20 @@ class Linked:
 
 
 @dataclass(frozen=True, slots=True)
+class Under:
+    """This holds `token=` and one of `ids` (`type`/id), or what stands under one, or (`up`) what one stands under.
+
+    What stands under another holds `by=` and the id of that. It is followed as `Linked` is, level by level.
+    """
+
+    token: str
+    type: str
+    by: str
+    ids: tuple[str, ...]
+    up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     """The inner predicate does not hold (it does not hold either where the field is missing)."""
 
@@ -159,7 +173,9 @@ class Any_:  # noqa: N801 - `Any` is Python's
         return self._hash or _remembered(self, (Any_, self.of))
 
 
-Predicate: TypeAlias = "Has | Between | Span | Prefix | Contains | Exists | Some | Near | Linked | Not | All | Any_"
+Predicate: TypeAlias = (
+    "Has | Between | Span | Prefix | Contains | Exists | Some | Near | Linked | Under | Not | All | Any_"
+)
 
 NOTHING = Any_(())
 EVERYTHING = All(())
@@ -276,7 +292,7 @@ def matches(predicate: Predicate, document: Mapping[str, Any], inside: bool = Fa
         case Near(field):
             at = _at(document, f"{path_of(field, inside)}.coordinates")
             return isinstance(at, list) and _is_near(predicate, *at)
-        case Linked():
+        case Linked() | Under():
             raise not_followed(predicate)
 
 
@@ -288,7 +304,7 @@ def _is_near(asked: Near, longitude: float, latitude: float) -> bool:
     return half_chord <= sin(min(asked.metres / EARTH, pi) / 2) ** 2
 
 
-def not_followed(node: Linked) -> LookupError:
+def not_followed(node: Linked | Under) -> LookupError:
     """What an interpreter says of a link that nobody followed: nothing is answered then."""
     return LookupError(f"nobody followed `{node.token}` to {node.type}")
 

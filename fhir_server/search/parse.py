@@ -15,11 +15,11 @@ from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.foundation.predicate import Any_, Has, Linked, Not, Predicate, both, either
 from fhir_server.foundation.problem import Issue, Problem, bad_request
-from fhir_server.search import age, chain, compartment, include, inside, own, reference, special, words
+from fhir_server.search import age, chain, compartment, include, inside, own, reference, special, uri, words
 from fhir_server.search import filter as filter_
 from fhir_server.search.codes import PUBLISHED, Codes
 from fhir_server.search.escapes import plain, split
-from fhir_server.search.kinds import BY_PRESENCE, CLAUSES, NEGATIONS, modifiers_of
+from fhir_server.search.kinds import BY_PRESENCE, CLAUSES, NEGATIONS, is_literal, modifiers_of
 from fhir_server.search.nearest import meant, shown
 from fhir_server.search.query import Asked, Include, PatientIdentifier, Query
 from fhir_server.search.supported import kind_of, known, supported
@@ -244,9 +244,7 @@ class _Reader:
     def _through(self, link: chain.Link, type_: str, text: str) -> Predicate:
         if self.depth >= self.links:
             raise bad_request(f"a chain has at most {self.links} links", code="too-costly")
-        self.followed += 1
-        if self.followed > self.links * LINKS_AT_ONCE:
-            raise bad_request(f"a search follows at most {self.links * LINKS_AT_ONCE} links", code="too-costly")
+        self._follow(1)
         inner = _Reader(type_, self.base, False, self.most, codes=self.codes, now=self.now, links=self.links)
         inner.depth, inner.values, inner.followed = self.depth + 1, self.values, self.followed
         try:
@@ -263,6 +261,11 @@ class _Reader:
             certain=len(link.types) == 1,
         )
         return linked if link.back else either(linked, inside.clause(link.token, type_, asked))
+
+    def _follow(self, links: int) -> None:
+        self.followed += links
+        if self.followed > self.links * LINKS_AT_ONCE:
+            raise bad_request(f"a search follows at most {self.links * LINKS_AT_ONCE} links", code="too-costly")
 
     def _take_meant(self, name: str, code: str, text: str) -> None:
         if name != code:
@@ -313,6 +316,11 @@ class _Reader:
         if code == "_lastUpdated":
             return either(*(special.updated_clause(each) for each in values))
         kind = kind_of(asked.parameter)
+        if asked.modifier in uri.HIERARCHY and kind == "reference" and is_literal(asked):
+            found = reference.hierarchy(asked, values)
+            for _ in found.of if isinstance(found, Any_) else (found,):
+                self._follow(self.links)
+            return found
         clause = CLAUSES[kind]
         found = either(*(clause(asked, each) for each in values)) if len(values) > 1 else clause(asked, values[0])
         if kind in BY_PRESENCE:

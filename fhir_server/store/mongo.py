@@ -27,6 +27,7 @@ from fhir_server.foundation.predicate import (
     Prefix,
     Some,
     Span,
+    Under,
     not_followed,
     path_of,
 )
@@ -66,7 +67,7 @@ def to_mongo(predicate: Predicate, inside: bool = False) -> Filter:
         case Near(field, latitude, longitude, metres):
             circle = [[longitude, latitude], min(metres / EARTH, pi)]
             return {path_of(field, inside): {"$geoWithin": {"$centerSphere": circle}}}
-        case Linked():
+        case Linked() | Under():
             raise not_followed(predicate)
 
 

@@ -94,6 +94,10 @@ SHAPES = {
         physician(patient=HELD, scopes=("patient/*.rs",)),
         f"DocumentReference?identifier=urn:ietf:rfc:3986|urn:oid:1.2.250.1.999.{ONE}.3",
     ),
+    "a record by an organization and all within it": (
+        physician(patient=HELD),
+        f"DocumentReference?patient={HELD}&custodian:below=Organization/cabinet",
+    ),
     "the holder's consents": (people.holder(HELD), f"Consent?patient={HELD}"),
     "a holder by INS": (physician(), f"Patient?identifier={town.INS}|{town.ins(ONE)}"),
     "a record by INS": (physician(), f"DocumentReference?patient.identifier={town.INS}|{town.ins(ONE)}"),
