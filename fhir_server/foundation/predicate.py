@@ -74,11 +74,12 @@ class Prefix:
 
 @dataclass(frozen=True, slots=True)
 class Contains:
-    """One string of the field begins with `start` and has `text` somewhere after it."""
+    """One string of the field begins with `start` and has `text` somewhere after it, or (`ends`) at its end."""
 
     field: str
     start: str
     text: str
+    ends: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,9 +278,11 @@ def matches(predicate: Predicate, document: Mapping[str, Any], inside: bool = Fa
             return any(
                 isinstance(each, str) and each.startswith(text) for each in _values(document, path_of(field, inside))
             )
-        case Contains(field, start, text):
+        case Contains(field, start, text, ends):
             return any(
-                isinstance(each, str) and each.startswith(start) and text in each[len(start) :]
+                isinstance(each, str)
+                and each.startswith(start)
+                and (each.endswith(text, len(start)) if ends else text in each[len(start) :])
                 for each in _values(document, path_of(field, inside))
             )
         case Exists(field):

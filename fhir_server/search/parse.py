@@ -9,7 +9,7 @@ never over modifiers or values, nor over what is known and not supported.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.definitions.search_parameters import SearchParameter
@@ -262,6 +262,13 @@ class _Reader:
         )
         return linked if link.back else either(linked, inside.clause(link.token, type_, asked))
 
+    def _compared(self, path: str, comparison: str) -> Predicate:
+        """What `_filter` compares at the end of a path through references: a chain that ends in a filter."""
+        link = chain.read(self.type, path)
+        if link is None:
+            raise bad_request(f"there is no parameter `{shown(path.partition('.')[0])}`", code="not-supported")
+        return self._linked(replace(link, rest="_filter"), f"{link.rest} {comparison}")
+
     def _follow(self, links: int) -> None:
         self.followed += links
         if self.followed > self.links * LINKS_AT_ONCE:
@@ -274,7 +281,7 @@ class _Reader:
             self.lists.append(special.list_id(text))
         elif code == "_filter":
             kinds = {each: kind_of(found) for each, found in supported(self.type).items()}
-            self.clauses.append(filter_.read(text, kinds, self.type, self.compiled))
+            self.clauses.append(filter_.read(text, kinds, self.type, self.compiled, self._compared))
         elif self.type == "AuditEvent":
             raise bad_request(f"`{code}` is not asked of traces, which keep no words", code="not-supported")
         else:

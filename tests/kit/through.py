@@ -7,6 +7,8 @@ OF_LINKS = (
     "DocumentReference?patient={p}&related:DocumentReference.security-label=MASQUE_PS",
     "DocumentReference?patient={p}&subject:Patient.family=martin&_total=accurate&_count=1",
     "DocumentReference?patient={p}&custodian.name=chu&_sort=date",
+    'DocumentReference?patient={p}&_filter=relatesto:DocumentReference.description ew "d2" or date po 2026-11-23',
+    "Observation?patient={p}&_filter=not (derived-from:DocumentReference.description co lettre)",
     "DocumentReference?custodian:below=Organization/chu&_count=1&_total=accurate",
     "DocumentReference?patient={p}&subject:Patient.age=gt3&custodian.phonetic=chu&_count=1",
     "DocumentReference?patient={p}&author.identifier=810000000009&_total=accurate&_count=1",
