@@ -4,7 +4,7 @@ May live here: how a resource becomes an envelope, what a stored one looks like 
 May not know: who may see it. `body` is the JSON text as it was sent, but for `id` and `meta` (decisions 7 and 12).
 
 resources  what is current          {_id: "Type/id", type, version, updated, method, facts, index, dates, first, last,
-                                     numbers, together, place, words, unique, own, set_by, blob, body}
+                                     numbers, together, place, contained, words, unique, own, set_by, blob, body}
 history    superseded and deleted   {_id: "Type/id/version", id, type, version, updated, method, facts, index, dates,
                                      numbers, together, own, set_by, blob, body}
 
@@ -34,6 +34,7 @@ from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Exists, Has, N
 from fhir_server.foundation.problem import problem
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text, references
+from fhir_server.search import contained
 from fhir_server.search.index import index_of
 from fhir_server.search.words import words_of
 from fhir_server.store import claims
@@ -190,14 +191,18 @@ def envelope(
         "own": own,
         "body": json_text.write(resource),
     }
-    structures = {"numbers": indexed.numbers, "together": indexed.together}
-    if sum(map(len, structures.values())) > STRUCTURES:
+    # INVARIANT (words of its own): what speaks of something else, or goes away with it, is nobody's to find this by
+    alone = references.drop(resource, mentioned) if mentioned else resource
+    held = contained.index(alone)
+    tokens += contained.tokens(held)
+    structures = {"numbers": indexed.numbers, "together": indexed.together, "contained": held}
+    inner = sum(len(part) for each in held for part in each.values() if isinstance(part, list))
+    if sum(map(len, structures.values())) + inner > STRUCTURES:
         raise problem(413, "too-costly", "the resource has too many numbers and coded values to be searched by")
     made.update({name: several for name, several in structures.items() if several})
     if indexed.place:
         made["place"] = indexed.place
-    # INVARIANT (words of its own): what speaks of something else, or goes away with it, is nobody's to find this by
-    words = words_of(references.drop(resource, mentioned) if mentioned else resource)
+    words = words_of(alone)
     if words:
         made["words"] = words
     if mentions:

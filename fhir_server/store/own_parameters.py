@@ -24,7 +24,7 @@ from pymongo.write_concern import WriteConcern
 from fhir_server.definitions.own_parameters import faults, parameters_of
 from fhir_server.resources import json_text
 from fhir_server.resources.facts import is_of_record
-from fhir_server.search import own
+from fhir_server.search import contained, own
 from fhir_server.search.index import index_of, markers
 from fhir_server.search.own import Own
 from fhir_server.store.documents import INDEXED_BY, Shelf, sort_keys
@@ -163,6 +163,7 @@ def _indexed(document: Document) -> UpdateOne:
     indexed = index_of(json_text.read(document["body"]))
     mentions = document["facts"].get("mentions", [])
     tokens, through = indexed.apart([each["id"] for each in mentions])
+    tokens += contained.tokens(document.get("contained", ()))
     made: Document = {"index": tokens, "dates": indexed.dates}
     if "first" in document:
         made |= sort_keys(indexed.dates)

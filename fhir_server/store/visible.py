@@ -44,7 +44,11 @@ from fhir_server.store.simplify import filter_of
 
 WITH_LISTS = (*LISTS, "AuditEvent")
 _OUT = dict.fromkeys(
-    ("index", "dates", "numbers", "together", "place", "words", "first", "last", "own", "unique", "chain"), 0
+    (
+        *("index", "dates", "numbers", "together", "place", "contained", "words"),
+        *("first", "last", "own", "unique", "chain"),
+    ),
+    0,
 )
 """What is only searched by stays in the database. Named by what is *not* wanted, MongoDB takes its simple projection:
 40 µs less for a read, 70 for a page of twenty."""
