@@ -79,9 +79,7 @@ def by_token(
     shelf: Shelf, token: str, limit: int = 2, session: ClientSession | None = None
 ) -> list[tuple[str, Mapping[str, Any]]]:
     """(`Type/id`, facts) of what carries an index token: a directory or an INS lookup."""
-    found = shelf.resources.find(
-        {"index": token}, {"facts": 1}, session=session, limit=limit, max_time_ms=shelf.max_time_ms
-    )
+    found = shelf.resources.find({"index": token}, {"facts": 1}, session=session, limit=limit)
     return [(each["_id"], each["facts"]) for each in found]
 
 
@@ -104,11 +102,10 @@ def standing_of(shelf: Shelf, keys: Iterable[str], where: Predicate, limit: int)
         *(f"Consent.actor={key}" for key in keys),
         *(f"Consent.actor:identifier={system}|{value}" for key in keys for system, value in spellings(key)),
     ]
-    most = shelf.max_time_ms
     active = {"index": {"$in": actors}, "facts.state": "active"}
-    named = shelf.resources.distinct("facts.patient", active, maxTimeMS=most)
+    named = shelf.resources.distinct("facts.patient", active)
     wrote = either(one_of("author", keys), one_of("submitter", keys))
-    written = shelf.resources.distinct("facts.patient", to_mongo(both(wrote, where)), maxTimeMS=most)
+    written = shelf.resources.distinct("facts.patient", to_mongo(both(wrote, where)))
     return named[: limit + 1], [each for each in written if each not in named][: limit + 1]
 
 

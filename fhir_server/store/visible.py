@@ -73,7 +73,7 @@ class VisibleStore:
         self._residual = residual
         self._scope = scope
         self._session = session
-        self._asking: dict[str, Any] = {"session": session, "max_time_ms": shelf.max_time_ms}
+        self._asking: dict[str, Any] = {"session": session}
         self._shared = shared
         self._mentioned = nameable(residual)
         # criteria of a scope are asked of mentions as those of a query are
@@ -176,7 +176,7 @@ class VisibleStore:
             keys = [(each, DESCENDING) for each in ("updated", name, "version")]
             query = {"$and": [guard, made, ordering.after(keys, after) if after else {}]}
             stages = [{"$match": query}, {"$sort": dict(keys)}, *asked, {"$limit": step}, {"$project": _OUT}]
-            cursor = collection.aggregate(stages, session=self._session, maxTimeMS=self._shelf.max_time_ms)
+            cursor = collection.aggregate(stages, **self._asking)
             found += cursor.to_list()
         found.sort(key=lambda each: (each["updated"], stored(each).id, each["version"]), reverse=True)
         return found[:step]
@@ -193,7 +193,7 @@ class VisibleStore:
         return [
             {"$lookup": {**beside, "as": "now"}},
             {"$lookup": {**before, "pipeline": [*last, {"$project": {"_id": 1}}], "as": "end"}},
-            {"$match": {"$or": [{"now": {"$ne": []}}, {"end": {"$ne": []}}]}},
+            {"$match": {"$nor": [{"now": {"$size": 0}, "end": {"$size": 0}}]}},
             {"$unset": ["now", "end"]},
         ]
 
@@ -214,13 +214,13 @@ class VisibleStore:
         keys = ordering.keys_of(order)
         query = self._filter(where, type_)
         out = _with(path.partition(".")[0] for path, _ in keys)  # the position is read from what it sorts by
-        collection, session, most = self._shelf.of(type_), self._session, self._shelf.max_time_ms
+        collection = self._shelf.of(type_)
         if ordering.is_stored(order):
             filter_ = query if after is None else {"$and": [query, ordering.after(keys, after)]}
-            cursor = collection.find(filter_, out, session=session, sort=keys, limit=limit + 1, max_time_ms=most)
+            cursor = collection.find(filter_, out, sort=keys, limit=limit + 1, **self._asking)
         else:
             stages = ordering.stages(order, query, after, limit + 1)
-            cursor = collection.aggregate([*stages, {"$project": out}], session=session, maxTimeMS=most)
+            cursor = collection.aggregate([*stages, {"$project": out}], **self._asking)
         found = cursor.to_list()
         kept = found[:limit]
         entries = [self._shown(each) for each in kept]
@@ -232,7 +232,7 @@ class VisibleStore:
         return self._counted(self._shelf.of(type_), self._filter(where, type_))
 
     def _counted(self, collection: Any, query: Filter) -> int:
-        return int(collection.count_documents(query, session=self._session, maxTimeMS=self._shelf.max_time_ms))
+        return int(collection.count_documents(query, **self._asking))
 
     def follow(self, ids: Iterable[str], limit: int = 1000) -> list[Stored]:
         """Those of the resources named (`Type/id`) that may be seen; the guard comes before the limit."""
@@ -241,14 +241,7 @@ class VisibleStore:
             return []
         seen = either(both(self._residual, self._left_something(""), self._held_something("")), self._shared)
         query = filter_of((one_of("id", wanted), self._covered, seen), "")
-        cursor = self._shelf.resources.find(
-            query,
-            _OUT,
-            session=self._session,
-            sort=[("_id", ASCENDING)],
-            limit=limit,
-            max_time_ms=self._shelf.max_time_ms,
-        )
+        cursor = self._shelf.resources.find(query, _OUT, sort=[("_id", ASCENDING)], limit=limit, **self._asking)
         return [self._shown(each) for each in cursor.to_list()]
 
     def linked(self, type_: str, where: Predicate, name: str | None, limit: int) -> list[tuple[Stored, list[str]]]:
@@ -283,9 +276,12 @@ class VisibleStore:
 
     def explain(self, type_: str, where: Predicate, order: Sequence[ordering.Ordered], limit: int) -> Mapping[str, Any]:
         """MongoDB's execution statistics of a page; for operators and tests."""
-        keys = ordering.keys_of(order)
-        cursor = self._shelf.of(type_).find(self._filter(where, type_), _OUT).sort(keys).limit(limit + 1)
-        explained: Mapping[str, Any] = cursor.explain()
+        shelf, keys = self._shelf, ordering.keys_of(order)
+        page = {"filter": self._filter(where, type_), "projection": _OUT, "sort": dict(keys), "limit": limit + 1}
+        asked = {"find": shelf.of(type_).name, **page}
+        explained: Mapping[str, Any] = shelf.database.command(
+            "explain", asked, verbosity="allPlansExecution", maxTimeMS=shelf.max_time_ms
+        )
         return explained
 
     def _filter(self, where: Predicate, type_: str) -> Filter:
