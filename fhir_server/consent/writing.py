@@ -216,13 +216,12 @@ def _others(case: Case) -> tuple[Predicate, ...]:
 def author_changes(case: Case) -> Verdict | None:
     """Auteur: hides from the holder, supersedes, archives, deletes what he wrote; documents stay as they are.
 
-    What somebody else hid stays hidden, in documents and in data.
-
     DMP-62, DMP-92, DMP-131, DMP-133, DMP-135 to DMP-137.
     """
     request = case.request
     if request.verb not in _CHANGES or not (request.by_system or (request.by_professional and request.normal)):
         return None
+    # what somebody else hid stays hidden, in documents and in data (docs/adr/0012)
     theirs, masks = wrote(request), _masks_of_others(case)
     if request.type == "DocumentReference" and request.verb != "update":
         return Way("write.own-document", before=theirs, after=theirs, unchanged=masks)
