@@ -34,10 +34,12 @@ def facts_before(shelf: Shelf, type_: str, id_: str, session: ClientSession | No
     return None if found is None else found.get("facts", {})
 
 
-def facts_of(shelf: Shelf, ids: Iterable[str], session: ClientSession | None = None) -> dict[str, Mapping[str, Any]]:
-    """The access facts of resources, by `Type/id`; what is not there is left out."""
+def facts_of(
+    shelf: Shelf, ids: Iterable[str], session: ClientSession | None = None, *, always: bool = False
+) -> dict[str, Mapping[str, Any]]:
+    """The access facts of resources, by `Type/id`; what is not there is left out. `always`: asked of none too."""
     wanted = list(ids)
-    if not wanted:
+    if not wanted and not always:
         return {}
     found = shelf.resources.find({"_id": {"$in": wanted}}, {"facts": 1}, session=session)
     return {each["_id"]: each["facts"] for each in found}
