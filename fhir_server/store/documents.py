@@ -38,6 +38,7 @@ from fhir_server.search import contained
 from fhir_server.search.index import index_of
 from fhir_server.search.words import words_of
 from fhir_server.store import claims
+from fhir_server.store.bounded import Bounded
 from fhir_server.store.collections import make_collections
 
 Envelope = dict[str, Any]
@@ -131,13 +132,15 @@ class Shelf:
     def __init__(self, database: Database[dict[str, Any]], max_time_ms: int = 5_000) -> None:
         """`max_time_ms` bounds each query of the record: `store.connection.TooSlow` past it."""
         self.max_time_ms = max_time_ms
-        majority = WriteConcern("majority", j=True)
         self.database = database
-        self.resources = database.get_collection("resources", write_concern=majority)
-        self.history = database.get_collection("history", write_concern=majority)
-        self.ledger = database.get_collection("ledger", write_concern=majority)
-        self.carried = database.get_collection("carried", write_concern=majority)
-        self.outbox = database.get_collection("outbox", write_concern=majority)
+        self.resources = self._bounded("resources")
+        self.history = self._bounded("history")
+        self.ledger = self._bounded("ledger")
+        self.carried = self._bounded("carried")
+        self.outbox = self._bounded("outbox")
+
+    def _bounded(self, name: str) -> Bounded:
+        return Bounded(self.database, name, lambda: self.max_time_ms, WriteConcern("majority", j=True))
 
     def prepare(self) -> None:
         """Collections and indexes, made before the first request: a transaction may not create them."""

@@ -118,7 +118,9 @@ def _announce(shelf: Shelf, freshness: Freshness, done: list[Awaiting]) -> None:
 
 
 def _written(shelf: Shelf) -> Iterator[tuple[str, int, Document]]:
-    for each in shelf.resources.find({"type": "SearchParameter"}, {"version": 1, "body": 1}).sort("_id"):
+    for each in shelf.resources.find({"type": "SearchParameter"}, {"version": 1, "body": 1}, max_time_ms=None).sort(
+        "_id"
+    ):
         resource = json_text.read(each["body"])
         if not faults(resource, is_of_record):
             yield each["_id"], each["version"], resource
@@ -147,7 +149,7 @@ def _walk(shelf: Shelf, wanted: list[Awaiting], run: str, told: Told) -> None:
         after = place["after"] if place else query["_id"]["$gt"]
         while True:
             where = {**query, "_id": {**query["_id"], "$gt": after}}
-            found = collection.find(where).sort("_id").limit(BATCH).to_list()
+            found = collection.find(where, max_time_ms=None).sort("_id").limit(BATCH).to_list()
             if not found:
                 break
             if awaiting(shelf) != wanted:

@@ -168,6 +168,7 @@ OF_OTHERS = (
     "Patient/{p}/$everything?_type=DocumentReference,Organization&_since=2026-11-23T10:00:05Z&_count=2",
     "Patient/{p}/$everything?start=2026-11-01&end=2026-12-01",
     "DocumentReference/$docref?patient={p}",
+    "DocumentReference/$docref?patient={p}&_count=1",
     "DocumentReference/$docref?patient={p}&start=2026-01-01&type=http://loinc.org|11490-0",
     "DocumentReference/$explain?patient={p}",
 )
