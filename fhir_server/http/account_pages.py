@@ -46,7 +46,8 @@ class AccountPages(Pages):
         made = self._smart.holders.opening.open(**given, language=language(), address=self.whence())
         match made:
             case Refusal():
-                return self._page("opening", asked, fault=made.fault, **given)
+                at = "contact" if made.fault == "opening.contact" else "number"
+                return self._page("opening", asked, fault=made.fault, at=at, **given)
             case Identifiers():
                 self._browser.hold_again(self._smart.sessions.note(session, account=made.account, code_entered=False))
                 return self._page("identifiers", asked, made=made)

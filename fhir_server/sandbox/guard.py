@@ -13,8 +13,9 @@ from flask import Flask, Response, abort, request
 from fhir_server.settings import is_loopback
 
 BANNER = (
-    '<p role="note" class="sandbox"><strong>Bac à sable : tout est fictif, rien n’est secret.</strong> '
-    "Sandbox: everything is made up, nothing is secret.</p>"
+    '<aside aria-label="Bac à sable" class="sandbox">'
+    "<strong>Bac à sable : tout est fictif, rien n’est secret.</strong> "
+    '<span lang="en">Sandbox: everything is made up, nothing is secret.</span></aside>'
 )
 
 
