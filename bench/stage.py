@@ -25,23 +25,42 @@ from fhir_server.store.engine import Engine
 @contextlib.contextmanager
 def served(workers: int, threads: int, fill: Callable[[House], None]) -> Iterator[tuple[int, Smart]]:
     """The port of a server on a store that `fill` filled, and who gives tokens; all of it is gone afterwards."""
-    port = free_port()
     with contextlib.ExitStack() as ending:
         data = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="dmp-", ignore_cleanup_errors=True)))
         engine = Engine.start(data)
         ending.callback(engine.stop)
-        settings = Settings.read({}, port=port, workers=workers, threads=threads, database=DATABASE)
-        database = ending.enter_context(connect(engine.uri))[DATABASE]
+        with house_on(engine.uri, DATABASE) as house:
+            fill(house)
+        yield ending.enter_context(serving(engine.uri, DATABASE, workers, threads, data / "server.log"))
+
+
+@contextlib.contextmanager
+def house_on(uri: str, name: str) -> Iterator[House]:
+    """An open house on a database of that name, to fill it."""
+    with connect(uri) as client:
+        house = build_house(client[name], Settings.read({}, database=name))
+        open_house(house)
+        try:
+            yield house
+        finally:
+            close_house(house)
+
+
+@contextlib.contextmanager
+def serving(uri: str, name: str, workers: int, threads: int, log: Path) -> Iterator[tuple[int, Smart]]:
+    """The port of a server on that database, and who gives tokens for it."""
+    port = free_port()
+    with contextlib.ExitStack() as ending:
+        settings = Settings.read({}, port=port, workers=workers, threads=threads, database=name)
+        database = ending.enter_context(connect(uri))[name]
         house = build_house(database, settings)
         open_house(house)
         ending.callback(close_house, house)
-        fill(house)
-        smart = build_smart(house, replace(settings, mongo_uri=engine.uri), database, None)
+        smart = build_smart(house, replace(settings, mongo_uri=uri), database, None)
         ending.callback(smart.close)
         smart.prepare()
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        environ |= {**settings.to_environment(), f"{PREFIX}MONGO_URI": engine.uri, "PYTHONPATH": str(ROOT)}
-        log = data / "server.log"
+        environ = {each: value for each, value in os.environ.items() if not each.startswith(PREFIX)}
+        environ |= {**settings.to_environment(), f"{PREFIX}MONGO_URI": uri, "PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-c", "from fhir_server.commands import main; main()", "serve"]
         started = start_program(command, environ, log)
         ending.callback(end_program, started)

@@ -6,13 +6,15 @@ May live here: construction and the order of starting and stopping. May not live
 from __future__ import annotations
 
 import atexit
+import json
 import multiprocessing
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from multiprocessing.util import Finalize
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -25,7 +27,7 @@ from fhir_server.foundation.principal import Principal
 from fhir_server.foundation.uuid7 import uuid7
 from fhir_server.http import documentation, errors, fhir, health, oauth, sign_in, swagger_ui
 from fhir_server.http.browser import Browser
-from fhir_server.interactions import tokens
+from fhir_server.interactions import picker, tokens
 from fhir_server.interactions.directory import StoredDirectory
 from fhir_server.interactions.house import House, Limits
 from fhir_server.interactions.operations import published
@@ -34,8 +36,9 @@ from fhir_server.interactions.registry import RUN
 from fhir_server.notices.mail import Mail
 from fhir_server.notices.outbox import Outbox, Way
 from fhir_server.notices.text import Letter, Text
-from fhir_server.settings import Settings
+from fhir_server.settings import Settings, SettingsFault
 from fhir_server.smart.psc import Provider
+from fhir_server.smart.registration import Vouching
 from fhir_server.smart.server import Config, Smart, build
 from fhir_server.store import own_parameters
 from fhir_server.store.changes import Changes
@@ -141,12 +144,15 @@ def build_smart(house: House, settings: Settings, database: Database, provider: 
             database=database.name,
             provider=provider,
             alias=f"smart-{database.name}",
+            vouching=Vouching(_statement_keys(settings), open=settings.sandbox),
         ),
         directory=StoredDirectory(house.shelf, house.clock),
         refuses=tokens.refuser(house),
         sees=tokens.seer(house),
+        finds=picker.finder(house, settings.fhir_base),
         freshness=house.freshness,
         issued=tokens.told(house, settings.fhir_base),
+        recorded=tokens.registered(house, settings.fhir_base),
         send_code=tokens.code_sender(house),
         compile_=compile_criteria,
     )
@@ -205,6 +211,17 @@ def _at_exit(house: House) -> None:
         atexit.register(close_house, house)
     else:
         Finalize(None, close_house, args=(house,), exitpriority=100)
+
+
+def _statement_keys(settings: Settings) -> tuple[Mapping[str, Any], ...]:
+    """The keys of who vouches for apps. Raises SettingsFault where they cannot be read."""
+    if not settings.statement_keys:
+        return ()
+    try:
+        keys = json.loads(Path(settings.statement_keys).read_text("utf-8"))["keys"]
+        return tuple(dict(each) for each in keys)
+    except (OSError, ValueError, KeyError, TypeError) as cause:
+        raise SettingsFault("`--statement-keys` is no JWK set: give the public keys of who signs statements") from cause
 
 
 def _provider(settings: Settings) -> Provider | None:

@@ -101,6 +101,11 @@ class Settings:
     )
     psc_client_id: str = _setting("", "Client id that Pro Santé Connect gave to this server")
     psc_client_secret: str = _setting("", "Client secret that Pro Santé Connect gave to this server", secret=True)
+    statement_keys: str = _setting(
+        "",
+        "File of a public JWK set: apps with a software statement signed by one of its keys may register themselves "
+        "(RFC 7591); without it none may, save in a sandbox, where any may",
+    )
     max_body: int = _setting(
         16_000_000, "Largest body in JSON or XML, in bytes", past="413 `too-long`", minimum=1_000, maximum=1_000_000_000
     )
@@ -326,6 +331,10 @@ def _rules(chosen: Settings) -> tuple[tuple[bool, str], ...]:
         (
             any(path and not Path(path).is_file() for path in (chosen.tls_cert, chosen.tls_key)),
             "`--tls-cert` or `--tls-key` names no readable file: give the paths of PEM files",
+        ),
+        (
+            bool(chosen.statement_keys) and not Path(chosen.statement_keys).is_file(),
+            "`--statement-keys` names no readable file: give the path of a public JWK set",
         ),
         (chosen.open and not chosen.sandbox, "`--open` exists in a sandbox only: add `--sandbox` or leave it out"),
         (chosen.sandbox and away, "`--sandbox` listens on loopback only: leave `--host` out"),

@@ -4,13 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import rest_rows
+import smart_rows
 
 from fhir_server import settings
 from fhir_server.consent.rules import rules_table
 from fhir_server.definitions.library import load, profile_json
+from fhir_server.definitions.search_parameters import unplaced
 from fhir_server.interactions.operation_table import TABLE
 from fhir_server.interactions.routes import ROUTES
-from fhir_server.search.supported import supported
+from fhir_server.search.supported import LEFT_OUT, supported
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 MADE = "Made from the code by `make docs`; do not edit."
@@ -51,6 +53,17 @@ def search_parameters() -> str:
     for type_ in load().endpoints:
         found = ", ".join(f"{code} ({each.type})" for code, each in sorted(supported(type_).items()))
         lines.append(f"| {type_} | {found} |")
+    lines += [
+        "",
+        "Besides, every type but a few takes `_text`, `_content` and `_filter`.",
+        "",
+        "## Published by R4, and not offered",
+        "",
+        "| parameter | because |",
+        "|---|---|",
+        *(f"| `{code}` | {why} |" for code, why in sorted(LEFT_OUT.items())),
+        *(f"| `{url}` | {why} |" for url, why in sorted(unplaced().items())),
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -108,6 +121,7 @@ def operations() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "../deviations.md": rest_rows.document,
+    "smart.md": smart_rows.document,
     "settings.md": settings.document,
     "limits.md": settings.limits,
     "rules.md": rules,

@@ -15,7 +15,9 @@ def build_search_parameters(package: Package, types: Table, elements: Table) -> 
     """Parameters by base type and code, and those that define nothing on any type with the reason why."""
     table: Table = {}
     unplaced: Table = {}
-    for parameter in package["SearchParameter"]:
+    extensions = {each["url"]: each for each in package["StructureDefinition"] if each["type"] == "Extension"}
+    for published in package["SearchParameter"]:
+        parameter = published if published.get("base") else based(published, extensions)
         if reason := why_unplaced(parameter):
             unplaced[parameter["url"]] = {"code": parameter["code"], "reason": reason}
             continue
@@ -25,6 +27,20 @@ def build_search_parameters(package: Package, types: Table, elements: Table) -> 
                 raise SystemExit(f"`{base}` has two search parameters `{parameter['code']}`")
             placed[parameter["code"]] = parameter_row(parameter, base, types, elements)
     return {base: dict(sorted(rows.items())) for base, rows in sorted(table.items())}, dict(sorted(unplaced.items()))
+
+
+def based(parameter: Resource, extensions: Table) -> Resource:
+    """A parameter that names no base, with the one that its XPath names, which is of an extension.
+
+    The extension says what type its value has.
+    """
+    found = re.match(r"f:(\w+)/f:extension\[@url='([^']+)'\]", parameter.get("xpath", ""))
+    if not found or found[2] not in extensions:
+        return parameter
+    values = (each for each in extensions[found[2]]["snapshot"]["element"] if each["path"] == "Extension.value[x]")
+    kinds = [type_["code"] for each in values for type_ in each["type"]]
+    parts = [f"{found[1]}.extension('{found[2]}').value.as({kind})" for kind in kinds]
+    return {**parameter, "base": [found[1]], "expression": " | ".join(parts)}
 
 
 def why_unplaced(parameter: Resource) -> str | None:

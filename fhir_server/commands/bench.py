@@ -22,10 +22,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -42,6 +41,8 @@ ROOT = Path(__file__).parents[2]
 GOALS: Mapping[str, float] = {"read": 1.25, "search": 1.5, "create": 2.0}
 """At most these ratios at 32 clients (decisions on speed: docs/performance.md)."""
 ONE_CLIENT_GOAL = 2.0
+TRACED = "traced"
+"""The bare read with the server's ledger and nothing else: what any server pays that keeps a durable trace."""
 DATABASE = "bench"
 ORDER_AT_MOST = 4
 """Records that one client goes through."""
@@ -121,9 +122,8 @@ class Finding:
 @click.option(
     "--patients", default=200, show_default=True, type=click.IntRange(1), help="Records, of 20 documents each."
 )
-@click.option("--grow", default=0, type=click.IntRange(0), help="Then so many times the records, and p50 again.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
-def bench(*, seconds: int, clients: int, workers: int, threads: int, patients: int, grow: int, as_json: bool) -> None:
+def bench(*, seconds: int, clients: int, workers: int, threads: int, patients: int, as_json: bool) -> None:
     """Measure reads, searches and creates against bare Flask views on this machine.
 
     \b
@@ -139,10 +139,9 @@ def bench(*, seconds: int, clients: int, workers: int, threads: int, patients: i
     begun = os.getloadavg()[0]
     with _stage(workers, threads, patients, console) as stage:
         ceiling = stage.ceiling(clients)
-        findings = [stage.measure(shape, seconds, clients) for shape in GOALS]
-        grown, more = stage.grow(patients, grow, [each for each in GOALS if each != "create"]) if grow else ({}, [])
+        findings = [stage.measure(shape, seconds, clients) for shape in (*GOALS, TRACED)]
         facts = machine(workers=workers, threads=threads, clients=clients, patients=patients, load=begun)
-    told = report(findings, facts, ceiling, grown, more)
+    told = report(findings, facts, ceiling)
     if as_json:
         print(json.dumps(told, indent=1))
     else:
@@ -150,14 +149,8 @@ def bench(*, seconds: int, clients: int, workers: int, threads: int, patients: i
     sys.exit(1 if told["errors"] else 0)
 
 
-def report(
-    findings: Sequence[Finding],
-    facts: Mapping[str, Any],
-    ceiling: float,
-    grown: Mapping[str, float],
-    more: Sequence[Finding] = (),
-) -> dict[str, Any]:
-    """What `--json` prints; ratios to three digits, rates a second, times in ms. `more` is looked at for errors."""
+def report(findings: Sequence[Finding], facts: Mapping[str, Any], ceiling: float) -> dict[str, Any]:
+    """What `--json` prints; ratios to three digits, rates a second, times in ms."""
     told: dict[str, Any] = {each.shape: round(each.ratio, 3) for each in findings}
     told["spread"] = {each.shape: [round(each.ratios[0], 3), round(each.ratios[-1], 3)] for each in findings}
     told["goals"] = dict(GOALS)
@@ -165,9 +158,7 @@ def report(
         each.shape: {whose: round(each.rate(whose), 1) for whose in ("bare", "server")} for each in findings
     }
     told["p50"] = {each.shape: each.p50 for each in findings}
-    if grown:
-        told["grown"] = dict(grown)
-    told["errors"] = {each.shape: each.errors for each in (*findings, *more) if each.errors}
+    told["errors"] = {each.shape: each.errors for each in findings if each.errors}
     told["load_at_most"] = round(ceiling)
     told["machine"] = dict(facts)
     return told
@@ -195,8 +186,7 @@ def show(told: Mapping[str, Any], console: Console) -> None:
             f"≤ {ONE_CLIENT_GOAL}",
         )
     console.print(table)
-    for shape, growth in told.get("grown", {}).items():
-        console.print(f"{shape}: p50 {growth:.2f} times what it was with fewer records")
+    console.print(f"a bare read with a durable trace, and nothing else: {told[TRACED]:.2f} times a bare read")
     for shape, wrong in told["errors"].items():
         console.print(f"[red]{shape}: wrong answers: {wrong}")
     console.print(f"the load alone reaches {told['load_at_most']} requests/s; " + facts_line(facts))
@@ -249,12 +239,8 @@ def rendered(method: str, path: str, port: int, token: str, body: bytes = b"") -
 class Stage:
     """Both servers, the load, and what is asked."""
 
-    def __init__(
-        self, house: Any, town: Any, askers: Callable[[], Sequence[Any]], ports: Mapping[str, int], load: Any
-    ) -> None:
-        """`askers` gives new tokens to all who ask: to grow takes longer than a token lives."""
-        self._house, self._town, self._new_askers, self._ports, self._load = house, town, askers, ports, load
-        self._askers = askers()
+    def __init__(self, town: Any, askers: Sequence[Any], ports: Mapping[str, int], load: Any) -> None:
+        self._town, self._askers, self._ports, self._load = town, askers, ports, load
 
     def ceiling(self, clients: int) -> float:
         """Requests a second that the load reaches against a view that does nothing."""
@@ -263,14 +249,16 @@ class Stage:
 
     def measure(self, shape: str, seconds: int, clients: int) -> Finding:
         """Warm up, then alternate."""
-        asked = {whose: self._requests(shape, port) for whose, port in self._ports.items()}
+        ports = dict.fromkeys(self._ports, self._ports["bare"]) if shape == TRACED else self._ports
+        shapes = {"bare": "read" if shape == TRACED else shape, "server": shape}
+        asked = {whose: self._requests(shapes[whose], port) for whose, port in ports.items()}
         expect = 201 if shape == "create" else 200
 
         def pair(several: int, length: float) -> Pair:
             found = []
             for whose in ("bare", "server"):
                 requests = shared_out(asked[whose], several)
-                found.append(self._slice(self._ports[whose], expect, requests, length))
+                found.append(self._slice(ports[whose], expect, requests, length))
                 time.sleep(_SETTLE)
             return Pair(*found)
 
@@ -278,25 +266,16 @@ class Stage:
         many = tuple(pair(clients, _SLICE) for _ in range(seconds))
         return Finding(shape, many, tuple(pair(1, _SLICE / 2) for _ in range(max(2, seconds // 2))))
 
-    def grow(self, patients: int, times: int, shapes: Sequence[str]) -> tuple[dict[str, float], list[Finding]]:
-        """p50 at one client after so many times the records, by what it was right before; and both measurements."""
-        before = [self.measure(shape, 1, 1) for shape in shapes]
-        self._town.fill(self._house, patients, patients * times)
-        self._askers = self._new_askers()
-        after = [self.measure(shape, 1, 1) for shape in shapes]
-        found = {
-            each.shape: round(each.p50["server"] / was.p50["server"], 3)
-            for was, each in zip(before, after, strict=True)
-        }
-        return found, [*before, *after]
-
     def _requests(self, shape: str, port: int) -> list[list[str]]:
         town, found = self._town, []
         for number, each in enumerate(self._askers):
-            if shape == "read":
+            if shape in ("read", TRACED):
+                under = "fhir" if shape == "read" else "traced"
                 found.append(
                     [
-                        rendered("GET", f"/fhir/DocumentReference/{town.document_id(number, which)}", port, each.token)
+                        rendered(
+                            "GET", f"/{under}/DocumentReference/{town.document_id(number, which)}", port, each.token
+                        )
                         for which in range(town.DOCUMENTS)
                     ]
                 )
@@ -343,7 +322,7 @@ def _stage(workers: int, threads: int, patients: int, console: Console) -> Itera
         ending.callback(smart.close)
         smart.prepare()
         town.register(smart)
-        askers = partial(town.askers, smart, range(min(patients, town.RECORDS)))
+        askers = town.askers(smart, range(min(patients, town.RECORDS)))
         log = Path(data) / "servers.log"
         environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         environ |= {**settings.to_environment(), f"{PREFIX}MONGO_URI": engine.uri, "PYTHONPATH": str(ROOT)}
@@ -360,7 +339,7 @@ def _stage(workers: int, threads: int, patients: int, console: Console) -> Itera
         )
         ending.callback(end_program, load)
         with console.status("measuring"):
-            yield Stage(house, town, askers, ports, load)
+            yield Stage(town, askers, ports, load)
 
 
 def start_program(command: list[str], environ: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:

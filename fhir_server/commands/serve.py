@@ -211,6 +211,13 @@ def _answer(settings: Settings) -> None:
     ).serve()
 
 
+def _nothing_older(_: Any, made: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """The context of gunicorn, for TLS 1.2 and above whatever the machine's own policy is."""
+    context = made()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
 def _answer_with_gunicorn(settings: Settings) -> None:
     """The fallback: the same processes and threads, TLS included."""
     from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped,unused-ignore]
@@ -225,6 +232,7 @@ def _answer_with_gunicorn(settings: Settings) -> None:
                 "graceful_timeout": settings.drain,
                 "certfile": settings.tls_cert or None,
                 "keyfile": settings.tls_key or None,
+                "ssl_context": _nothing_older,
                 "limit_request_line": 8190 if settings.max_url < 8_100 else 0,  # ours says 414 and why
                 "loglevel": "warning",
             }.items():

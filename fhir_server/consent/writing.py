@@ -214,17 +214,18 @@ def _others(case: Case) -> tuple[Predicate, ...]:
 
 
 def author_changes(case: Case) -> Verdict | None:
-    """Auteur: hides from the holder, supersedes, archives, deletes what he wrote; documents stay as they are.
+    """Auteur: hides from the holder, supersedes, archives, deletes his own; documents and others' masks stay.
 
     DMP-62, DMP-92, DMP-131, DMP-133, DMP-135 to DMP-137.
     """
     request = case.request
     if request.verb not in _CHANGES or not (request.by_system or (request.by_professional and request.normal)):
         return None
+    theirs, masks = wrote(request), _masks_of_others(case)
     if request.type == "DocumentReference" and request.verb != "update":
-        return Way("write.own-document", before=wrote(request), after=wrote(request), unchanged=_masks_of_others(case))
+        return Way("write.own-document", before=theirs, after=theirs, unchanged=masks)
     changed = case.matrix.is_clinical(request.type) or request.type in ("List", "DocumentManifest", "Provenance")
-    return Way("write.own-data", before=wrote(request), after=wrote(request)) if changed else None
+    return Way("write.own-data", before=theirs, after=theirs, unchanged=masks) if changed else None
 
 
 def _masks_of_others(case: Case) -> tuple[Predicate, ...]:

@@ -34,8 +34,6 @@ WITHOUT_PATH: Mapping[str, str] = {
     "_text": "a search in the narrative",
     "_query": "the name of a query, not a value of the resource",
     "_filter": "a language of its own, not a value of the resource",
-    "age": "computed from the date of birth and the day of the question",
-    "birthOrderBoolean": "R4 gives no expression for it",
 }
 
 
@@ -162,7 +160,16 @@ def _deceased(resource: Resource) -> list[Found]:
     return [Found(dead, "boolean", "Patient.deceased[x]")]
 
 
-_ODD: Mapping[str, Extractor] = {"Patient.deceased.exists() and Patient.deceased != false": _deceased}
+def _multiple(resource: Resource) -> list[Found]:
+    """Whether the patient is one of several: an order among them says so too; nothing where nothing is said."""
+    said = [resource[name] for name in ("multipleBirthBoolean", "multipleBirthInteger") if name in resource]
+    return [Found(each is not False, "boolean", "Patient.multipleBirth[x]") for each in said]
+
+
+_ODD: Mapping[str, Extractor] = {
+    "Patient.deceased.exists() and Patient.deceased != false": _deceased,
+    "Patient.multipleBirth.select($this != false)": _multiple,
+}
 
 
 def _joined(spots: list[Spot]) -> Extractor:

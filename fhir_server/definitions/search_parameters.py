@@ -24,6 +24,20 @@ _MISPLACED: Mapping[str, Mapping[str, str]] = {
     "http://hl7.org/fhir/SearchParameter/DocumentReference-relationship": {"code": "target", "target": "code"}
 }
 
+# R4 gives no expression for two of these; that of the third names an extension that is not there, where HL7 has another
+# for the same (http://hl7.org/fhir/R4/extension-patient-mothersmaidenname.html).
+_EXPRESSED: Mapping[str, str] = {
+    f"http://hl7.org/fhir/SearchParameter/patient-extensions-Patient-{name}": expression
+    for name, expression in (
+        ("age", "Patient.birthDate"),
+        ("birthOrderBoolean", "Patient.multipleBirth.select($this != false)"),
+        (
+            "mothersMaidenName",
+            "Patient.extension('http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName').value.as(string)",
+        ),
+    )
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Component:
@@ -92,7 +106,7 @@ def _parameter(
         code=code,
         url=row["url"],
         type=row["type"],
-        expression=row.get("expression", ""),
+        expression=_EXPRESSED.get(row["url"], row.get("expression", "")),
         targets=tuple(row.get("targets", ())),
         description=row.get("description", ""),
         bases=bases,

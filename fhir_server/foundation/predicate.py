@@ -4,8 +4,8 @@ May live here: the nodes, and `matches`, their meaning over one document in memo
 May not know: MongoDB (its meaning there is `store/mongo.py`), FHIR, who asks or why.
 
 A document is the stored envelope (`store/documents.py`): a mapping with `_id`, `type`, `version`, `updated`, `facts`,
-`index`, `dates`, `numbers`, `together` and `words`. A field is one name of a flat vocabulary; `path_of` maps it to a
-path:
+`index`, `dates`, `numbers`, `together`, `place` and `words`. A field is one name of a flat vocabulary; `path_of` maps
+it to a path:
 
 - `id resource version updated` are the envelope's own (`resource` is the FHIR type);
 - `token` is the array of `Type.parameter=value` strings of the search index;
@@ -13,6 +13,7 @@ path:
 - `numbers` is an array of `{key, lo, hi}`, the intervals of numbers and quantities (`search/number.py`);
 - `together` is an array of small documents `{name, token, dates, numbers}`: what stands within one element and is asked
   for together (`search/composite.py`);
+- `place` is where something is, `{type: "Point", coordinates: [longitude, latitude]}` in degrees (`search/near.py`);
 - `text` and `content` are the arrays of words of the narrative and of the whole (`search/words.py`);
 - any other name is a fact (`patient`, `label`, `author`…).
 
@@ -24,10 +25,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from math import cos, pi, radians, sin
 from typing import Any, TypeAlias
 
 BEGINNING = -(2**62)
 END = 2**62
+EARTH = 6_371_008.8
+"""The mean radius of the earth, in metres."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,16 @@ class Some:
 
 
 @dataclass(frozen=True, slots=True)
+class Near:
+    """The point `[longitude, latitude]` at the field lies within so many `metres` of another on a sphere."""
+
+    field: str
+    latitude: float
+    longitude: float
+    metres: float
+
+
+@dataclass(frozen=True, slots=True)
 class Linked:
     """Another document, of type `type`, satisfies `inner`, and the two are linked by the token `token`.
 
@@ -143,7 +157,7 @@ class Any_:  # noqa: N801 - `Any` is Python's
         return self._hash or _remembered(self, (Any_, self.of))
 
 
-Predicate: TypeAlias = "Has | Between | Span | Prefix | Contains | Exists | Some | Linked | Not | All | Any_"
+Predicate: TypeAlias = "Has | Between | Span | Prefix | Contains | Exists | Some | Near | Linked | Not | All | Any_"
 
 NOTHING = Any_(())
 EVERYTHING = All(())
@@ -156,6 +170,7 @@ _ENVELOPE = {
     "token": "index",
     "numbers": "numbers",
     "together": "together",
+    "place": "place",
     "text": "words.text",
     "content": "words.content",
 }
@@ -255,8 +270,19 @@ def matches(predicate: Predicate, document: Mapping[str, Any], inside: bool = Fa
                 isinstance(each, Mapping) and matches(inner, each, inside=True)
                 for each in _values(document, path_of(field, inside))
             )
+        case Near(field):
+            at = _at(document, f"{path_of(field, inside)}.coordinates")
+            return isinstance(at, list) and _is_near(predicate, *at)
         case Linked():
             raise not_followed(predicate)
+
+
+def _is_near(asked: Near, longitude: float, latitude: float) -> bool:
+    """By the haversine formula, in halves of the angle: exact for what is close together, too."""
+    here, there = radians(asked.latitude), radians(latitude)
+    across = sin(radians(longitude - asked.longitude) / 2) ** 2
+    half_chord = sin((there - here) / 2) ** 2 + cos(here) * cos(there) * across
+    return half_chord <= sin(min(asked.metres / EARTH, pi) / 2) ** 2
 
 
 def not_followed(node: Linked) -> LookupError:

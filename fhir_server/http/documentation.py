@@ -44,6 +44,8 @@ _ADDRESSES: dict[str, tuple[str, ...]] = {
     "/auth/token": _OAUTH,
     "/auth/introspect": _OAUTH,
     "/auth/revoke": _OAUTH,
+    "/auth/launch": _OAUTH,
+    "/auth/register": ("201", "400", "404", "413", "429", "503"),
     "/auth/static/<path:filename>": ("200", "304", "404"),
     "/docs/<name>": ("200", "304", "404"),
     "/auth/jwks": ("200", "503"),

@@ -1,7 +1,7 @@
 """OAuth: the addresses that apps and systems call (decisions 23).
 
-May live here: Flask's request to values and back, for authorize, token, introspect, revoke, jwks and the discovery
-documents. May not know: why a token is given. Everything but authorize may be called from any page (SMART, CORS):
+May live here: Flask's request to values and back, for authorize, token, launch, introspect, revoke, register, jwks and
+the discovery documents. May not know: why a token is given. All but authorize may be called from any page (CORS):
 tokens are proved in a form or a header, never by a cookie.
 """
 
@@ -17,7 +17,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from fhir_server.foundation.problem import Problem
 from fhir_server.http.browser import HEADERS, Browser, language, limit_form, words
-from fhir_server.smart.discovery import SMART_STYLE, STYLE
+from fhir_server.smart.discovery import REGISTRATION, SMART_STYLE, STYLE
 from fhir_server.smart.exchange import NO_STORE, Answer, Asked
 from fhir_server.smart.server import Smart
 from fhir_server.store.connection import DatabaseFault
@@ -63,6 +63,19 @@ def blueprint(smart: Smart, browser: Browser) -> Blueprint:
     def revoke() -> Response:
         """End a token (RFC 7009)."""
         return _of_form(smart.revoke)
+
+    @made.route("/auth/launch", methods=["GET", "POST"])
+    def launch() -> Response:
+        """Start an app for a professional and a patient, by an EHR that is registered for it (SMART, EHR launch)."""
+        return _of_form(smart.launch)
+
+    @made.post(REGISTRATION)
+    def register() -> Response:
+        """Let an app register itself, where that is on (RFC 7591)."""
+        if request.mimetype != "application/json":
+            told = {"error": "invalid_client_metadata", "error_description": "send JSON, as application/json"}
+            return _told(Answer(400, told))
+        return _told(smart.registration.register(request.get_data(), request.remote_addr or ""))
 
     @made.get("/auth/jwks")
     def jwks() -> Response:

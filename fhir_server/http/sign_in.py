@@ -8,7 +8,6 @@ keyboard, on a phone. French first.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
 
@@ -22,11 +21,13 @@ from fhir_server.http.account_pages import AccountPages
 from fhir_server.http.browser import Browser, language, limit_form, words
 from fhir_server.http.holder_pages import HolderPages
 from fhir_server.http.pages import Form, Pages, View, plain, see
+from fhir_server.http.sentences import sentence
 from fhir_server.smart import identity
 from fhir_server.smart.approval import Approval, check_mode
 from fhir_server.smart.attempts import TooMany
 from fhir_server.smart.directory import recognised
 from fhir_server.smart.discovery import CALLBACK
+from fhir_server.smart.picker import asker
 from fhir_server.smart.psc import ProviderFault, is_same
 from fhir_server.smart.records import AuthorizationRequest
 from fhir_server.smart.scope import parse
@@ -181,18 +182,24 @@ class _Pages(Pages):
         return self._page("mode", asked, fault=fault, modes=modes, chosen=chosen_mode, reason=reason, name=person.name)
 
     def patient(self) -> Response:
-        """Matricule INS of the patient whose record is to be opened."""
+        """The patient whose record is to be opened, by matricule INS, or by name among those whom one may open."""
         asked, person = self._answering()
         if asked is None or person is None:
             return self.fault("error.form", 400)
+        purpose = Purpose(asked.purpose or Purpose.TREATMENT)
         if request.method != "POST":
-            return self._page("patient", asked)
+            return self._page("patient", asked, emergency=purpose.emergency)
         self._smart.attempts.count("ins", person.subject, limit=SEARCHES, window=SEARCH_WINDOW)
+        if request.form.get("name") and not purpose.emergency:
+            found = self._smart.finds(asker(person, asked.client), request.form["name"])
+            return self._page("patient", asked, fault="" if found else "patient.nobody", found=found)
         try:
             chosen = self._smart.journey.choose_patient(asked, person, request.form.get("ins", ""))
         except OAuth2Error as error:
             return self._back(asked, error)
-        return self._onward(chosen) if chosen is not None else self._page("patient", asked, fault="patient.unknown")
+        if chosen is None:
+            return self._page("patient", asked, fault="patient.unknown", emergency=purpose.emergency)
+        return self._onward(chosen)
 
     def approve(self) -> Response:
         """What the app may do; then back to it."""
@@ -229,7 +236,7 @@ class _Pages(Pages):
     def _offer(self, asked: AuthorizationRequest, person: Principal, app: str, approval: Approval) -> Response:
         word = words(language())
         fixed = [word(f"scope.{each}") for each in approval.scope if parse(each) is None]
-        choices = [(each, _sentence(each, word)) for each in approval.scope if parse(each) is not None]
+        choices = [(each, sentence(each, word)) for each in approval.scope if parse(each) is not None]
         context = None
         if approval.principal.patient:
             context = "own" if person.kind in (Kind.HOLDER, Kind.REPRESENTATIVE) else "patient"
@@ -252,18 +259,3 @@ def _may(person: Principal, purpose: Purpose) -> bool:
     except OAuth2Error:
         return False
     return True
-
-
-def _sentence(text: str, word: Callable[..., str]) -> str:
-    """A resource scope in words: `lire, rechercher : les documents`."""
-    scope = parse(text)
-    if scope is None:
-        return text
-    rights = ", ".join(word(f"right.{each}") for each in scope.rights)
-    key = f"type.{scope.type}"
-    what = word(key)
-    sentence = f"{rights} : {scope.type if what == key else what}"
-    if scope.criteria:
-        criteria = ", ".join(f"{name}={value}" for name, value in scope.criteria)
-        sentence += f" ({word('only', criteria=criteria)})"
-    return sentence

@@ -109,8 +109,14 @@ def here(text: str, candidates: Mapping[str, Resource]) -> list[str]:
 
 def _envelope(name: str, resource: Resource) -> dict[str, Any]:
     indexed = index_of(resource)
-    asked = {"index": indexed.tokens, "dates": indexed.dates, "numbers": indexed.numbers, "together": indexed.together}
+    asked: dict[str, Any] = {
+        "index": indexed.tokens,
+        "dates": indexed.dates,
+        "numbers": indexed.numbers,
+        "together": indexed.together,
+    }
     asked["words"] = words_of(resource)
+    asked["place"] = indexed.place
     return {"_id": name, "type": resource["resourceType"], **asked, "facts": {}}
 
 

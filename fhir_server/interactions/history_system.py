@@ -37,7 +37,7 @@ def run(visit: Visit) -> FhirResponse:
     ]
 
     def versions(start: Place | None) -> Iterable[Stored]:
-        found = (door.versions(of, start, asked.since) for of, door in doors)
+        found = (door.versions(of, start, asked.since, history_type.step(asked)) for of, door in doors)
         return merge(*found, key=history_type.place_of, reverse=True)
 
     found = history_type.walk(visit, asked, sealed, versions)

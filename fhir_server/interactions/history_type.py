@@ -24,6 +24,7 @@ from fhir_server.store.documents import Stored
 
 Place = tuple[int, str, int]
 """Where a version stands in the order: when it was made (microseconds), `Type/id`, version."""
+_STEP = 200
 Versions: TypeAlias = "Callable[[Place | None], Iterable[Stored]]"
 """The versions that may be seen after a place, the newest first."""
 
@@ -45,7 +46,7 @@ def run(visit: Visit) -> FhirResponse:
     scope = visit.scoped("s")
     subject = of_type(visit.route.type, visit.principal, visit.house)
     door = visit.door(subject).within(scope)
-    found = walk(visit, asked, sealed, lambda start: door.versions(visit.route.type, start, asked.since))
+    found = walk(visit, asked, sealed, lambda start: door.versions(visit.route.type, start, asked.since, step(asked)))
     search.note(visit, subject, found.shown, [])
     made = door.recreated(visit.route.type, replaced(found.shown))
     return told(visit, asked, sealed, found, made)
@@ -104,6 +105,11 @@ def walk(visit: Visit, asked: history.Asked, sealed: str | None, versions: Versi
         if asked.at is not None:
             until[version.id] = version.updated
     return Found(shown, more=False)
+
+
+def step(asked: history.Asked) -> int:
+    """How many versions are fetched in one go: a page and one more, or many where all are looked at (`_at`)."""
+    return min(asked.limit + 1, _STEP) if asked.at is None else _STEP
 
 
 def place_of(version: Stored) -> Place:

@@ -110,7 +110,8 @@ class Visit:
         self._permitted(permits)
         if residual == NOTHING:
             self.note_refusal(denials)
-        return self.opened(residual)
+        # from here on what is hidden is asked for as what is absent, so that the clock does not tell them apart
+        return self.opened(NOTHING if subject.hidden_by(residual) else residual)
 
     def beyond(self, type_: str, subject: Subject) -> tuple[VisibleStore, Mapping[str, Deny]]:
         """The door to what a link of a search leads through, decided as a search of its type; and what stays shut.

@@ -12,6 +12,7 @@ from typing import Any
 
 from fhir_server.consent.obligations import apply
 from fhir_server.definitions.compartments import owner_parameters
+from fhir_server.foundation.moment import micros
 from fhir_server.foundation.predicate import Predicate, both, one_of
 from fhir_server.foundation.problem import Issue, Problem, bad_request
 from fhir_server.interactions import answers, led, lists, summary
@@ -80,6 +81,7 @@ def parsed(visit: Visit, type_: str, pairs: Pairs) -> Query:
         links=limits.chain_depth,
         compartment_of=visit.route.compartment_of,
         codes=Seen(visit),
+        now=micros(visit.house.clock()),
     )
 
 

@@ -16,13 +16,14 @@ from fhir_server.consent.matrix import Matrix
 from fhir_server.consent.settings import settings
 from fhir_server.definitions.identifiers import is_ins_system
 from fhir_server.foundation.moment import micros
-from fhir_server.foundation.predicate import EVERYTHING, Predicate
+from fhir_server.foundation.predicate import EVERYTHING, Predicate, matches
 from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.foundation.problem import problem
 from fhir_server.interactions.house import House
 from fhir_server.interactions.routes import Route
 from fhir_server.resources.facts import owners_of
 from fhir_server.search.query import Query
+from fhir_server.smart.scope import elsewhere
 from fhir_server.store import unguarded
 from fhir_server.store.changes import Unit
 from fhir_server.store.documents import Stored
@@ -45,6 +46,13 @@ class Subject:
     standing: bool = False
     written: frozenset[str] = frozenset()
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def hidden_by(self, residual: Predicate) -> bool:
+        """Whether what is known to stand at the address asked for is none of what a residual lets be seen."""
+        if not self.facts:
+            return False
+        id_ = str(self.facts["id"])
+        return not matches(residual, {"_id": id_, "type": id_.partition("/")[0], "facts": self.facts})
 
 
 NO_RECORD = Subject()
@@ -101,7 +109,7 @@ def of_type(type_: str, principal: Principal, house: House) -> Subject:
     """The records that the history of a type spans: those the asker has standing with, none for types of no record."""
     if of_no_record(type_, house):
         return NO_RECORD
-    return _with_standing(EVERYTHING, principal, house)
+    return _with_standing(EVERYTHING, type_, principal, house)
 
 
 def of_types(narrowed: Predicate, principal: Principal, house: House) -> Subject:
@@ -109,16 +117,18 @@ def of_types(narrowed: Predicate, principal: Principal, house: House) -> Subject
 
     What the asker wrote counts within `narrowed`.
     """
-    return _with_standing(narrowed, principal, house)
+    return _with_standing(narrowed, "", principal, house)
 
 
 def _standing(query: Query, principal: Principal, house: House) -> Subject:
-    return _with_standing(query.where if query.type else EVERYTHING, principal, house)
+    return _with_standing(query.where if query.type else EVERYTHING, query.type, principal, house)
 
 
-def _with_standing(narrowed: Predicate, principal: Principal, house: House) -> Subject:
+def _with_standing(narrowed: Predicate, type_: str, principal: Principal, house: House) -> Subject:
     if principal.kind is Kind.OPERATOR:
         return NO_RECORD
+    if principal.patient and elsewhere(principal.scopes, principal, "", type_):
+        return Subject((principal.patient,))  # a token for one record; how many others name its bearer costs nothing
     if principal.kind in (Kind.HOLDER, Kind.REPRESENTATIVE):
         return Subject((principal.patient,)) if principal.patient else NO_RECORD
     keys = sorted(principal.identities | principal.organizations)

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fhir_server.audit_event.event import Deed, envelope
+from fhir_server.audit_event.managed import managed
 from fhir_server.consent import decision
 from fhir_server.consent.case import case_of
 from fhir_server.consent.decision import Deny, Permit, decide
 from fhir_server.consent.directives import RecordState
 from fhir_server.consent.settings import settings
 from fhir_server.foundation.predicate import EVERYTHING
-from fhir_server.foundation.principal import Principal
+from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.interactions.house import House
 from fhir_server.interactions.pipeline import OWN_ALONE
 from fhir_server.notices.occasion import Contact, Happening, notices
@@ -94,6 +95,17 @@ def told(house: House, base: str) -> Callable[[Principal, str, str | None], None
             refused=(reason,) if reason and outcome != "0" else (),
             entry=house.ids(),
         )
+        house.ledger.settle([envelope(deed, house.ids(), base)])
+
+    return tell
+
+
+def registered(house: House, base: str) -> Callable[[str, str], None]:
+    """What records that an app registers itself, before it is in the register."""
+
+    def tell(what: str, client: str) -> None:
+        nobody = Principal(kind=Kind.UNKNOWN, subject=client, client=client)
+        deed = managed(nobody, what, client, house.clock(), house.ids())
         house.ledger.settle([envelope(deed, house.ids(), base)])
 
     return tell

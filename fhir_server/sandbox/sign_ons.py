@@ -70,6 +70,7 @@ def _register_client(smart: Smart, database: Database, application: dossier.Appl
         organization=organization,
         organization_key=number,
         introspects=application.kind in ("symmetric", "asymmetric"),
+        launches=application.kind in ("symmetric", "asymmetric"),
     )
 
 

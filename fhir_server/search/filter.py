@@ -39,6 +39,8 @@ OPERATORS: Mapping[str, Mapping[str, tuple[bool, str | None]]] = {
     "reference": {"eq": (False, None), "ne": (True, None), "re": (False, None)},
     "uri": {"eq": (False, None), "ne": (True, None), "ss": (False, "above"), "sb": (False, "below")},
     "composite": {"eq": (False, None), "ne": (True, None)},
+    "phonetic": {"eq": (False, None), "ne": (True, None)},
+    "near": {"eq": (False, None), "ne": (True, None)},
 }
 _KNOWN = (*sorted(_PREFIXED), "co", "sw", "ew", "pr", "po", "ss", "sb", "in", "ni", "re")
 _WORD = re.compile(
@@ -159,7 +161,7 @@ class _Reader:
                 raise _refused(value.column, "`pr` is `true` or `false`")
             return self.compile(code, "missing", "false" if value.text == "true" else "true")
         written = _value(value, kind)
-        if kind in ("date", "number", "quantity") and operator.text in _PREFIXED:
+        if kind in ("date", "number", "quantity", "age") and operator.text in _PREFIXED:
             return self.compile(code, None, operator.text + written)
         if kind == "string" and operator.text in ("eq", "ne"):
             self.compile(code, None, written)  # refuses what has nothing to look for
@@ -187,6 +189,6 @@ class _Reader:
 
 def _value(value: Word, kind: str) -> str:
     """The value as a search would write it: what separates there is text here, but for bars and dollars of codes."""
-    if kind in ("string", "uri"):
+    if kind in ("string", "uri", "phonetic"):
         return escape(value.text)
     return value.text.replace("\\", "\\\\").replace(",", "\\,")

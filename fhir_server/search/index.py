@@ -20,15 +20,15 @@ from fhir_server.definitions.elements import Element, children
 from fhir_server.definitions.expressions import spots_of
 from fhir_server.definitions.paths import Found
 from fhir_server.definitions.search_parameters import SearchParameter
-from fhir_server.search import composite, date, inside, number, own, reference, token
+from fhir_server.search import composite, date, inside, near, number, own, phonetic, reference, token
 from fhir_server.search.extract import extractor, finder
 from fhir_server.search.own import remembered
-from fhir_server.search.supported import indexed
+from fhir_server.search.supported import indexed, kind_of
 
 # What the envelope answers by itself.
 OF_THE_ENVELOPE = frozenset({"_id", "_lastUpdated"})
 
-_INDEX, _NUMBERS = composite.TOKENS, composite.NUMBERS
+_INDEX, _NUMBERS = {**composite.TOKENS, "phonetic": phonetic.index}, composite.NUMBERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,10 @@ class Indexed:
     """What can be asked of a resource.
 
     `tokens` are distinct; `dates` holds `{lo, hi}` in microseconds by parameter; `numbers` holds `{key, lo, hi}`, whose
-    keys begin with `Type.code`; `together` holds what stands within one element (`search/composite.py`). `by_reference`
-    gives for each local reference (`Type/id`) the tokens that nothing but local references accounts for, presence
-    tokens included: a token that two references account for stands under both.
+    keys begin with `Type.code`; `together` holds what stands within one element (`search/composite.py`); `place` is a
+    point, where the resource has a position. `by_reference` gives for each local reference (`Type/id`) the tokens that
+    nothing but local references accounts for, presence tokens included: a token that two references account for stands
+    under both.
     """
 
     tokens: list[str]
@@ -46,6 +47,7 @@ class Indexed:
     by_reference: dict[str, list[str]] = field(default_factory=dict)
     numbers: number.Spans = field(default_factory=list)
     together: list[dict[str, Any]] = field(default_factory=list)
+    place: dict[str, Any] | None = None
 
     def apart(self, mentioned: Collection[str]) -> tuple[list[str], dict[str, list[str]]]:
         """The tokens the resource has by itself, and those it has only through each of the `mentioned` (`Type/id`).
@@ -69,6 +71,7 @@ def index_of(resource: dict[str, Any], base: str = "") -> Indexed:
     numbers: number.Spans = []
     together: list[dict[str, Any]] = []
     sources: dict[str, set[str]] = {}
+    place = None
     for code, values in finder(type_)(resource).items():
         row = plan.get(code)
         if row is None:
@@ -80,6 +83,11 @@ def index_of(resource: dict[str, Any], base: str = "") -> Indexed:
             tokens.update({presence: None} if composed.together else {})
             for said, references in composed.sources.items():
                 sources.setdefault(said, set()).update(references)
+            continue
+        if kind == "near":
+            at = near.point(values[0].value)
+            if at:
+                tokens[presence], place = None, {"type": "Point", "coordinates": at}
             continue
         tokens[presence] = None
         if kind == "date":
@@ -102,10 +110,8 @@ def index_of(resource: dict[str, Any], base: str = "") -> Indexed:
         if falling.property in resource:
             _fallen(falling, resource, base, sources)
             _stays(falling, resource, sources)
-    if not sources:
-        return Indexed(list(tokens), dates, {}, numbers, together)
     tokens.update(dict.fromkeys(sources))
-    return Indexed(list(tokens), dates, _by_reference(sources), numbers, together)
+    return Indexed(list(tokens), dates, _by_reference(sources), numbers, together, place)
 
 
 def markers(type_: str) -> list[str]:
@@ -225,9 +231,9 @@ def _goes_through(element: Element, code: str, parameter: SearchParameter, type_
 
 @remembered
 def _plan(type_: str) -> Mapping[str, tuple[str, str, str]]:
-    """Of each parameter that is indexed: its type, what its tokens begin with, and its presence token."""
+    """Of each parameter that is indexed: its kind, what its tokens begin with, and its presence token."""
     return {
-        code: (each.type, f"{type_}.{code}", f"{type_}.{code}!")
+        code: (kind_of(each), f"{type_}.{code}", f"{type_}.{code}!")
         for code, each in indexed(type_).items()
-        if code not in OF_THE_ENVELOPE
+        if code not in OF_THE_ENVELOPE and kind_of(each) != "age"
     }

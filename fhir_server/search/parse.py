@@ -8,54 +8,24 @@ never over modifiers or values, nor over what is known and not supported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.foundation.predicate import Any_, Has, Linked, Not, Predicate, both, either
 from fhir_server.foundation.problem import Issue, Problem, bad_request
-from fhir_server.search import (
-    chain,
-    compartment,
-    composite,
-    date,
-    include,
-    inside,
-    number,
-    own,
-    quantity,
-    reference,
-    special,
-    string,
-    token,
-    uri,
-    words,
-)
+from fhir_server.search import age, chain, compartment, include, inside, own, reference, special, words
 from fhir_server.search import filter as filter_
 from fhir_server.search.codes import PUBLISHED, Codes
 from fhir_server.search.escapes import plain, split
+from fhir_server.search.kinds import BY_PRESENCE, CLAUSES, NEGATIONS, modifiers_of
 from fhir_server.search.nearest import meant, shown
 from fhir_server.search.query import Asked, Include, PatientIdentifier, Query
-from fhir_server.search.supported import elements, known, supported
+from fhir_server.search.supported import kind_of, known, supported
 
 Pairs = Sequence[tuple[str, str]]
 
-CLAUSES: Mapping[str, Callable[[Asked, str], Predicate]] = {**composite.CLAUSES, "composite": composite.clause}
-# Beside these every parameter takes `:missing`, and a reference takes the types it may name.
-MODIFIERS: Mapping[str, frozenset[str]] = {
-    "string": string.MODIFIERS,
-    "token": token.MODIFIERS,
-    "reference": reference.MODIFIERS,
-    "date": date.MODIFIERS,
-    "uri": uri.MODIFIERS,
-    "number": number.MODIFIERS,
-    "quantity": quantity.MODIFIERS,
-    "composite": composite.MODIFIERS,
-}
-NEGATIONS = frozenset({"not", "not-in"})
-# What is kept in arrays of structures is narrowed first to what has a value at all: an index over tokens serves that.
-BY_PRESENCE = frozenset({"number", "quantity", "composite"})
 MAXIMUM_VALUES = 500
 LINKS_AT_ONCE = 4
 """How many chains of the greatest length one search may amount to."""
@@ -72,16 +42,17 @@ def parse(
     links: int = chain.LINKS,
     compartment_of: str = "",
     codes: Codes = PUBLISHED,
+    now: int | None = None,
 ) -> Query:
     """The Query that decoded pairs ask of a type; Problem 400 for the first thing in them that cannot be answered.
 
     `base` is the server's own URL: references that begin with it are local. A page holds `maximum` matches at most,
     one parameter takes `values` at most and all of them twice as many, a chain has `links` links at most.
     `compartment_of` is the `Type/id` in whose compartment it is asked, if it is in one; `codes` tells what value sets
-    and code systems hold.
+    and code systems hold; `now` is the moment of the question, in microseconds.
     """
     reader = _Reader(
-        type_, base.rstrip("/"), lenient, most=values, links=links, compartment=compartment_of, codes=codes
+        type_, base.rstrip("/"), lenient, most=values, links=links, compartment=compartment_of, codes=codes, now=now
     )
     if compartment_of:
         reader.confine()
@@ -119,25 +90,6 @@ def criterion(
     return reader.criterion(name, text), tuple(dict.fromkeys(reader.patients))
 
 
-def modifiers_of(type_: str, parameter: SearchParameter) -> set[str]:
-    """The modifiers that one parameter of a type takes."""
-    if parameter.code == "_id":
-        return set()
-    offered = {"missing", *MODIFIERS[parameter.type]}
-    kinds = {kind for kind, _ in elements(type_, parameter)}
-    match parameter.type:
-        case "reference":
-            offered.update(reference.targets(parameter))
-            offered -= set() if "canonical" in kinds else uri.HIERARCHY
-        case "token":
-            # what only a few have is not kept of every trace: the ledger is written with each request
-            offered -= token.BY_WORDS if type_ == "AuditEvent" else set()
-            offered -= set() if "Identifier" in kinds else {"of-type"}
-            offered -= set() if kinds & token.WORDED else {"text"}
-            offered -= token.BY_CODES if kinds and kinds <= {"boolean", "ContactPoint", "Identifier"} else set()
-    return offered
-
-
 @dataclass(slots=True)
 class _Reader:
     """A query string half read."""
@@ -148,6 +100,7 @@ class _Reader:
     most: int = MAXIMUM_VALUES
     compartment: str = ""
     codes: Codes = PUBLISHED
+    now: int | None = None
     clauses: list[Predicate] = field(default_factory=list)
     once: dict[str, str] = field(default_factory=dict)
     includes: list[Include] = field(default_factory=list)
@@ -292,10 +245,8 @@ class _Reader:
         self.followed += 1
         if self.followed > self.links * LINKS_AT_ONCE:
             raise bad_request(f"a search follows at most {self.links * LINKS_AT_ONCE} links", code="too-costly")
-        inner = _Reader(
-            type_, self.base, False, most=self.most, codes=self.codes, links=self.links, depth=self.depth + 1
-        )
-        inner.values, inner.followed = self.values, self.followed
+        inner = _Reader(type_, self.base, False, self.most, codes=self.codes, now=self.now, links=self.links)
+        inner.depth, inner.values, inner.followed = self.depth + 1, self.values, self.followed
         try:
             asked = inner.criterion(link.rest, text)
         finally:
@@ -319,7 +270,7 @@ class _Reader:
         elif code == "_list":
             self.lists.append(special.list_id(text))
         elif code == "_filter":
-            kinds = {each: found.type for each, found in supported(self.type).items()}
+            kinds = {each: kind_of(found) for each, found in supported(self.type).items()}
             self.clauses.append(filter_.read(text, kinds, self.type, self.compiled))
         elif self.type == "AuditEvent":
             raise bad_request(f"`{code}` is not asked of traces, which keep no words", code="not-supported")
@@ -340,7 +291,7 @@ class _Reader:
         if not all(values):
             raise bad_request(f"`{code}` has an empty value among its values")
         self._check_modifier(parameter, modifier)
-        asked = Asked(self.type, parameter, modifier, self.base, self.codes)
+        asked = Asked(self.type, parameter, modifier, self.base, self.codes, self.now)
         if naming:
             self._name_patients(asked, values)
         clause = self._clause(asked, values)
@@ -361,9 +312,10 @@ class _Reader:
             return either(*(special.id_clause(self.type, each) for each in values))
         if code == "_lastUpdated":
             return either(*(special.updated_clause(each) for each in values))
-        clause = CLAUSES[asked.parameter.type]
+        kind = kind_of(asked.parameter)
+        clause = CLAUSES[kind]
         found = either(*(clause(asked, each) for each in values)) if len(values) > 1 else clause(asked, values[0])
-        if asked.parameter.type in BY_PRESENCE:
+        if kind in BY_PRESENCE:
             return both(Has("token", f"{asked.name}!"), found)
         return Not(found) if asked.modifier in NEGATIONS else found
 
@@ -372,7 +324,7 @@ class _Reader:
             raise bad_request(f"`{asked.parameter.code}:missing` is `true` or `false`")
         if asked.parameter.code == "_lastUpdated":
             return special.updated_missing(values == ["true"])
-        there = Has("token", f"{asked.name}!")
+        there = age.known() if kind_of(asked.parameter) == "age" else Has("token", f"{asked.name}!")
         return Not(there) if values == ["true"] else there
 
     def _check_modifier(self, parameter: SearchParameter, modifier: str | None) -> None:

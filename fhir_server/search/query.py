@@ -26,7 +26,7 @@ Item = TypeVar("Item")
 class Asked:
     """One clause on its way to be compiled: the parameter, its modifier if any, and the server's own base URL.
 
-    `codes` tells what value sets hold.
+    `codes` tells what value sets hold, `now` is the moment of the question in microseconds, None where none is meant.
     """
 
     type: str
@@ -34,6 +34,7 @@ class Asked:
     modifier: str | None = None
     base: str = ""
     codes: Codes = PUBLISHED
+    now: int | None = None
 
     @property
     def name(self) -> str:

@@ -15,7 +15,7 @@ from fhir_server.search import date, words
 from fhir_server.search.escapes import plain
 from fhir_server.search.nearest import meant, shown
 from fhir_server.search.query import NEWEST_FIRST, Order, Total
-from fhir_server.search.supported import supported
+from fhir_server.search.supported import kind_of, supported
 
 # What shapes the answer and may be said once.
 ONCE = frozenset({"_count", "_sort", "_total", "_summary", "_elements", "_page"})
@@ -127,16 +127,17 @@ def _key(type_: str, text: str) -> Order:
         case "_id":
             return Order("id", descending)
     parameter = supported(type_).get(code)
-    if parameter is None or parameter.type not in _KEYS:
+    if parameter is None or kind_of(parameter) not in _KEYS:
         near = meant(code, (*supported(type_), "_lastUpdated", "_id"), "-" if descending else "")
-        why = ": a composite has no order" if parameter is not None else f" on {type_}{near}"
+        why = _WITHOUT_ORDER[kind_of(parameter)] if parameter is not None else f" on {type_}{near}"
         raise bad_request(f"`_sort` cannot go by `{shown(code)}`{why}", code="not-supported")
-    return Order(_KEYS[parameter.type].format(type=type_, code=code), descending)
+    return Order(_KEYS[kind_of(parameter)].format(type=type_, code=code), descending)
 
 
 _KEYS = {
     "date": "date:{code}",
     "string": "text:{type}.{code}^",
+    "phonetic": "text:{type}.{code}^",
     "token": "code:{type}.{code}=",
     "uri": "text:{type}.{code}=",
     "reference": "text:{type}.{code}=",
@@ -144,3 +145,8 @@ _KEYS = {
     "quantity": "number:{type}.{code}",
 }
 """What each type of parameter is sorted by (`query.Order`)."""
+_WITHOUT_ORDER = {
+    "composite": ": a composite has no order",
+    "near": ": the places found are not sorted by their distance",
+    "age": ": it is computed; sort by `birthdate` the other way round",
+}

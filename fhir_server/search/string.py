@@ -24,6 +24,7 @@ _PARTS = {
     "Identifier": ("value",),
     "ContactPoint": ("value",),
     "Annotation": ("text",),
+    "ContactDetail": ("name",),
 }
 # What Unicode does not take apart and a reader does: ligatures, letters with a stroke, the curly apostrophe.
 _ALIKE = str.maketrans(
@@ -43,7 +44,7 @@ _ALIKE = str.maketrans(
 def index(value: Any, kind: str) -> list[str]:
     """`^normalised` and `=exact` of each part that has text; [] for what holds none."""
     tokens = []
-    for text in _texts(value, kind):
+    for text in texts(value, kind):
         tokens.append("^" + normal(text))
         tokens.append("=" + composed(text))
     return tokens
@@ -77,7 +78,8 @@ def composed(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def _texts(value: Any, kind: str) -> list[str]:
+def texts(value: Any, kind: str) -> list[str]:
+    """The texts that a value is searched by, as they are."""
     if isinstance(value, str):
         return [value]
     if not isinstance(value, dict):

@@ -118,6 +118,12 @@ class Approver:
             # hidden, of another record, or absent: as if the launch had named none
             del told["encounter"]
             principal = replace(principal, scopes=tuple(each for each in granted if each != "launch/encounter"))
+        if told.get("fhirContext"):
+            told["fhirContext"] = [
+                each
+                for each in told["fhirContext"]
+                if "reference" not in each or self._sees(principal, each["reference"].partition("/_history/")[0])
+            ]
         return Approval(principal, told)
 
     def mode(

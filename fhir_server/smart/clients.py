@@ -117,6 +117,7 @@ class Clients:
         organization: str | None = None,
         organization_key: str | None = None,
         introspects: bool = False,
+        launches: bool = False,
     ) -> tuple[records.Client, str | None]:
         """Register a client: it, and its secret, which is shown this once, if its kind has one.
 
@@ -129,6 +130,8 @@ class Clients:
             _check_redirects(redirect_uris)
         elif acts_as not in SYSTEMS:
             raise RegistrationFault(f"a system acts as one of {', '.join(SYSTEMS)}")
+        if launches and "none" in KINDS[kind].methods:
+            raise RegistrationFault("an app that cannot keep a secret may not launch others")
         _check_scope(scope, system=kind == "backend")
         if "private_key_jwt" in KINDS[kind].methods:
             _check_keys(jwks, jwks_uri)
@@ -146,6 +149,7 @@ class Clients:
             organization=organization,
             organization_key=organization_key,
             introspects=introspects,
+            launches=launches,
             made=self._clock(),
         )
         if made is None:
@@ -170,6 +174,15 @@ class Clients:
         changed = self._kept.change(client_id, {"kind": "symmetric"}, set__secret=HASHER.hash(secret))
         return secret if changed else None
 
+    def replace_keys(self, client_id: str, jwks: dict[str, Any] | None, jwks_uri: str | None) -> bool:
+        """Give a client with keys other ones: the old ones prove nothing from now on; False if there is no such client.
+
+        Raises RegistrationFault.
+        """
+        _check_keys(jwks, jwks_uri)
+        kinds = [name for name, kind in KINDS.items() if "private_key_jwt" in kind.methods]
+        return self._kept.change(client_id, {"kind__in": kinds}, set__jwks=jwks, set__jwks_uri=jwks_uri) is not None
+
 
 def is_safe_url(url: str) -> bool:
     """Whether an address is https, or http on this machine."""
@@ -179,14 +192,23 @@ def is_safe_url(url: str) -> bool:
     )
 
 
+def is_redirect(uri: str) -> bool:
+    """Whether people may be sent back there: https, http on this machine, or a scheme of the app's own."""
+    try:
+        parts = urlsplit(uri)
+        # RFC 8252 section 7.1: a private-use scheme has a dot; others (javascript, data) do not
+        private = "." in parts.scheme and not parts.netloc
+        plain = not (parts.fragment or "*" in uri or parts.username is not None) and uri.isascii() and " " not in uri
+        return plain and uri.isprintable() and (private or is_safe_url(uri))
+    except ValueError:
+        return False
+
+
 def _check_redirects(uris: tuple[str, ...]) -> None:
     if not uris:
         raise RegistrationFault("an app needs at least one redirect URI")
     for uri in uris:
-        parts = urlsplit(uri)
-        # RFC 8252 section 7.1: a private-use scheme has a dot; others (javascript, data) do not
-        private = "." in parts.scheme and not parts.netloc
-        if parts.fragment or "*" in uri or parts.username is not None or not (private or is_safe_url(uri)):
+        if not is_redirect(uri):
             raise RegistrationFault(f"`{uri}` is no redirect URI: https, http on this machine, or a scheme of your own")
 
 

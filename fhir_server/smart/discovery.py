@@ -23,6 +23,7 @@ ADDRESSES = {
     "introspection_endpoint": "/auth/introspect",
     "revocation_endpoint": "/auth/revoke",
 }
+REGISTRATION = "/auth/register"
 STYLE = "/auth/smart-style.json"
 CALLBACK = "/auth/callback"
 RESPONSE_MODES = ("query",)
@@ -64,13 +65,15 @@ _LAUNCHES = (
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """Of one server: `issuer` is the origin, `fhir_base` the base of the FHIR API."""
+    """Of one server: `issuer` is the origin; `registers` says that apps may register themselves (RFC 7591)."""
 
     issuer: str
+    registers: bool = False
 
     def addresses(self) -> dict[str, str]:
         """Every address that is told, absolute."""
-        return {name: f"{self.issuer}{path}" for name, path in ADDRESSES.items()}
+        more = {"registration_endpoint": REGISTRATION} if self.registers else {}
+        return {name: f"{self.issuer}{path}" for name, path in {**ADDRESSES, **more}.items()}
 
     def smart_configuration(self) -> dict[str, Any]:
         """`/.well-known/smart-configuration` at the FHIR base."""

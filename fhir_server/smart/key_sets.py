@@ -33,6 +33,7 @@ REFETCHES = 10
 """Fetches in a minute that unknown key ids may cause, per address: strangers must not drive our requests."""
 
 _ALGORITHMS = {"ES384": ("EC", "P-384"), "RS384": ("RSA", None)}
+_OF_STATEMENTS = {**_ALGORITHMS, "ES256": ("EC", "P-256"), "RS256": ("RSA", None)}
 
 Jwk = dict[str, Any]
 
@@ -162,9 +163,18 @@ def usable(jwks: dict[str, Any]) -> bool:
     return any(_fitting(keys, each["kid"], alg) for each in keys for alg in _ALGORITHMS)
 
 
+def usable_for(keys: list[Any], kid: Any, alg: str) -> list[Any]:
+    """The public keys that may have made a signature with this algorithm; with a kid, those of it."""
+    return (
+        _fitting(keys, kid, alg)
+        if kid is not None
+        else [key for each in keys for key in _fitting([each], each.get("kid"), alg)]
+    )
+
+
 def _fitting(keys: list[Jwk], kid: str, alg: str) -> list[Any]:
     """Those with the kid, of the algorithm's kind, meant for signatures, and public."""
-    kind, curve = _ALGORITHMS[alg]
+    kind, curve = _OF_STATEMENTS[alg]
     found = []
     for each in keys:
         if (

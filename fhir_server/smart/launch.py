@@ -52,6 +52,11 @@ class Launches:
         )
         return handle
 
+    def waits(self, handle: str, client: str) -> bool:
+        """Whether a handle of this app can still be taken."""
+        found = self._kept.find(fingerprint(handle), client=client, used=False)
+        return found is not None and found.expires > self._clock()
+
     def take(self, handle: str, client: str) -> Launch | None:
         """What a handle of this app carries; None if it is unknown, used, too old, or of another app."""
         taken = self._kept.change(fingerprint(handle), {"client": client, "used": False}, set__used=True)

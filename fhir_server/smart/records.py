@@ -99,6 +99,7 @@ class Client(Kept):
     organization: str | None = StringField()
     organization_key: str | None = StringField()
     introspects: bool = BooleanField(default=False)
+    launches: bool = BooleanField(default=False)
     disabled: bool = BooleanField(default=False)
     made: datetime = DateTimeField()
     meta: ClassVar[dict[str, Any]] = {"abstract": True}

@@ -1,7 +1,7 @@
-"""Server: Authlib's authorization server, fed from our rooms, and the one object by which others use this one.
+"""Server: the one object by which other rooms use this one.
 
 May live here: the wiring of this room, and the answers of the token, introspection and revocation addresses as values.
-May not know: Flask. https://docs.authlib.org/en/latest/oauth2/authorization-server/
+May not know: Flask.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 
 import requests
 from authlib.oauth2.rfc6749 import (
-    AuthorizationServer,
     InvalidClientError,
     InvalidRequestError,
     OAuth2Error,
@@ -23,10 +22,11 @@ from authlib.oauth2.rfc6749 import (
 )
 
 from fhir_server.foundation.principal import Kind, Principal
-from fhir_server.smart import holders
+from fhir_server.smart import holders, launching
 from fhir_server.smart.accounts import Accounts, SendCode
 from fhir_server.smart.approval import Approver, Issued, Refuses, Sees
 from fhir_server.smart.attempts import Attempts, SecurityLog
+from fhir_server.smart.authorization_server import Server
 from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.client_authentication import METHODS, ClientAuthentication
 from fhir_server.smart.clients import Clients, OAuthClient
@@ -34,9 +34,6 @@ from fhir_server.smart.directory import Directory
 from fhir_server.smart.discovery import ADDRESSES, CALLBACK, RESPONSE_MODES, STYLE, Discovery
 from fhir_server.smart.exchange import NO_STORE, Answer, Asked, OAuthRequest
 from fhir_server.smart.freshness import Freshness
-from fhir_server.smart.grants.authorization_code import AuthorizationCode, ProofKey
-from fhir_server.smart.grants.client_credentials import ClientCredentials
-from fhir_server.smart.grants.refresh_token import RefreshToken
 from fhir_server.smart.introspection import Introspection
 from fhir_server.smart.issue import Issuer
 from fhir_server.smart.journey import Journey
@@ -44,8 +41,10 @@ from fhir_server.smart.key_sets import KeySets
 from fhir_server.smart.key_shelf import KeyRecords
 from fhir_server.smart.keys import Keys
 from fhir_server.smart.launch import Launches
+from fhir_server.smart.picker import Finds, nobody
 from fhir_server.smart.psc import Provider, RelyingParty
 from fhir_server.smart.records import ALIAS, Records
+from fhir_server.smart.registration import NOBODY, Recorded, Registration, Vouching
 from fhir_server.smart.revocation import Revocation
 from fhir_server.smart.scope import Compile
 from fhir_server.smart.sessions import Sessions
@@ -55,8 +54,8 @@ from fhir_server.smart.sessions import Sessions
 class Config:
     """Where this room is and what it is called. `issuer` is the origin, without a final slash.
 
-    `provider` signs professionals in (None: they cannot); `alias` is mongoengine's name for the connection, to be
-    changed where two houses live in one process.
+    `provider` signs professionals in (None: they cannot); `vouching` says who lets apps register themselves. `alias` is
+    mongoengine's name for the connection, to be changed where two houses live in one process.
     """
 
     issuer: str
@@ -65,68 +64,7 @@ class Config:
     database: str
     provider: Provider | None = None
     alias: str = ALIAS
-
-
-class Server(AuthorizationServer):  # type: ignore[misc] # authlib is untyped
-    """Authlib's server on our records; the grants read its public members."""
-
-    def __init__(
-        self,
-        *,
-        records: Records,
-        clients: Clients,
-        authentication: ClientAuthentication,
-        approver: Approver,
-        issuer: Issuer,
-        revocation: Revocation,
-        directory: Directory,
-        fhir_base: str,
-        clock: Callable[[], datetime],
-    ) -> None:
-        super().__init__()
-        self.records, self.clients, self.approver, self.issuer = records, clients, approver, issuer
-        self.revocation, self.directory, self.fhir_base, self.clock = revocation, directory, fhir_base, clock
-        self._authentication = authentication
-        self.register_grant(AuthorizationCode, [ProofKey(required=True)])
-        self.register_grant(ClientCredentials)
-        self.register_grant(RefreshToken)
-
-    def query_client(self, client_id: str) -> OAuthClient | None:
-        """The client with this id, unless it is disabled."""
-        return self.clients.find(client_id)
-
-    def authenticate_client(
-        self,
-        request: OAuthRequest,
-        methods: list[str],
-        endpoint: str = "token",  # noqa: ARG002 - Authlib's signature
-    ) -> OAuthClient:
-        """The client that sent the request, by one of these methods."""
-        client, method = self._authentication.client(request)
-        request.client, request.auth_method = client, method
-        if method not in methods:
-            if client.kind.grants.isdisjoint({request.payload.grant_type}):
-                return client  # the grant answers `unauthorized_client`
-            raise InvalidClientError(description="the client could not prove who it is", status_code=401)
-        return client
-
-    def generate_token(self, *_: Any, user: Any = None, **__: Any) -> dict[str, Any]:
-        """The token response of a grant, which Authlib knows as the user."""
-        return self.issuer.tokens(user)
-
-    def save_token(self, token: Any, request: Any) -> None:
-        """Nothing: what was granted is kept, and tokens are named after it."""
-
-    def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
-        """Nothing: nobody listens."""
-
-    def create_oauth2_request(self, request: Asked | OAuthRequest) -> OAuthRequest:
-        """The request as Authlib reads it."""
-        return request if isinstance(request, OAuthRequest) else OAuthRequest(request)
-
-    def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> Answer:
-        """The answer as a value."""
-        return Answer(status, body if isinstance(body, Mapping) else None, tuple(headers))
+    vouching: Vouching = NOBODY
 
 
 class Smart:
@@ -135,7 +73,7 @@ class Smart:
     def __init__(self, server: Server, issued: Issued, *, config: Config, **rooms: Any) -> None:
         self._server, self._issued = server, issued
         self.config = config
-        self.discovery = Discovery(config.issuer)
+        self.discovery = Discovery(config.issuer, registers=config.vouching.on)
         self.records: Records = server.records
         self.clients: Clients = server.clients
         self.revocation: Revocation = server.revocation
@@ -153,6 +91,8 @@ class Smart:
         self.journey: Journey = rooms["journey"]
         self.introspection: Introspection = rooms["introspection"]
         self.provider: RelyingParty | None = rooms["provider"]
+        self.finds: Finds = rooms["finds"]
+        self.registration: Registration = rooms["registration"]
 
     def prepare(self) -> None:
         """Make indexes and first keys; once, before the first request."""
@@ -188,6 +128,8 @@ class Smart:
                 raise InvalidRequestError("response_mode must be query")
             if {"request", "request_uri"} & set(data):
                 raise InvalidRequestError("request objects are not supported")
+            if data.get("launch") and not self.launches.waits(data["launch"], client.id):
+                raise InvalidRequestError("the launch is not known, was used, or is too old")
             self._server.get_consent_grant(request)
         except OAuth2Error as error:
             error.redirect_uri = redirect_uri
@@ -217,7 +159,7 @@ class Smart:
 
     def introspect(self, asked: Asked) -> Answer:
         """The answer of the introspection address (RFC 7662)."""
-        return self._for_client(asked, list(METHODS), self.introspection.introspect)
+        return self._for_client(asked, list(METHODS), _of_a_token(self.introspection.introspect))
 
     def revoke(self, asked: Asked) -> Answer:
         """The answer of the revocation address (RFC 7009)."""
@@ -226,7 +168,15 @@ class Smart:
             self.introspection.revoke(token, client)
             return {}
 
-        return self._for_client(asked, ["none", *METHODS], end)
+        return self._for_client(asked, ["none", *METHODS], _of_a_token(end))
+
+    def launch(self, asked: Asked) -> Answer:
+        """The answer to an EHR that starts an app (SMART, EHR launch)."""
+
+        def begin(form: Mapping[str, str], client: OAuthClient) -> dict[str, Any]:
+            return launching.begin(form, client, self.clients, self.launches, self.config.fhir_base)
+
+        return self._for_client(asked, list(METHODS), begin)
 
     def issue_for(
         self,
@@ -253,7 +203,7 @@ class Smart:
         return Answer(200, body, NO_STORE)
 
     def _for_client(
-        self, asked: Asked, methods: list[str], answer: Callable[[str, OAuthClient], dict[str, Any]]
+        self, asked: Asked, methods: list[str], answer: Callable[[Mapping[str, str], OAuthClient], dict[str, Any]]
     ) -> Answer:
         request = OAuthRequest(asked)
         try:
@@ -262,10 +212,7 @@ class Smart:
                 raise InvalidClientError(description="the client could not prove who it is", status_code=401)
             if request.repeated():
                 raise InvalidRequestError("a parameter was sent twice")
-            token = request.form.get("token")
-            if not token:
-                raise InvalidRequestError("token is missing")
-            return Answer(200, answer(token, client))
+            return Answer(200, answer(request.form, client))
         except OAuth2Error as error:
             return self._refused(error, request)
 
@@ -283,6 +230,19 @@ class Smart:
         self._issued(nobody, "4", error)
 
 
+def _of_a_token(
+    answer: Callable[[str, OAuthClient], dict[str, Any]],
+) -> Callable[[Mapping[str, str], OAuthClient], dict[str, Any]]:
+    """What is asked of the token in a form."""
+
+    def read(form: Mapping[str, str], client: OAuthClient) -> dict[str, Any]:
+        if not form.get("token"):
+            raise InvalidRequestError("token is missing")
+        return answer(form["token"], client)
+
+    return read
+
+
 def build(
     config: Config,
     *,
@@ -293,14 +253,17 @@ def build(
     issued: Issued,
     send_code: SendCode,
     compile_: Compile,
+    finds: Finds = nobody,
+    recorded: Recorded = lambda *_: None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     session: Callable[[], requests.Session] = requests.Session,
 ) -> Smart:
     """Wire this room. `clock` is the protocol clock; `session` makes the HTTP sessions that fetch keys and claims.
 
     `refuses(principal)` gives the reason why a principal may have no token, or None; `sees(principal, reference)` says
-    whether they may read what a launch names. `issued(principal, outcome, reason)` is told of every token before it
-    leaves (outcome `0`) and of every one refused (`4`, `8`); what it raises stops the answer.
+    whether they may read what a launch names, `finds` the patients of a name whom they may open. `issued(principal,
+    outcome, reason)` is told of every token before it leaves (outcome `0`) and of every one refused (`4`, `8`); what it
+    raises stops the answer.
     """
 
     def seconds() -> float:
@@ -361,6 +324,8 @@ def build(
         security=security,
         sessions=sessions,
         launches=launches,
+        finds=finds,
+        registration=Registration(clients, attempts, config.vouching, recorded, clock),
         journey=Journey(
             kept=records,
             clients=clients,

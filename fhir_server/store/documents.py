@@ -4,7 +4,7 @@ May live here: how a resource becomes an envelope, what a stored one looks like 
 May not know: who may see it. `body` is the JSON text as it was sent, but for `id` and `meta` (decisions 7 and 12).
 
 resources  what is current          {_id: "Type/id", type, version, updated, method, facts, index, dates, first, last,
-                                     numbers, together, words, unique, own, set_by, blob, body}
+                                     numbers, together, place, words, unique, own, set_by, blob, body}
 history    superseded and deleted   {_id: "Type/id/version", id, type, version, updated, method, facts, index, dates,
                                      numbers, together, own, set_by, blob, body}
 
@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo import ASCENDING, DESCENDING, GEOSPHERE, IndexModel
 from pymongo.database import Database
 from pymongo.write_concern import WriteConcern
 
@@ -50,9 +50,11 @@ STRUCTURES = 30_000
 INDEXED_BY = "indexed_by"
 """Which version of a SearchParameter all is indexed by (`own_parameters.py`)."""
 COLLECTIONS = ("resources", "history", "blobs", "invalidations", "leases", INDEXED_BY, claims.COLLECTION)
+WITHIN_A_RECORD = [("facts.patient", ASCENDING), ("index", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]
+"""The index of what carries a token within a record, the latest first."""
 RESOURCE_INDEXES = (
     IndexModel([("facts.patient", ASCENDING), ("type", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
-    IndexModel([("facts.patient", ASCENDING), ("index", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
+    IndexModel(WITHIN_A_RECORD),
     IndexModel([("facts.patient", ASCENDING), ("type", ASCENDING), ("last.date", DESCENDING), ("_id", DESCENDING)]),
     IndexModel([("index", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
     IndexModel([("type", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
@@ -65,6 +67,7 @@ RESOURCE_INDEXES = (
     IndexModel([("facts.held.id", ASCENDING)], sparse=True),
     # what has no number or quantity is not in it; within a record the presence token above is nearer (docs/adr/0015)
     IndexModel([("numbers.key", ASCENDING), ("numbers.lo", ASCENDING), ("numbers.hi", ASCENDING)], sparse=True),
+    IndexModel([("place", GEOSPHERE)]),  # what has no place is not in it
     IndexModel([("unique", ASCENDING)], unique=True, sparse=True),
 )
 HISTORY_INDEXES = (
@@ -191,6 +194,8 @@ def envelope(
     if sum(map(len, structures.values())) > STRUCTURES:
         raise problem(413, "too-costly", "the resource has too many numbers and coded values to be searched by")
     made.update({name: several for name, several in structures.items() if several})
+    if indexed.place:
+        made["place"] = indexed.place
     # INVARIANT (words of its own): what speaks of something else, or goes away with it, is nobody's to find this by
     words = words_of(references.drop(resource, mentioned) if mentioned else resource)
     if words:

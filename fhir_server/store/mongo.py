@@ -9,9 +9,11 @@ different elements satisfy one clause.
 from __future__ import annotations
 
 import re
+from math import pi
 from typing import Any
 
 from fhir_server.foundation.predicate import (
+    EARTH,
     All,
     Any_,
     Between,
@@ -19,6 +21,7 @@ from fhir_server.foundation.predicate import (
     Exists,
     Has,
     Linked,
+    Near,
     Not,
     Predicate,
     Prefix,
@@ -60,6 +63,9 @@ def to_mongo(predicate: Predicate, inside: bool = False) -> Filter:
             return {"$nor": [{path: None}, {path: {"$size": 0}}]}
         case Some(field, inner):
             return {path_of(field, inside): {"$elemMatch": to_mongo(inner, inside=True)}}
+        case Near(field, latitude, longitude, metres):
+            circle = [[longitude, latitude], min(metres / EARTH, pi)]
+            return {path_of(field, inside): {"$geoWithin": {"$centerSphere": circle}}}
         case Linked():
             raise not_followed(predicate)
 

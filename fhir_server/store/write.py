@@ -32,13 +32,13 @@ class Write:
     naming: Naming = FREELY
     blob: str | None = None
     about: tuple[str, ...] = ()
-    by: tuple[str, ...] = ()
+    by: tuple[str, ...] | None = None
 
 
 def setters_of(write: Write) -> dict[str, Sequence[str]]:
-    """Who set each label that hides: whoever did before, else who writes."""
+    """Who set each label that hides: whoever did before, else who writes; an operator has no keys."""
     known = write.before.set_by if write.before else {}
-    return {**dict.fromkeys(hiding_labels(), write.by or write.submitter), **known}
+    return {**dict.fromkeys(hiding_labels(), write.submitter if write.by is None else write.by), **known}
 
 
 def own_facts(write: Write) -> dict[str, Any]:

@@ -19,7 +19,7 @@ ABSENT = "00000000-0000-7000-8000-ffffffffffff"
 PATCH = "application/json-patch+json"
 CANONICAL = "https://dmp-on-fhir.example"
 VALUES = {"token": "x", "string": "x", "date": "ge2020", "uri": "http://x.example", "reference": "x"}
-VALUES |= {"number": "lt5", "quantity": "5.4||mg"}
+VALUES |= {"number": "lt5", "quantity": "5.4||mg", "special": "48.85|2.35|5|km"}
 # https://hl7.org/fhir/R4/valueset-type-restful-interaction.html, and how each is asked for
 INTERACTIONS = {
     "read": ("GET", "{type}/{id}"),

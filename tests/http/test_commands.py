@@ -2,6 +2,7 @@
 
 import getpass
 import json
+from base64 import b64decode
 
 import pytest
 from click.testing import CliRunner
@@ -58,6 +59,52 @@ def test_a_secret_is_shown_once_kept_as_a_hash_and_renewed(run, database):
     assert secret not in str(database["smart_clients"].find_one({"_id": "app"}))
     renewed = run("client", "rotate", "app").output.split("client_secret")[1].split()[0]
     assert renewed != secret
+
+
+def events(database):
+    """What was done to clients and keys, and how it ended, as the ledger has it."""
+    found = []
+    for each in database["ledger"].find(sort=[("_id", 1)]):
+        event = json.loads(each["body"])
+        assert getpass.getuser() in json.dumps(event["agent"])
+        found.append((b64decode(event["entity"][0]["query"]).decode(), event["outcome"]))
+    return found
+
+
+def test_what_is_done_to_a_client_is_on_record_with_the_account_that_did_it(run, keys, database):
+    other = json.dumps({"keys": [ECKey.generate_key("P-384", {"use": "sig"}, auto_kid=True).as_dict(private=False)]})
+    (new := keys.parent / "new.json").write_text(other)
+    assert 0 == run("client", "add", "backend", "--id", "sih", "--keys", str(keys), *HOSPITAL).exit_code
+    assert 1 == run("client", "add", "backend", "--id", "sih", "--keys", str(keys), *HOSPITAL).exit_code
+    assert 0 == run("client", "rotate", "sih", "--keys", str(new)).exit_code
+    assert json.loads(other) == database["smart_clients"].find_one({"_id": "sih"})["jwks"]
+    assert 0 == run("client", "disable", "sih").exit_code
+    assert 0 == run("client", "disable", "--undo", "sih").exit_code
+    assert 1 == run("client", "rotate", "nobody").exit_code
+    run("client", "list")
+    assert [
+        ("client/add?id=sih", "0"),
+        ("client/add?id=sih", "0"),
+        ("client/add?id=sih", "4"),
+        ("client/rotate?id=sih", "0"),
+        ("client/disable?id=sih", "0"),
+        ("client/enable?id=sih", "0"),
+        ("client/rotate?id=nobody", "0"),
+        ("client/rotate?id=nobody", "4"),
+    ] == events(database)
+
+
+def test_a_key_of_ours_is_rotated_and_withdrawn_and_that_is_on_record(run, database):
+    first = run("keys", "rotate", "ES256").output.split()[0]
+    second = run("keys", "rotate", "ES256").output.split()[0]
+    listed = {line.split()[0]: line for line in run("keys", "list").output.splitlines()}
+    assert "published until" in listed[first] and listed[second].endswith("ES256  signs")
+    assert 0 == run("keys", "withdraw", first).exit_code
+    assert [second] == [line.split()[0] for line in run("keys", "list").output.splitlines()]
+    assert 1 == run("keys", "withdraw", first).exit_code
+    assert ["client/rotate-key?id=ES256"] * 2 + [f"client/withdraw-key?id={first}"] == [
+        what for what, _ in events(database)
+    ]
 
 
 @pytest.mark.parametrize(

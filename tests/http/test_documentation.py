@@ -15,7 +15,7 @@ from fhir_server.interactions.routes import ROUTES
 from tests.kit.application import application
 
 KEPT = files("fhir_server.http.swagger_ui")
-POSTED = ("/auth/token", "/auth/introspect", "/auth/revoke")
+POSTED = ("/auth/token", "/auth/introspect", "/auth/revoke", "/auth/launch")
 
 
 @pytest.fixture(scope="module")

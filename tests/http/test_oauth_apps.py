@@ -21,7 +21,7 @@ def error_of(response):
 
 
 def test_a_holder_signs_in_and_an_app_gets_the_tokens_of_the_own_record(world):
-    # A1 A3 T1 T2 T4 T6 T9 T10
+    """SMART-A1 SMART-A3 SMART-T1 SMART-T2 SMART-T4 SMART-T6 SMART-T9 SMART-T10."""
     world.an_app()
     world.a_holder()
     person = world.browser().authorize()
@@ -54,7 +54,7 @@ def test_a_holder_signs_in_and_an_app_gets_the_tokens_of_the_own_record(world):
 
 
 def test_the_id_token_says_who_signed_in_and_is_signed_with_a_published_rsa_key(world):
-    # O1 O5 O6 O7 O8 O9
+    """SMART-O1 SMART-O5 SMART-O6 SMART-O7 SMART-O8 SMART-O9."""
     world.an_app()
     world.a_holder()
     told = world.exchange(world.browser().code(nonce="n-1")).json
@@ -74,7 +74,7 @@ def test_the_id_token_says_who_signed_in_and_is_signed_with_a_published_rsa_key(
 
 
 def test_the_same_request_may_come_as_a_form(world):
-    # A2
+    """SMART-A2."""
     world.an_app()
     world.a_holder()
     person = world.browser().authorize("post").sign_in().submit(answer="allow")
@@ -82,7 +82,7 @@ def test_the_same_request_may_come_as_a_form(world):
 
 
 def test_the_base_with_a_final_slash_is_the_same_audience(world):
-    # A5
+    """SMART-A5."""
     world.an_app()
     assert "Qui êtes-vous ?" == world.browser().authorize(aud=BASE + "/").title
 
@@ -90,27 +90,28 @@ def test_the_base_with_a_final_slash_is_the_same_audience(world):
 @pytest.mark.parametrize(
     ("changed", "error"),
     [
-        ({"aud": "https://elsewhere.example/fhir"}, "invalid_request"),  # A4
-        ({"aud": None}, "invalid_request"),  # A5
-        ({"state": None}, "invalid_request"),  # A6
-        ({"code_challenge": None}, "invalid_request"),  # A8
+        ({"aud": "https://elsewhere.example/fhir"}, "invalid_request"),
+        ({"aud": None}, "invalid_request"),
+        ({"state": None}, "invalid_request"),
+        ({"code_challenge": None}, "invalid_request"),
         ({"code_challenge": "short"}, "invalid_request"),
         ({"code_challenge_method": "plain"}, "invalid_request"),
         ({"code_challenge_method": None}, "invalid_request"),
-        ({"response_type": "token"}, "unsupported_response_type"),  # A9
+        ({"response_type": "token"}, "unsupported_response_type"),
         ({"response_type": "id_token"}, "unsupported_response_type"),
         ({"response_type": 'code"é'}, "unsupported_response_type"),
         ({"response_type": None}, "invalid_request"),
         ({"scope": None}, "invalid_scope"),  # RFC 6749 3.3
-        ({"state": ["a" * 22, "b" * 22]}, "invalid_request"),  # A14
+        ({"state": ["a" * 22, "b" * 22]}, "invalid_request"),
         ({"nonce": ["a", "b"]}, "invalid_request"),
-        ({"launch": "unheard-of", "scope": "launch patient/*.rs"}, "invalid_request"),  # A13
+        ({"launch": "unheard-of", "scope": "launch patient/*.rs"}, "invalid_request"),
         ({"request": "e30."}, "invalid_request"),
         ({"prompt": "none"}, "login_required"),
         ({"max_age": "soon"}, "invalid_request"),
     ],
 )
 def test_a_bad_request_is_told_to_the_app_and_gives_no_code(world, changed, error):
+    """SMART-A4 SMART-A5 SMART-A6 SMART-A8 SMART-A9 SMART-A13 SMART-A14."""
     world.an_app()
     back = world.browser().authorize(**changed).back
     assert error == back["error"] and "code" not in back
@@ -135,7 +136,7 @@ def test_a_bad_request_is_told_to_the_app_and_gives_no_code(world, changed, erro
     ],
 )
 def test_who_cannot_be_trusted_with_an_answer_gets_a_page_and_no_redirect(world, changed):
-    # A7
+    """SMART-A7."""
     world.an_app()
     person = world.browser().authorize(**changed)
     assert 400 == person.response.status_code and person.response.location is None
@@ -143,7 +144,7 @@ def test_who_cannot_be_trusted_with_an_answer_gets_a_page_and_no_redirect(world,
 
 
 def test_refusing_tells_the_app_so(world):
-    # A11
+    """SMART-A11."""
     world.an_app()
     world.a_holder()
     back = world.browser().authorize().sign_in().submit(answer="deny").back
@@ -151,7 +152,7 @@ def test_refusing_tells_the_app_so(world):
 
 
 def test_only_what_remains_ticked_is_granted(world):
-    # C4
+    """SMART-C4."""
     world.an_app()
     world.a_holder()
     scope = "launch/patient openid patient/Observation.rs patient/Condition.rs"
@@ -163,15 +164,15 @@ def test_only_what_remains_ticked_is_granted(world):
 @pytest.mark.parametrize(
     ("scope", "granted"),
     [
-        ("patient/*.read launch/patient", "patient/*.read launch/patient"),  # C1 C3
-        ("patient/Observation.rs?category=lab patient/Foo.rs", "patient/Observation.rs?category=lab"),  # C2 C6
+        ("patient/*.read launch/patient", "patient/*.read launch/patient"),
+        ("patient/Observation.rs?category=lab patient/Foo.rs", "patient/Observation.rs?category=lab"),
         ("patient/Observation.rs?unheard=of patient/Patient.r", "patient/Patient.r"),
         ("system/*.rs patient/Patient.rs", "patient/Patient.rs"),
         ("patient/Patient.sr patient/Patient.rsx patient/Patient. openid", "openid"),
     ],
 )
 def test_what_may_not_be_granted_is_left_out_and_told(world, scope, granted):
-    # A10
+    """SMART-A10 SMART-C1 SMART-C2 SMART-C3."""
     world.an_app()
     world.a_holder()
     told = world.exchange(world.browser().code(scope=scope)).json
@@ -179,7 +180,7 @@ def test_what_may_not_be_granted_is_left_out_and_told(world, scope, granted):
 
 
 def test_when_nothing_may_be_granted_the_scope_is_invalid(world):
-    # A10 C2
+    """SMART-A10 SMART-C2."""
     world.an_app()
     world.a_holder()
     assert "invalid_scope" == world.browser().authorize(scope="patient/patient.rs x").sign_in().back["error"]

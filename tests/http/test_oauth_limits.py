@@ -41,7 +41,7 @@ def compact(header, payload):
     ids=["payload", "header", "claim", "too long"],
 )
 def test_an_assertion_that_is_too_deep_or_too_long_is_none(world, assertion):
-    """smart.md K3: 400 or 401, and nothing else."""
+    """SMART-K3: 400 or 401, and nothing else."""
     world.a_system()
     answer = world.system_token(assertion)
     assert (401, "invalid_client") == (answer.status_code, answer.json["error"])
@@ -49,7 +49,7 @@ def test_an_assertion_that_is_too_deep_or_too_long_is_none(world, assertion):
 
 
 def test_a_key_set_that_is_too_deep_is_none(world):
-    """smart.md K12."""
+    """SMART-K12."""
     key = ECKey.generate_key("P-384", {"use": "sig"}, auto_kid=True)
     world.wire.answers[JWKS] = lambda _: (200, b"[" * 90_000 + b"]" * 90_000, {})
     world.a_system(key=key, jwks_uri=JWKS)
@@ -116,7 +116,7 @@ def dripping():
 
 @pytest.mark.parametrize("part", ["body", "head"])
 def test_a_key_set_that_comes_byte_by_byte_is_given_up_after_two_seconds_and_asked_by_one_at_a_time(dripping, part):
-    """smart.md K12: whoever serves a key set slowly holds none of the threads that answer for longer than that."""
+    """SMART-K12: whoever serves a key set slowly holds none of the threads that answer for longer than that."""
     origin, asked = dripping
     sets, url = KeySets(requests.Session), f"{origin}/{part}"
     found, began = [], time.monotonic()

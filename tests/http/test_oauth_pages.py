@@ -15,7 +15,7 @@ def world(mongo_uri, database):
 
 
 def test_smart_discovery_tells_what_the_server_does(world):
-    # D1 D2 D3 D4 D5 D6 D7 D8 D9 D16 D17
+    """SMART-D1 SMART-D2 SMART-D3 SMART-D4 SMART-D5 SMART-D6 SMART-D7 SMART-D8 SMART-D9 SMART-D16 SMART-D17."""
     response = world.http.get("/fhir/.well-known/smart-configuration", headers={"Accept": "application/json"})
     assert (200, "application/json") == (response.status_code, response.mimetype)
     told = response.json
@@ -50,7 +50,7 @@ def test_smart_discovery_tells_what_the_server_does(world):
 
 
 def test_openid_discovery_and_the_keys(world):
-    # O2 O3 O4
+    """SMART-O2 SMART-O3 SMART-O4."""
     response = world.http.get("/.well-known/openid-configuration")
     assert (200, "application/json") == (response.status_code, response.mimetype)
     told = response.json
@@ -82,7 +82,7 @@ def test_every_address_that_is_told_is_there(world):
     ],
 )
 def test_any_page_may_call_what_takes_no_cookie(world, path):
-    # D10 D12 D14
+    """SMART-D10 SMART-D12 SMART-D14."""
     origin = {"Origin": "https://app.example"}
     assert "*" == world.http.get(path, headers=origin).headers["Access-Control-Allow-Origin"]
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
@@ -98,7 +98,7 @@ def test_no_other_page_may_call_the_authorization_address(world):
 
 
 def test_a_page_is_framed_by_nobody_runs_no_script_and_is_not_kept(world):
-    # A15
+    """SMART-A15."""
     world.an_app()
     headers = world.browser().authorize().response.headers
     policy = headers["Content-Security-Policy"]
@@ -136,7 +136,7 @@ def test_no_page_needs_a_script_or_an_inline_style(world):
 
 
 def test_a_form_that_was_not_made_for_this_browser_is_refused(world):
-    # A15
+    """SMART-A15."""
     world.an_app()
     world.a_holder()
     person = world.browser().authorize().sign_in()
@@ -150,7 +150,7 @@ def test_a_form_that_was_not_made_for_this_browser_is_refused(world):
 
 
 def test_a_page_that_is_only_looked_for_answers_nothing_in_its_readers_name(world):
-    """A HEAD needs no token of the page (smart.md A15): it must do no more than a GET."""
+    """A HEAD needs no token of the page (SMART-A15): it must do no more than a GET."""
     world.an_app()
     world.a_holder()
     person = world.browser().authorize()

@@ -23,7 +23,7 @@ def error_of(response):
 
 
 def test_an_app_launched_by_the_software_gets_its_context_once(world):
-    # A12 A13 T5 T7 T8
+    """SMART-A12 SMART-A13 SMART-T5 SMART-T7 SMART-T8."""
     world.an_app()
     world.an_app(client_id="other")
     made = world.smart.launches.create("app", world.a_doctor(), "p1", encounter="e1", intent="prescribe")
@@ -100,7 +100,7 @@ def test_user_scopes_need_no_patient(world):
 
 
 def test_breaking_the_glass_needs_a_reason_and_opens_one_record_for_fifteen_minutes(world):
-    # DMP-117, K3
+    """DMP-117."""
     world.an_app()
     person = world.browser().authorize(scope=f"{USER_SCOPE} offline_access").sign_in_as_professional()
     assert "centre 15" not in person.page

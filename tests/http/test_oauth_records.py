@@ -36,7 +36,7 @@ def together(times, act):
 
 
 def test_of_several_who_bring_one_code_at_most_one_gets_a_token_and_none_keeps_it(world):
-    # T14
+    """SMART-T14."""
     world.a_holder()
     code = world.browser().code()
     answers = together(6, lambda: world.app.test_client().post("/auth/token", data=world.exchange_form(code)))
@@ -48,7 +48,7 @@ def test_of_several_who_bring_one_code_at_most_one_gets_a_token_and_none_keeps_i
 
 
 def test_of_several_who_bring_one_assertion_one_is_believed(world):
-    # K11
+    """SMART-K11."""
     key = world.a_system()
     form = {
         "grant_type": "client_credentials",

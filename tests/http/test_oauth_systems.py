@@ -31,7 +31,7 @@ def ec():
 
 @pytest.mark.parametrize("alg", ["ES384", "RS384"])
 def test_a_system_gets_a_token_for_five_minutes_and_no_refresh_token(world, alg):
-    # K4 K5 K14
+    """SMART-K4 SMART-K5 SMART-K14."""
     key = ec() if alg == "ES384" else RSAKey.import_key({**RSA.as_dict(private=True), "alg": "RS384"})
     world.a_system(key=key)
     response = world.system_token(world.assertion(key, alg=alg), "system/DocumentReference.cus system/Patient.s")
@@ -77,17 +77,17 @@ def test_other_systems_act_in_theirs(world, acts_as, purpose):
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        ({"grant_type": "not_a_grant_type"}, (400, "unsupported_grant_type")),  # K1
-        ({"client_assertion_type": "not_an_assertion_type"}, (401, "invalid_client")),  # K2
+        ({"grant_type": "not_a_grant_type"}, (400, "unsupported_grant_type")),
+        ({"client_assertion_type": "not_an_assertion_type"}, (401, "invalid_client")),
         ({"client_assertion_type": None}, (401, "invalid_client")),
-        ({"client_assertion": "invalid JWT"}, (401, "invalid_client")),  # K3
+        ({"client_assertion": "invalid JWT"}, (401, "invalid_client")),
         ({"client_assertion": "e30.e30.e30"}, (401, "invalid_client")),
         ({"client_assertion": None}, (401, "invalid_client")),
         ({"client_assertion": None, "client_assertion_type": None}, (401, "invalid_client")),
         ({"client_assertion": "a." * 9000}, (401, "invalid_client")),
         ({"client_id": "somebody-else"}, (400, "invalid_request")),
         ({"client_secret": "x"}, (400, "invalid_request")),
-        ({"scope": None}, (400, "invalid_request")),  # K13
+        ({"scope": None}, (400, "invalid_request")),
         ({"scope": "patient/*.rs"}, (400, "invalid_scope")),
         ({"scope": "system/*.rs user/*.rs"}, (400, "invalid_scope")),
         ({"scope": "openid"}, (400, "invalid_scope")),
@@ -97,6 +97,7 @@ def test_other_systems_act_in_theirs(world, acts_as, purpose):
     ],
 )
 def test_a_bad_request_of_a_system_is_refused(world, changed, expected):
+    """SMART-K1 SMART-K2 SMART-K3 SMART-K13."""
     key = world.a_system()
     assert expected == refused(world.system_token(world.assertion(key), **changed))
 
@@ -104,39 +105,40 @@ def test_a_bad_request_of_a_system_is_refused(world, changed, expected):
 @pytest.mark.parametrize(
     "changed",
     [
-        {"iss": "somebody-else"},  # K8
+        {"iss": "somebody-else"},
         {"sub": "somebody-else"},
         {"iss": None},
         {"sub": None},
         {"sub": 7},
-        {"aud": TOKEN + "/"},  # K9
+        {"aud": TOKEN + "/"},
         {"aud": BASE},
         {"aud": TOKEN.replace("token", "authorize")},
         {"aud": None},
         {"aud": [BASE]},
         {"aud": [TOKEN, BASE]},
-        {"exp": None},  # K10
+        {"exp": None},
         {"exp": "soon"},
         {"exp": True},
         {"exp": 1},
         {"exp": 9_999_999_999},
-        {"jti": None},  # K11
+        {"jti": None},
         {"jti": ""},
         {"jti": 7},
         {"nbf": 9_999_999_999},
         {"iat": 9_999_999_999},
-        {"header": {"kid": "unheard-of"}},  # K6
-        {"header": {"jku": "https://evil.example/jwks"}},  # K12
+        {"header": {"kid": "unheard-of"}},
+        {"header": {"jku": "https://evil.example/jwks"}},
         {"header": {"typ": "at+jwt"}},
     ],
 )
 def test_a_bad_assertion_is_refused(world, changed):
+    """SMART-K6 SMART-K8 SMART-K9 SMART-K10 SMART-K11 SMART-K12."""
     key = world.a_system()
     assert (401, "invalid_client") == refused(world.system_token(world.assertion(key, **changed)))
 
 
 def test_an_assertion_of_another_key_is_refused(world):
-    # K6
+    """SMART-K6."""
     key = world.a_system()
     strange = ECKey.generate_key("P-384", {"use": "sig", "kid": key.kid})
     assert (401, "invalid_client") == refused(world.system_token(world.assertion(strange)))
@@ -150,7 +152,7 @@ def test_an_assertion_without_a_kid_is_refused(world):
 
 
 def test_an_assertion_signed_in_another_way_is_refused(world):
-    # K7: no signature, one made with the public key as a secret, and an algorithm that is not registered
+    """SMART-K7: no signature, one made with the public key as a secret, and an algorithm that is not registered."""
     import base64
 
     key = world.a_system()
@@ -171,7 +173,7 @@ def test_an_assertion_signed_in_another_way_is_refused(world):
 
 
 def test_an_assertion_is_good_once(world):
-    # K11
+    """SMART-K11."""
     key = world.a_system()
     assertion = world.assertion(key)
     assert 200 == world.system_token(assertion).status_code
@@ -182,7 +184,7 @@ def test_an_assertion_is_good_once(world):
 
 
 def test_two_keys_of_one_kid_are_none(world):
-    # K12
+    """SMART-K12."""
     key = ec()
     other = ECKey.generate_key("P-384", {"use": "sig", "kid": key.kid})
     world.wire.answers[JWKS] = lambda _: (200, {"keys": [each.as_dict(private=False) for each in (key, other)]}, {})
@@ -191,7 +193,7 @@ def test_two_keys_of_one_kid_are_none(world):
 
 
 def test_a_key_set_at_a_url_is_asked_within_two_seconds_and_remembered(world):
-    # K16
+    """SMART-K16."""
     key = ec()
     world.wire.answers[JWKS] = lambda _: (
         200,
@@ -205,7 +207,7 @@ def test_a_key_set_at_a_url_is_asked_within_two_seconds_and_remembered(world):
 
 
 def test_a_new_key_is_found_without_a_restart(world):
-    # K16
+    """SMART-K16."""
     key, new = ec(), ec()
     served = [key]
     world.wire.answers[JWKS] = lambda _: (
@@ -233,7 +235,7 @@ def test_a_new_key_is_found_without_a_restart(world):
     ],
 )
 def test_a_key_set_that_cannot_be_had_refuses_the_client_and_breaks_nothing(world, answer):
-    # K12
+    """SMART-K12."""
     key = ec()
     if answer:
         world.wire.answers[JWKS] = answer
@@ -242,7 +244,7 @@ def test_a_key_set_that_cannot_be_had_refuses_the_client_and_breaks_nothing(worl
 
 
 def test_a_system_gets_no_more_than_it_is_registered_for(world):
-    # K13
+    """SMART-K13."""
     key = world.a_system(scope="system/DocumentReference.cus system/Patient.s")
     told = world.system_token(world.assertion(key), "system/*.cruds").json
     assert "system/DocumentReference.cus system/Patient.s" == told["scope"]

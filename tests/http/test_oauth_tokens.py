@@ -34,7 +34,7 @@ def error_of(response):
 
 @pytest.mark.parametrize("verifier", [None, "", "w" * 43, "short"])
 def test_a_code_without_its_verifier_is_worth_nothing(world, verifier):
-    # T11
+    """SMART-T11."""
     world.an_app()
     world.a_holder()
     status, error = error_of(world.exchange(world.browser().code(), code_verifier=verifier))
@@ -42,14 +42,14 @@ def test_a_code_without_its_verifier_is_worth_nothing(world, verifier):
 
 
 def test_the_challenge_is_no_verifier(world):
-    # T11
+    """SMART-T11."""
     world.an_app()
     world.a_holder()
     assert (400, "invalid_grant") == error_of(world.exchange(world.browser().code(), code_verifier=CHALLENGE))
 
 
 def test_a_bad_code_an_unknown_client_and_another_address_are_refused(world):
-    # T12 T13 T15
+    """SMART-T12 SMART-T13 SMART-T15."""
     world.an_app()
     world.an_app(client_id="other")
     world.a_holder()
@@ -62,7 +62,7 @@ def test_a_bad_code_an_unknown_client_and_another_address_are_refused(world):
 
 
 def test_a_code_is_good_once_and_its_second_use_ends_what_the_first_one_gave(world):
-    # T14
+    """SMART-T14."""
     world.an_app()
     world.a_holder()
     code = world.browser().code()
@@ -78,7 +78,7 @@ def test_a_code_is_good_once_and_its_second_use_ends_what_the_first_one_gave(wor
 
 
 def test_a_code_is_good_for_a_minute(world):
-    # T14
+    """SMART-T14."""
     world.an_app()
     world.a_holder()
     code = world.browser().code()
@@ -87,7 +87,7 @@ def test_a_code_is_good_for_a_minute(world):
 
 
 def test_the_token_address_takes_forms_by_post_and_nothing_else(world):
-    # T16 T17
+    """SMART-T16 SMART-T17."""
     assert 405 == world.http.get("/auth/token").status_code
     assert 400 == world.http.post("/auth/token", json={"grant_type": "client_credentials"}).status_code
     assert (400, "invalid_request") == error_of(world.token())
@@ -103,7 +103,7 @@ def test_the_token_address_takes_forms_by_post_and_nothing_else(world):
 
 
 def test_a_confidential_app_proves_itself_by_its_secret_in_one_way(world):
-    # T18
+    """SMART-T18."""
     _, secret = world.an_app("symmetric", secret="a+b/c: é%")
     world.a_holder()
     assert "a+b/c: é%" == secret
@@ -128,7 +128,7 @@ def test_a_confidential_app_proves_itself_by_its_secret_in_one_way(world):
 
 
 def test_an_asymmetric_app_proves_itself_by_an_assertion(world):
-    # K15
+    """SMART-K15."""
     key = ECKey.generate_key("P-384", {"use": "sig"}, auto_kid=True)
     world.an_app("asymmetric", jwks={"keys": [key.as_dict(private=False)]})
     world.a_holder()
@@ -146,7 +146,7 @@ def test_an_asymmetric_app_proves_itself_by_an_assertion(world):
 
 
 def test_refreshing_rotates_never_widens_and_a_token_that_comes_back_ends_its_family(world):
-    # R1 R2 R3 R4 R5
+    """SMART-R1 SMART-R2 SMART-R3 SMART-R4 SMART-R5."""
     world.an_app()
     world.an_app(client_id="other")
     world.a_holder()
@@ -172,7 +172,7 @@ def test_refreshing_rotates_never_widens_and_a_token_that_comes_back_ends_its_fa
 
 
 def test_signing_out_ends_every_token_of_the_sign_in(world):
-    # R5
+    """SMART-R5."""
     world.an_app()
     world.a_holder()
     person = world.browser()
@@ -198,7 +198,7 @@ def test_a_refresh_token_ends_with_the_sign_in(world):
 
 
 def test_no_refresh_token_is_given_that_was_not_asked_for(world):
-    # T19
+    """SMART-T19."""
     world.an_app()
     world.a_holder()
     told = world.exchange(world.browser().code(scope="user/Patient.rs")).json
@@ -206,7 +206,7 @@ def test_no_refresh_token_is_given_that_was_not_asked_for(world):
 
 
 def test_revoking_a_token_ends_it_at_once_for_its_own_client_only(world):
-    # R6
+    """SMART-R6."""
     world.an_app()
     world.an_app(client_id="other")
     world.a_holder()
@@ -221,7 +221,7 @@ def test_revoking_a_token_ends_it_at_once_for_its_own_client_only(world):
 
 
 def test_introspection_tells_what_the_token_response_told(world):
-    # R7 R8 R9 R10 R11
+    """SMART-R7 SMART-R8 SMART-R9 SMART-R10 SMART-R11."""
     world.an_app()
     world.a_holder()
     _, secret = world.an_app("symmetric", client_id="resource-server", introspects=True)

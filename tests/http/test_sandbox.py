@@ -146,7 +146,7 @@ def test_nobody_gets_the_token_of_a_system_in_whose_place_no_browser_can_stand(c
 
 @pytest.mark.parametrize("asked", [{"as": "nobody", "scope": READS}, {"as": "dr-moreau", "scope": "system/*.rs"}, {}])
 def test_no_answer_about_a_token_is_kept_by_a_cache_refusals_included(client, asked):
-    """smart.md T4 T17."""
+    """SMART-T4 SMART-T17."""
     answer = token(client, **asked)
     assert (400, "no-store", "no-cache") == (
         answer.status_code,

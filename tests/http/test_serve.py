@@ -120,16 +120,36 @@ def speaks(origin, cert, version):
 
 
 def test_with_a_certificate_it_speaks_tls_1_2_and_1_3_and_nothing_older(serve, tmp_path):
-    """smart.md D18 D6: and it names itself by https everywhere."""
+    """SMART-D18 SMART-D6: and it names itself by https everywhere."""
     cert, key = certificate(tmp_path)
     _, origin = serve("--workers", "1", "--tls-cert", cert, "--tls-key", key, secure=cert)
-    assert [False, True, True] == [
-        speaks(origin, cert, each) for each in (ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
-    ]
+    versions = (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
+    assert [False, False, True, True] == [speaks(origin, cert, each) for each in versions]
     told = requests.get(f"{origin}/.well-known/openid-configuration", verify=cert, timeout=10).json()
     assert [origin] * 3 == [told["issuer"], told["token_endpoint"][:-11], told["jwks_uri"][:-10]]
     page = requests.get(f"{origin}/auth/who", verify=cert, timeout=10)
     assert page.headers["Set-Cookie"].startswith("__Host-dmp=") and "Secure" in page.headers["Set-Cookie"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (
+            ["--base-url", "https://dmp.example.org"],
+            "needs TLS: give `--tls-cert` and `--tls-key`, or `--behind-proxy`",
+        ),
+        (["--behind-proxy"], "give `--base-url https://your.name`"),
+        (["--behind-proxy", "--base-url", "http://dmp.example.org"], "must begin with `https://`"),
+        (["--base-url", "https://dmp.example.org", "--tls-cert", "setup.cfg"], "go together"),
+    ],
+)
+def test_off_loopback_it_starts_with_tls_or_behind_a_proxy_or_not_at_all(tmp_path, flags, words):
+    """SMART-D18: nothing is started, nothing listens."""
+    port = free_port()
+    asked = [*PROGRAM, "serve", "--data", str(tmp_path), "--host", "0.0.0.0", "--port", str(port), *flags]
+    refused = subprocess.run(asked, capture_output=True, text=True)
+    assert 0 != refused.returncode and words in " ".join(refused.stderr.split()), refused.stderr
+    assert not list(tmp_path.iterdir()) and not is_ready(f"http://127.0.0.1:{port}")
 
 
 def test_it_says_where_it_is_and_stops_with_its_engine(serve, tmp_path):

@@ -1,6 +1,6 @@
 """A token for a record is a decision: what its bearer could not read is not issued, and is answered as if nobody knew it.
 
-Decisions: "Consent is evaluated at token issue and again on every request"; smart.md T6.
+Decisions: "Consent is evaluated at token issue and again on every request"; SMART-T6.
 """
 
 import json
@@ -62,7 +62,7 @@ MODES = [{}, {"purpose": "BTG", "reason": REASON}, {"purpose": "ETREAT"}]
 @pytest.mark.parametrize("mode", MODES, ids=["normal", "BTG", "ETREAT"])
 @pytest.mark.parametrize("record", [row["patient"] for row in dossier.records()])
 def test_whoever_gets_a_token_for_a_patient_reads_that_patient(app, record, mode):
-    """smart.md T6: `GET Patient/{patient}` with the token is 200; else the token is refused, as for nobody."""
+    """SMART-T6: `GET Patient/{patient}` with the token is 200; else the token is refused, as for nobody."""
     for login in EVERYBODY:
         answer = token(app, login, record, **mode)
         if answer.status_code == 200:
@@ -85,14 +85,14 @@ def test_whoever_gets_a_token_for_a_patient_reads_that_patient(app, record, mode
     ],
 )
 def test_a_refused_token_is_on_record_with_its_reason(app, login, patient, mode, reason):
-    """smart.md T6, decisions 20."""
+    """SMART-T6, decisions 20."""
     assert 400 == token(app, login, patient, **mode).status_code
     assert (patient, "8", [reason]) == last_entry(app)
 
 
 @pytest.mark.parametrize("mode", MODES[:2], ids=["normal", "BTG"])
 def test_whom_the_holder_blocked_gets_no_token_in_any_mode(app, mode):
-    """smart.md T6, DMP-112: a block wins over bris de glace, at issue as on every request."""
+    """SMART-T6, DMP-112: a block wins over bris de glace, at issue as on every request."""
     before = token(app, "inf-petit", "paul-martin", **mode)
     assert 200 == before.status_code
     decided(app, "ps-blocage", permit=False, actor="Practitioner/inf-petit")
@@ -101,14 +101,14 @@ def test_whom_the_holder_blocked_gets_no_token_in_any_mode(app, mode):
 
 
 def test_an_emergency_that_the_holder_opposed_gets_no_token(app):
-    """smart.md T6, DMP-71."""
+    """SMART-T6, DMP-71."""
     decided(app, "urgence-samu", permit=False, patient="noe-martin")
     assert (400, DENIED) == ((told := token(app, "dr-lambert", "noe-martin", purpose="ETREAT")).status_code, told.json)
     assert ("noe-martin", "8", ["emergency.opposed"]) == last_entry(app)
 
 
 def test_a_token_is_not_renewed_once_its_holder_has_blocked_the_bearer(app):
-    """smart.md R5, decisions 19."""
+    """SMART-R5, decisions 19."""
     given = token(app, "inf-petit", "paul-martin", scope=f"{SCOPE} offline_access").json
     form = {"grant_type": "refresh_token", "refresh_token": given["refresh_token"], "client_id": "doctor-app"}
     decided(app, "ps-blocage", permit=False, actor="Practitioner/inf-petit")
@@ -126,7 +126,7 @@ def test_a_holder_gets_a_token_for_a_record_never_opened_or_closed(app, login, r
 
 
 def test_a_representative_gets_none_for_a_record_that_came_of_age(app):
-    """smart.md T6, DMP-142: majority ends the access of who represented the holder."""
+    """SMART-T6, DMP-142: majority ends the access of who represented the holder."""
     scope = {"scope": "openid launch/patient patient/*.rs"}
     assert 200 == token(app, "lea-pour-noe", "noe-martin", **scope).status_code
     app.test_client().post("/sandbox/clock", json={"now": "2040-01-01T00:00:00Z"})
@@ -151,7 +151,7 @@ def launched(app, login, patient, **more):
 
 
 def test_a_launch_for_a_record_that_stays_shut_is_denied_before_anything_is_offered(app):
-    """smart.md T6, A12: no code, whether the record is shut or unknown, and both on record."""
+    """SMART-T6, SMART-A12: no code, whether the record is shut or unknown, and both on record."""
     told = []
     for patient in ("lea-martin", "nobody"):
         journey, begun, person, session = launched(app, "dr-moreau", patient)
@@ -167,7 +167,7 @@ def test_a_launch_for_a_record_that_stays_shut_is_denied_before_anything_is_offe
 
 
 def test_an_ins_of_a_record_that_stays_shut_is_answered_like_one_that_nobody_has(app):
-    """smart.md T6, decisions 17: at the page that asks for the patient."""
+    """SMART-T6, decisions 17: at the page that asks for the patient."""
     journey, begun, person, _ = launched(app, "dr-diallo", "paul-martin")
     rows = {row["patient"]: row["ins"] for row in dossier.records()}
     assert [None, None, None] == [
@@ -180,7 +180,7 @@ def test_an_ins_of_a_record_that_stays_shut_is_answered_like_one_that_nobody_has
 @pytest.mark.parametrize("scope", ["openid fhirUser", "openid fhirUser user/Observation.rs"])
 @pytest.mark.parametrize("login", ["dr-moreau", "paul", "jeanne", "lea-pour-noe", "operateur"])
 def test_who_is_signed_in_is_read_with_the_token_that_names_them(app, login, scope):
-    """smart.md O7: the fhirUser of the token is 200 and the right type; nobody else is read with it."""
+    """SMART-O7: the fhirUser of the token is 200 and the right type; nobody else is read with it."""
     client = app.test_client()
     person = dossier.people()[login]
     client_id = {"operator": "admin-app"}.get(person.kind)
@@ -195,7 +195,7 @@ def test_who_is_signed_in_is_read_with_the_token_that_names_them(app, login, sco
 
 
 def test_an_encounter_is_in_context_only_where_it_is_read(app):
-    """smart.md T7: of this record, and open to who signs in; an unknown one and one of another record alike."""
+    """SMART-T7: of this record, and open to who signs in; an unknown one and one of another record alike."""
     made = {
         "resourceType": "Encounter", "status": "in-progress", "subject": {"reference": "Patient/paul-martin"},
         "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},

@@ -144,5 +144,16 @@ await look(page, 'patient-refused');
 await submit(page, { ins: process.env.INS });
 await look(page, 'approve-emergency');
 
+// and in normal mode, who picks a patient by name
+page = await begin();
+await page.goto(PROFESSIONAL);
+await submit(page, {}, 'button[value=professional]');
+await submit(page, { login: 'dr-moreau', password: 'dr-moreau-demo' });
+await submit(page);
+await look(page, 'patient-picker');
+await page.fill('[name=name]', 'martin');
+await Promise.all([page.waitForEvent('load'), page.press('[name=name]', 'Enter')]);
+await look(page, 'patient-found');
+
 await browser.close();
 console.log(JSON.stringify(seen));

@@ -26,7 +26,7 @@ NUMBER, MAIL = "269054958815780", "jeanne.roche@example.org"
 PAGES = """who password opening opening-refused creation-code creation-code-sent identifiers new-password code code-refused
 authenticator authenticator-refused forgotten-identifier forgotten-identifier-sent forgotten-password recovery-code
 recovered-password password-changed password-refused approve done error professional mode mode-refused patient
-patient-refused approve-emergency"""
+patient-refused approve-emergency patient-picker patient-found"""
 
 
 def address(served, client, scope):

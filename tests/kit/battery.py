@@ -147,6 +147,7 @@ OF_OTHERS = (
     "Provenance?recorded=ge2000",
     "Practitioner?_revinclude=DocumentReference:author&_revinclude=Consent:actor",
     "Organization?_id=chu&_revinclude=DocumentReference:custodian",
+    *("Patient?phonetic=martain&_total=accurate", "Patient?_id={p}&age=gt3", "Location?near=45.2|5.7|9&_summary=count"),
     *("Patient/{p}/*?_count=9", "Patient/{p}/*?_summary=count", "Patient/{p}/*?_type=List,DocumentReference&_count=1"),
     "Patient/{p}/DocumentReference?_revinclude=List:item&_count=2",
     "Patient/{p}/List?_include=List:item",

@@ -7,6 +7,7 @@ OF_LINKS = (
     "DocumentReference?patient={p}&related:DocumentReference.security-label=MASQUE_PS",
     "DocumentReference?patient={p}&subject:Patient.family=martin&_total=accurate&_count=1",
     "DocumentReference?patient={p}&custodian.name=chu&_sort=date",
+    "DocumentReference?patient={p}&subject:Patient.age=gt3&custodian.phonetic=chu&_count=1",
     "DocumentReference?patient={p}&author.identifier=810000000009&_total=accurate&_count=1",
     "DocumentReference?patient={p}&_has:DocumentReference:relatesto:status=current",
     "DocumentReference?patient={p}&_has:List:item:code=submissionset&_total=none&_count=2",

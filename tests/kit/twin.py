@@ -8,6 +8,7 @@ one that merely mentions it is written without the mention.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from typing import Any
 
 from fhir_server.foundation.principal import Principal
 from tests.kit import people
+from tests.kit.trips import TRIPS
 from tests.kit.world import BASE, Answer, World, submission
 
 Without = frozenset[str]
@@ -199,15 +201,28 @@ def one(world: World, numbers: Numbers, index: int, step: Step, without: Without
     return world.ask(step.who, step.method, step.url, body, **step.more)
 
 
-def answer(world: World, numbers: Numbers, index: int, probe: Step) -> list[Answer]:
-    """What a world answers to a probe, all its pages."""
-    got = [one(world, numbers, index, probe, NOTHING)]
+def answer(world: World, numbers: Numbers, index: int, probe: Step) -> tuple[list[Answer], list[list[str]]]:
+    """What a world answers to a probe, all its pages, and the round trips that each of them took."""
+    trips: list[list[str]] = []
+    got = [_counted(world, trips, lambda: one(world, numbers, index, probe, NOTHING))]
     while probe.pages and got[-1].status == 200 and len(got) < 50:
         link = next((each["url"] for each in got[-1].json["link"] if each["relation"] == "next"), None)
         if link is None:
             break
-        got.append(world.ask(probe.who, "GET", link.removeprefix(f"{BASE}/")))
-    return got
+        following = link.removeprefix(f"{BASE}/")
+        got.append(_counted(world, trips, lambda url=following: world.ask(probe.who, "GET", url)))
+    return got, trips
+
+
+def _counted(world: World, trips: list[list[str]], ask: Callable[[], Answer]) -> Answer:
+    # the first question about a record after a change of it reads its Consents (docs/security.md, time): not this one
+    world.house.freshness.settle(0)
+    for patient in world.patients:
+        world.house.records.record(patient)
+    TRIPS.forget()
+    answered = ask()
+    trips.append(TRIPS.told())
+    return answered
 
 
 def told_of(answer: Answer) -> tuple[Any, ...]:
@@ -237,15 +252,30 @@ def differences(
 def apart(
     worlds: Sequence[tuple[World, Numbers]], probes: Sequence[Step], start: int, enough: int | None = None
 ) -> list[str]:
-    """Where two worlds answer differently; at most `enough`."""
+    """Where two worlds answer differently, or in other round trips; at most `enough`."""
     found: list[str] = []
+    heard = 0
     for offset, probe in enumerate(probes):
-        full, twin = (answer(world, numbers, start + offset, probe) for world, numbers in worlds)
+        (full, trips), (twin, others) = (answer(world, numbers, start + offset, probe) for world, numbers in worlds)
+        heard += sum(map(len, trips))
         if [told_of(each) for each in full] != [told_of(each) for each in twin]:
             found.append(f"{probe}\n{_apart(full, twin)}")
+        elif trips != others:
+            found.append(f"{probe}\n{_longer(trips, others)}")
         if enough is not None and len(found) >= enough:
             break
+    if not heard:
+        raise RuntimeError("nobody counts the round trips: the worlds' client is not one of `trips.counted`")
     return found
+
+
+def _longer(trips: list[list[str]], others: list[list[str]]) -> str:
+    """The round trips of the first page that took others, those beyond the twin's and those that it took alone."""
+    page, (one, other) = next(
+        (at, each) for at, each in enumerate(zip(trips, others, strict=True)) if each[0] != each[1]
+    )
+    more, less = Counter(one) - Counter(other), Counter(other) - Counter(one)
+    return f"  round trips of page {page + 1}: {dict(more)} more, {dict(less)} less"
 
 
 def _apart(one: list[Answer], other: list[Answer], width: int = 220) -> str:

@@ -58,6 +58,12 @@ class World:
     def close(self) -> None:
         close_house(self.house)
 
+    @property
+    def patients(self) -> list[str]:
+        """Whose records there are."""
+        found: list[str] = self.house.shelf.resources.distinct("facts.patient", {"type": "Patient"})
+        return found
+
     def pass_time(self, **much: int) -> None:
         self.now += timedelta(**much)
 

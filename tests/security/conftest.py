@@ -6,15 +6,23 @@ import uuid
 
 import pytest
 
+from tests.kit.trips import counted
+
+
+@pytest.fixture(scope="session")
+def counting_client(mongo_uri):
+    with counted(mongo_uri) as client:
+        yield client
+
 
 @pytest.fixture
-def databases(mongo_client):
+def databases(counting_client):
     names: list[str] = []
 
     def make():
         names.append(f"w{uuid.uuid4().hex[:12]}")
-        return mongo_client[names[-1]]
+        return counting_client[names[-1]]
 
     yield make
     for name in names:
-        mongo_client.drop_database(name)
+        counting_client.drop_database(name)

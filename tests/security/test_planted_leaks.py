@@ -73,10 +73,6 @@ def names_what_is_masked(self, document):
     return stored(document)
 
 
-def finds_through_any_mention(self, node):
-    return Has("mentions.token", node.value) if isinstance(node, Has) and node.field == "token" else None
-
-
 def tells_of_any_deletion(self, type_, id_):
     gone = self._shelf.history.find_one({"id": f"{type_}/{id_}"}, sort=[("version", -1)])
     return stored(gone) if gone and gone["method"] == "DELETE" else None

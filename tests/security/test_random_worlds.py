@@ -54,13 +54,13 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def pair(mongo_client):
+def pair(counting_client):
     names = [f"r{uuid.uuid4().hex[:12]}" for _ in range(2)]
-    made = Pair([mongo_client[name] for name in names])
+    made = Pair([counting_client[name] for name in names])
     yield made
     made.close()
     for name in names:
-        mongo_client.drop_database(name)
+        counting_client.drop_database(name)
 
 
 LETTER = st.fixed_dictionaries(

@@ -107,7 +107,7 @@ UNDER_NOTHING = {
     "gone": (lambda door, type_, id_, _: door.gone(type_, id_), None),
     "vread": (lambda door, type_, id_, _: door.vread(type_, id_, 1), None),
     "history": (lambda door, type_, id_, _: door.history(type_, id_, 10), ([], 0)),
-    "versions": (lambda door, type_, _id, _: list(door.versions(type_, None, None)), []),
+    "versions": (lambda door, type_, _id, _: list(door.versions(type_, None, None, 50)), []),
     "recreated": (
         lambda door, type_, id_, _: door.recreated(type_, [Stored(f"{type_}/{id_}", type_, each, 0, {}, "") for each in (2, 3)]),
         set(),

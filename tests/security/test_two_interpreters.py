@@ -15,6 +15,7 @@ from fhir_server.foundation.predicate import (
     Contains,
     Exists,
     Has,
+    Near,
     Not,
     Prefix,
     Some,
@@ -59,9 +60,14 @@ small = st.lists(
     ),
     max_size=3,
 )
+# near each other, at the poles, beside the meridian where longitudes begin again
+longitudes = st.sampled_from([0.0, 2.3522, 2.3523, -179.9, 179.9, 180.0, -180.0]) | st.floats(-180, 180)
+latitudes = st.sampled_from([0.0, 48.8566, 48.8567, 90.0, -90.0, 89.9]) | st.floats(-90, 90)
+distances = st.sampled_from([0.0, 8.0, 20_000.0, 1_000_000.0, 20_040_000.0]) | st.floats(0, 21_000_000)
 documents = st.builds(
-    lambda facts, said, tokens, dates, updated, numbers, together, spoken: {
+    lambda facts, said, tokens, dates, updated, numbers, together, spoken, place: {
         **({"words": spoken} if spoken else {}),
+        **({"place": {"type": "Point", "coordinates": place}} if place else {}),
         "type": "T",
         "updated": updated,
         "facts": {**facts, **({"mentions": said} if said else {})},
@@ -78,6 +84,7 @@ documents = st.builds(
     spans,
     small,
     st.fixed_dictionaries({}, optional={"text": st.lists(words, max_size=2), "content": st.lists(words, max_size=2)}),
+    st.none() | st.tuples(longitudes, latitudes).map(list),
 )
 end = st.none() | ends
 of_a_number = st.builds(
@@ -115,6 +122,7 @@ def leaves(inside: bool) -> st.SearchStrategy:
     if not inside:
         base += [
             st.builds(Has, st.sampled_from(["text", "content"]), words),
+            st.builds(Near, st.just("place"), latitudes, longitudes, distances),
             st.builds(Between, st.just("updated"), bound, bound),
             st.builds(Span, st.just("date:date"), bound, bound, bound, bound),
             st.builds(Some, st.just("mentions"), predicates(inside=True)),
@@ -150,6 +158,24 @@ def test_the_two_interpreters_agree_on_every_predicate_and_every_document(databa
     in_mongo = {each["_id"] for each in collection.find(to_mongo(predicate), {"_id": 1})}
 
     assert in_memory == in_mongo
+
+
+def test_a_place_is_near_in_both_to_the_metre(database):
+    """Notre-Dame and the Sainte-Chapelle: 430 m; Suva and Apia, beside the date line: 1,144 km."""
+    law = database["law"]
+    law.insert_one({"_id": 1, "place": {"type": "Point", "coordinates": [2.3499, 48.8530]}})
+    law.insert_one({"_id": 2, "place": {"type": "Point", "coordinates": [178.4419, -18.1416]}})
+    found = law.find_one({"_id": 1}), law.find_one({"_id": 2})
+    for asked, expected in (
+        (Near("place", 48.8554, 2.3450, 430), (False, False)),
+        (Near("place", 48.8554, 2.3450, 450), (True, False)),
+        (Near("place", -13.8333, -171.7667, 1_140_000), (False, False)),
+        (Near("place", -13.8333, -171.7667, 1_160_000), (False, True)),
+        (Near("place", 90.0, 0.0, 20_040_000), (True, True)),
+        (Near("place", 48.8530, 2.3499, 0.0), (True, False)),
+    ):
+        assert expected == tuple(matches(asked, each) for each in found), asked
+        assert sum(expected) == law.count_documents(to_mongo(asked)), asked
 
 
 def test_two_intervals_together_do_not_satisfy_one_clause(database):

@@ -13,9 +13,9 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 from rest_rows import CHOICES, LAST, LEVELS, document  # noqa: E402 - tools/ is no package
 
-# `Row 9`, `Rows 44 to 46 and 48`; R4 and R5 are releases of FHIR, their rows are cited in words
+# `Row 9`, `Rows 44 to 46 and 48`; R4 and R5 are releases of FHIR, their rows are cited in words; `SMART-R7` is another's
 _IN_WORDS = re.compile(r"\bRows? (\d+(?:(?:, | and | to )\d+)*)")
-_BY_LETTER = re.compile(r"\bR(\d{1,3})\b")
+_BY_LETTER = re.compile(r"(?<![\w-])R(\d{1,3})\b")
 _RELEASES = frozenset({2, 3, 4, 5, 6})
 
 
@@ -45,7 +45,7 @@ def cited() -> dict[int, list[str]]:
 
 def test_citations_are_read_as_they_are_written():
     assert {44, 45, 46, 48} == rows_in("Rows 44 to 46 and 48: all of them.")
-    assert {1, 2, 94} == rows_in("Rows 1, 2 and R94; FHIR R4")
+    assert {1, 2, 94} == rows_in("Rows 1, 2 and R94; FHIR R4; SMART-R7")
 
 
 def test_every_row_is_cited_by_a_test():

@@ -65,11 +65,13 @@ def test_help_imports_neither_the_definitions_nor_the_web():
 
 
 def test_the_kinds_of_clients_on_the_command_line_are_those_of_the_register():
-    from fhir_server.commands import client
+    from fhir_server.commands import client, keys
     from fhir_server.smart import clients
+    from fhir_server.smart import keys as signing
 
     assert client.KINDS == tuple(clients.KINDS)
     assert client.SYSTEMS == tuple(each.value for each in clients.SYSTEMS)
+    assert keys.ALGORITHMS == signing.ALGORITHMS
 
 
 def test_the_verbs_on_the_command_line_are_those_of_a_request():

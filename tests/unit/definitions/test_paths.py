@@ -21,6 +21,11 @@ BY_EXTENSION = {
     ("Observation", "gene-identifier"),
     ("Patient", "mothersMaidenName"),
     ("QuestionnaireResponse", "item-subject"),
+    *(
+        (type_, code)
+        for type_ in ("CodeSystem", "ValueSet")
+        for code in ("author", "effective", "end", "keyword", "workflow")
+    ),
 }
 
 
@@ -34,7 +39,7 @@ def test_every_published_parameter_compiles_or_has_a_reason_not_to():
                 composite(type_, code)
             if not each.expression:
                 without.add(code)
-    assert 3165 == compiled
+    assert 3175 == compiled
     assert without == WITHOUT_PATH.keys()
 
 
@@ -131,8 +136,13 @@ def test_the_subject_of_an_answer_is_found_by_the_extension_of_its_item():
 
 
 def test_a_parameter_without_a_path_finds_nothing():
-    for code in ("_content", "_filter", "_query", "_text", "age", "birthOrderBoolean"):
+    for code in ("_content", "_filter", "_query", "_text"):
         assert [] == extractor("Patient", code)(populated("Patient", 0))
+
+
+@pytest.mark.parametrize(("said", "expected"), [({"multipleBirthBoolean": True}, [True]), ({"multipleBirthBoolean": False}, [False]), ({"multipleBirthInteger": 1}, [True]), ({}, [])])  # fmt: skip
+def test_an_order_among_several_says_that_there_were_several(said, expected):
+    assert expected == [each.value for each in extractor("Patient", "birthOrderBoolean")(said)]
 
 
 BLOOD_PRESSURE = {

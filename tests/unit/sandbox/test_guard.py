@@ -45,7 +45,7 @@ def test_every_page_says_that_it_is_a_sandbox(client):
 
 
 def test_no_page_of_a_sandbox_may_be_framed_by_another(client):
-    """smart.md A15: nobody is led to press a button of the identity provider without seeing it."""
+    """SMART-A15: nobody is led to press a button of the identity provider without seeing it."""
     assert "DENY" == client.get("/page").headers["X-Frame-Options"]
 
 

@@ -23,11 +23,7 @@ def test_every_offered_parameter_finds_its_values():
         "_text",
         "_filter",
         "_query",
-        "phonetic",
         "general-practitioner",
-        "mothersMaidenName",
-        "age",
-        "birthOrderBoolean",
     ],
 )
 def test_what_does_not_work_is_not_offered(code):
@@ -35,9 +31,9 @@ def test_what_does_not_work_is_not_offered(code):
     assert code not in supported("Patient")
 
 
-def test_what_is_left_of_r4_is_text_distance_and_what_it_gives_no_expression_for():
+def test_what_is_left_of_r4_is_text_filters_and_what_is_left_out_for_a_reason():
     left = {code for type_ in load().types for code in parameters(type_) if code not in supported(type_)}
-    assert left == {"_content", "_text", "_filter", "_query", "near", "age", "birthOrderBoolean", *LEFT_OUT}
+    assert left == {"_content", "_text", "_filter", *LEFT_OUT}
 
 
 def test_the_parameters_of_the_profiles_stand_beside_those_of_r4():

@@ -132,7 +132,7 @@ def test_an_emergency_is_to_one_patient_and_is_not_refreshed():
     ],
 )
 def test_a_context_is_given_where_a_scope_speaks_of_it(person, scope, more, granted, patient):
-    # T19
+    """SMART-T19."""
     approval = Room().approve(person, scope, **more)
     assert (tuple(granted.split()), patient) == (approval.scope, approval.principal.patient)
 
@@ -160,7 +160,7 @@ def test_a_granular_scope_that_the_search_cannot_read_is_not_granted():
 
 
 def test_an_encounter_that_may_not_be_read_is_no_context():
-    """smart.md T7: an encounter that is told is one that is read; a hidden one is as if the launch had named none."""
+    """SMART-T7: an encounter that is told is one that is read; a hidden one is as if the launch had named none."""
     room, asked = Room(), "launch/encounter launch user/*.rs"
     room.hidden = {"Encounter/e"}
     approval = room.approve(DOCTOR, asked, patient="p1", launch={"encounter": "e", "intent": "x"})

@@ -123,7 +123,7 @@ def test_the_reason_of_an_emergency_is_fetched_and_never_in_the_token(world):
 
 
 def test_the_scheme_may_be_in_any_case_and_no_other_is_taken(world):
-    # C10
+    """SMART-C10."""
     token = world.token()
     for scheme in ("Bearer", "bearer", "BEARER"):
         assert DOCTOR == world.bearer.principal(f"{scheme} {token}")

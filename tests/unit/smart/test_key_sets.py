@@ -42,7 +42,7 @@ def world():
     ],
 )
 def test_it_is_remembered_as_long_as_its_server_says(world, header, seconds):
-    # K16
+    """SMART-K16."""
     world.headers = header
     assert 1 == len(world.find(world.key.kid))
     world.now += max(seconds - 1, 0)

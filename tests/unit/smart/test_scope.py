@@ -39,7 +39,7 @@ def compile_(type_, pairs):
     ],
 )
 def test_both_forms_are_read(text, expected):
-    # C1 C3
+    """SMART-C1 SMART-C3."""
     found = parse(text)
     assert expected == (found.level, found.type, found.rights, found.criteria) and text == found.write()
 
@@ -74,7 +74,7 @@ def test_both_forms_are_read(text, expected):
     ],
 )
 def test_anything_else_is_no_scope(text):
-    # C2
+    """SMART-C2."""
     assert parse(text) is None
 
 
@@ -126,7 +126,7 @@ def test_no_more_is_granted_than_was_asked_and_registered(requested, allowed, ki
 
 
 def test_a_system_knows_system_scopes_alone():
-    # K13
+    """SMART-K13."""
     allowed = "system/*.rs patient/*.rs openid"
     asked = "system/Patient.s patient/*.rs openid"
     assert ("system/Patient.s",) == grantable(asked, allowed, Kind.ESTABLISHMENT, system=True)
@@ -171,7 +171,7 @@ def test_what_is_granted_is_what_both_would_let_through(requested, allowed):
 
 
 def test_patient_scopes_are_confined_to_the_record_in_context():
-    # C8
+    """SMART-C8."""
     assert Has("patients", "p1") == narrow(("patient/*.rs",), "Observation", "r", HOLDER, compile_)
     assert Has("patients", "p1") == narrow(("patient/Patient.rs",), "Patient", "s", HOLDER, compile_)
 
@@ -210,7 +210,7 @@ def test_in_an_emergency_every_scope_is_confined():
     ],
 )
 def test_without_a_scope_for_it_nothing_may_be_done(scopes, type_, right):
-    # C9
+    """SMART-C9."""
     with pytest.raises(Problem) as refused:
         narrow(scopes, type_, right, DOCTOR, compile_)
     assert 403 == refused.value.status
@@ -218,7 +218,7 @@ def test_without_a_scope_for_it_nothing_may_be_done(scopes, type_, right):
 
 
 def test_granular_scopes_let_through_what_one_of_them_names():
-    # C6 C7
+    """SMART-C6 SMART-C7."""
     scopes = ("user/Observation.rs?category=a", "user/Observation.rs?category=b")
     found = narrow(scopes, "Observation", "s", DOCTOR, compile_)
     assert either(Has("token", "Observation.category=a"), Has("token", "Observation.category=b")) == found
@@ -226,7 +226,7 @@ def test_granular_scopes_let_through_what_one_of_them_names():
 
 
 def test_reach_is_all_that_may_be_read_or_searched_and_nothing_else():
-    # C7
+    """SMART-C7."""
     scopes = ("openid", "user/Patient.s", "user/Observation.r?category=a", "user/Consent.cud", "launch")
     expected = either(
         Has("resource", "Patient"),
@@ -263,7 +263,7 @@ def test_a_scope_that_was_cut_down_is_written_in_the_second_form():
 
 
 def test_who_is_signed_in_may_be_read_where_the_app_may_know_it():
-    """smart.md O7: the fhirUser of the id_token, read with the access token; it and nothing else."""
+    """SMART-O7: the fhirUser of the id_token, read with the access token; it and nothing else."""
     own = Has("id", "Practitioner/d")
     doctor = replace(DOCTOR, reference="Practitioner/d")
     scopes = ("openid", "fhirUser", "user/Observation.rs")
