@@ -24,12 +24,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import bson
 import click
+from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 from rich.console import Console
 from rich.progress import Progress
@@ -39,17 +42,22 @@ from bench import town
 from bench.drive import Wire
 from bench.stage import house_on, serving
 from bench.workloads import Ask
-from fhir_server.commands.bench import facts_line, machine
+from fhir_server.commands.machine import facts_line, machine
 from fhir_server.store.connection import connect
 from fhir_server.store.engine import Engine
 
 GOAL = 1.5
 EXAMINED = 2.0
-STEP = 250
-"""Records that one process stores in one go."""
+STEP = 256
+"""Records that one process stores in one go, and that differ in more than their numbers: every STEP-th is alike.
+
+A multiple of the town's practitioners, so that who treats a patient treats those who are alike.
+"""
 ASKED = 64
 """Records that are asked about, spread over the whole of a store."""
 PROFILED = 8
+SOME = 32
+"""Records that are stored by one command."""
 COLLECTIONS = ("resources", "history", "ledger")
 
 
@@ -72,7 +80,7 @@ def _of_record(more: str) -> Callable[[int, int], str]:
 
 
 def _identified(number: int, which: int) -> str:
-    return f"DocumentReference?identifier={quote(f'urn:ietf:rfc:3986|urn:oid:1.2.250.1.999.{number}.{which}')}"
+    return f"DocumentReference?identifier={quote(f'urn:ietf:rfc:3986|{town.master_identifier(number, which)}')}"
 
 
 RUNGS = (
@@ -155,8 +163,32 @@ def _fill(uri: str, name: str, many: int, console: Console) -> None:
 def _stored(uri: str, name: str, first: int, last: int) -> int:
     """In a process of its own: store some records; how many."""
     with house_on(uri, name) as house:
-        town.fill(house, first, last)
+        for begun in range(0, last - first, SOME):
+            several = range(begun, min(begun + SOME, last - first))
+            made = [each for number in several for each in _renumbered(number, first + number)]
+            house.shelf.resources.insert_many(made, ordered=False)
     return last - first
+
+
+@cache
+def _composed(number: int) -> list[bytes]:
+    """A record as it is stored, made by the server's own code once in each process."""
+    now = datetime.now(UTC)
+    made = town.record(number, random.Random(f"{town.SEED}-{number}"), now)
+    return [bson.encode(each) for each in town.envelopes(made, now)]
+
+
+def _renumbered(number: int, as_: int) -> Iterator[RawBSONDocument]:
+    """The same record of another patient: all that is the patient's own is a number, and as long for each."""
+    swaps = [
+        (town.ins(number), town.ins(as_)),
+        *((f"{before}{number:07d}", f"{before}{as_:07d}") for before in "1pdcb"),
+    ]
+    for document in _composed(number):
+        made = document
+        for old, new in swaps:
+            made = made.replace(old.encode(), new.encode())
+        yield RawBSONDocument(made)
 
 
 def _measured(rung: Rung, sides: tuple[Side, Side], rounds: int, console: Console) -> dict[str, Any]:

@@ -61,6 +61,11 @@ def document_id(number: int, which: int) -> str:
     return f"d{number:07d}-{which:02d}"
 
 
+def master_identifier(number: int, which: int) -> str:
+    """The masterIdentifier of that document."""
+    return f"urn:oid:1.2.250.1.999.1{number:07d}.{which}"
+
+
 def practitioner_id(number: int) -> str:
     """The id of a practitioner."""
     return f"dr{number % PRACTITIONERS}"
@@ -116,7 +121,7 @@ def patient(number: int, rng: random.Random) -> dict[str, Any]:
         "identifier": [{"use": "official", "system": INS, "value": ins(number)}],
         "active": True,
         "name": [{"use": "official", "family": rng.choice(FAMILIES), "given": [rng.choice(GIVEN)]}],
-        "telecom": [{"system": "email", "value": f"p{number}@example.org", "use": "home"}],
+        "telecom": [{"system": "email", "value": f"{patient_id(number)}@example.org", "use": "home"}],
         "gender": rng.choice(("female", "male")),
         "birthDate": f"{rng.randint(1930, 2000)}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}",
     }
@@ -135,7 +140,7 @@ def document(number: int, which: int, rng: random.Random, now: datetime) -> dict
             {"resourceType": "Patient", "id": "p", "identifier": [identity]},
             {"resourceType": "Practitioner", "id": "a", "identifier": [author]},
         ],
-        "masterIdentifier": {"system": "urn:ietf:rfc:3986", "value": f"urn:oid:1.2.250.1.999.{number}.{which}"},
+        "masterIdentifier": {"system": "urn:ietf:rfc:3986", "value": master_identifier(number, which)},
         "status": "current",
         "type": {"coding": [{"system": LOINC, "code": type_, "display": title}]},
         "category": [{"coding": [{"system": CLASSES, "code": class_}]}],
@@ -209,7 +214,7 @@ def fill(house: House, first: int, last: int, more: Records | None = None) -> in
     stored = 0
     for number in range(first, last):
         rng = random.Random(f"{SEED}-{number}")
-        made += [_enveloped(each, now) for each in (*record(number, rng, now), *(more(number, rng) if more else ()))]
+        made += envelopes((*record(number, rng, now), *(more(number, rng) if more else ())), now)
         if len(made) >= BATCH or number == last - 1:
             house.shelf.resources.insert_many(made, ordered=False)
             stored += len(made)
@@ -219,11 +224,15 @@ def fill(house: House, first: int, last: int, more: Records | None = None) -> in
 
 def found_the_town(house: House) -> None:
     """Store what every record refers to."""
-    house.shelf.resources.insert_many([_enveloped(each, house.clock()) for each in shared()])
+    house.shelf.resources.insert_many(envelopes(shared(), house.clock()))
 
 
-def _enveloped(resource: dict[str, Any], now: datetime) -> dict[str, Any]:
-    updated = micros(now) // 1_000 * 1_000
+def envelopes(resources: Iterable[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
+    """The resources as they are stored."""
+    return [_enveloped(each, micros(now) // 1_000 * 1_000) for each in resources]
+
+
+def _enveloped(resource: dict[str, Any], updated: int) -> dict[str, Any]:
     whole = stamped(resource, resource["id"], 1, updated)
     return envelope(
         whole,

@@ -35,7 +35,7 @@ from fhir_server.interactions.pipeline import compile_criteria
 from fhir_server.interactions.registry import RUN
 from fhir_server.notices.mail import Mail
 from fhir_server.notices.outbox import Outbox, Way
-from fhir_server.notices.text import Text
+from fhir_server.notices.text import Letter, Text
 from fhir_server.settings import Settings, SettingsFault
 from fhir_server.smart.psc import Provider
 from fhir_server.smart.registration import Vouching
@@ -115,6 +115,8 @@ def _ways(settings: Settings) -> dict[str, Way]:
         ways["mail"] = Mail(settings.smtp_url, settings.mail_from)
     if settings.text_gateway:
         ways["text"] = Text(settings.text_gateway)
+    if settings.letter_gateway:
+        ways["post"] = Letter(settings.letter_gateway)
     return ways
 
 
@@ -144,7 +146,7 @@ def build_smart(house: House, settings: Settings, database: Database, provider: 
             alias=f"smart-{database.name}",
             vouching=Vouching(_statement_keys(settings), open=settings.sandbox),
         ),
-        directory=StoredDirectory(house.shelf),
+        directory=StoredDirectory(house.shelf, house.clock),
         refuses=tokens.refuser(house),
         sees=tokens.seer(house),
         finds=picker.finder(house, settings.fhir_base),
@@ -191,7 +193,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     documented = documentation.api(app, chosen.issuer)
     errors.register(app)
     documented.register_blueprint(health.blueprint(house))
-    browser = Browser(smart)
+    browser = Browser(smart, places=chosen.threads // 2)
     documented.register_blueprint(oauth.blueprint(smart, browser))
     app.register_blueprint(sign_in.blueprint(smart, browser))
     app.register_blueprint(swagger_ui.blueprint())

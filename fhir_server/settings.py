@@ -90,6 +90,12 @@ class Settings:
     text_gateway: str = _setting(
         "", "Address that takes `POST {to, text}` and sends a text message", secret=True, pattern=r"^$|^https?://"
     )
+    letter_gateway: str = _setting(
+        "",
+        "Address that takes `POST {to, subject, text}` and posts a letter",
+        secret=True,
+        pattern=r"^$|^https?://",
+    )
     psc_issuer: str = _setting(
         "", "Issuer of Pro Santé Connect; the sandbox plays it if empty", pattern=r"^$|^https?://"
     )

@@ -214,9 +214,7 @@ def _others(case: Case) -> tuple[Predicate, ...]:
 
 
 def author_changes(case: Case) -> Verdict | None:
-    """Auteur: hides from the holder, supersedes, archives, deletes what he wrote; documents stay as they are.
-
-    What somebody else hid stays hidden, in documents and in data.
+    """Auteur: hides from the holder, supersedes, archives, deletes his own; documents and others' masks stay.
 
     DMP-62, DMP-92, DMP-131, DMP-133, DMP-135 to DMP-137.
     """

@@ -1,17 +1,15 @@
-"""Sign-in: the pages by which people say who they are, and what an app may do for them.
+"""Sign-in: the pages by which professionals say who they are, and anybody what an app may do for them.
 
-May live here: forms and what they lead to. May not know: why an answer is accepted; every rule is in `smart/`. Plain
-HTML forms: they work without a script, with a keyboard, on a phone. French first.
+May live here: the blueprint of all pages; forms and what they lead to, but for those of holders (`holder_pages`). May
+not know: why an answer is accepted; every rule is in `smart/`. Plain HTML forms: they work without a script, with a
+keyboard, on a phone. French first.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from functools import wraps
-from typing import Any
 
 from authlib.oauth2.rfc6749 import AccessDeniedError, InvalidRequestError, OAuth2Error
 from flask import Blueprint, Response, redirect, request, url_for
@@ -19,17 +17,19 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from fhir_server.foundation.principal import Kind, Principal, Purpose
 from fhir_server.foundation.problem import Problem
-from fhir_server.http.browser import Browser, language, limit_form, words
+from fhir_server.http.account_pages import AccountPages
+from fhir_server.http.browser import Browser, language, words
+from fhir_server.http.holder_pages import HolderPages
+from fhir_server.http.pages import Form, Pages, View, plain, see
 from fhir_server.http.sentences import sentence
 from fhir_server.smart import identity
-from fhir_server.smart.accounts import hashed, person_of
 from fhir_server.smart.approval import Approval, check_mode
 from fhir_server.smart.attempts import TooMany
 from fhir_server.smart.directory import recognised
 from fhir_server.smart.discovery import CALLBACK
 from fhir_server.smart.picker import asker
 from fhir_server.smart.psc import ProviderFault, is_same
-from fhir_server.smart.records import Account, AuthorizationRequest, Session
+from fhir_server.smart.records import AuthorizationRequest
 from fhir_server.smart.scope import parse
 from fhir_server.smart.server import Smart
 from fhir_server.store.connection import DatabaseFault
@@ -39,8 +39,6 @@ MODES = (Purpose.TREATMENT, Purpose.BREAK_GLASS, Purpose.EMERGENCY_DISPATCH)
 OWN_PATH = re.compile(r"/(?![/\\])[!-~]*")
 SEARCHES = 20
 SEARCH_WINDOW = timedelta(minutes=10)
-
-View = Callable[..., Response]
 
 
 def blueprint(smart: Smart, browser: Browser) -> Blueprint:
@@ -61,18 +59,10 @@ def blueprint(smart: Smart, browser: Browser) -> Blueprint:
 
         return checked
 
-    made.get("/auth/onward")(pages.onward)
-    made.get("/auth/sign-in")(pages.sign_in)
-    made.route("/auth/who", methods=["GET", "POST"])(form(pages.who))
-    made.route("/auth/password", methods=["GET", "POST"])(form(pages.password))
-    made.route("/auth/new-password", methods=["GET", "POST"])(form(pages.new_password))
-    made.route("/auth/code", methods=["GET", "POST"])(form(pages.code))
-    made.get(CALLBACK)(pages.callback)
-    made.route("/auth/mode", methods=["GET", "POST"])(form(pages.mode))
-    made.route("/auth/patient", methods=["GET", "POST"])(form(pages.patient))
-    made.route("/auth/approve", methods=["GET", "POST"])(form(pages.approve))
-    made.post("/auth/sign-out")(form(pages.sign_out))
-    made.before_request(limit_form)
+    pages.routes(made, form)
+    HolderPages(smart, browser).routes(made, form)
+    AccountPages(smart, browser).routes(made, form)
+    made.before_request(browser.limit_form)
     made.after_request(browser.finish)
 
     @made.errorhandler(RequestEntityTooLarge)
@@ -93,11 +83,19 @@ def blueprint(smart: Smart, browser: Browser) -> Blueprint:
     return made
 
 
-class _Pages:
+class _Pages(Pages):
     """The views; what they share is the request under way in this browser."""
 
-    def __init__(self, smart: Smart, browser: Browser) -> None:
-        self._smart, self._browser = smart, browser
+    def routes(self, made: Blueprint, form: Form) -> None:
+        """Give each view its address."""
+        made.get("/auth/onward")(self.onward)
+        made.get("/auth/sign-in")(self.sign_in)
+        made.route("/auth/who", methods=["GET", "POST"])(form(self.who))
+        made.get(CALLBACK)(self.callback)
+        made.route("/auth/mode", methods=["GET", "POST"])(form(self.mode))
+        made.route("/auth/patient", methods=["GET", "POST"])(form(self.patient))
+        made.route("/auth/approve", methods=["GET", "POST"])(form(self.approve))
+        made.post("/auth/sign-out")(form(self.sign_out))
 
     def onward(self) -> Response:
         """To the next question, or back to the app."""
@@ -121,59 +119,8 @@ class _Pages:
         return (
             self._professional(asked)
             if request.form.get("who") == "professional"
-            else _see("auth_pages.password", asked)
+            else see("auth_pages.password", asked)
         )
-
-    def password(self) -> Response:
-        """Identifiant et mot de passe."""
-        asked = self._request()
-        session = self._browser.session_or_new()
-        if request.method != "POST":
-            return self._page("password", asked)
-        account = self._smart.accounts.check(
-            request.form.get("identifier", ""), request.form.get("password", ""), request.remote_addr or ""
-        )
-        if account is None:
-            return self._page("password", asked, fault="password.wrong", identifier=request.form.get("identifier", ""))
-        session = self._smart.sessions.note(session, account=account.key, new_password=None)
-        self._browser.hold_again(session)
-        if account.must_change:
-            return _see("auth_pages.new_password", asked)
-        self._smart.accounts.send_code(account, session)
-        return _see("auth_pages.code", asked)
-
-    def new_password(self) -> Response:
-        """Changement du mot de passe initial (DMP-28); kept once the one-time code has been entered."""
-        asked, session, account = self._signing_in()
-        if session is None or account is None or not account.must_change:
-            return _see("auth_pages.password", asked)
-        if request.method != "POST":
-            return self._page("change", asked)
-        chosen = request.form.get("password", "")
-        fault = self._smart.accounts.fault_of(account, chosen, request.form.get("again", ""))
-        if fault:
-            return self._page("change", asked, fault=fault)
-        session = self._smart.sessions.note(session, new_password=hashed(chosen))
-        self._smart.accounts.send_code(account, session)
-        return _see("auth_pages.code", asked)
-
-    def code(self) -> Response:
-        """Code à usage unique (DMP-30)."""
-        asked, session, account = self._signing_in()
-        if session is None or account is None or (account.must_change and not session.new_password):
-            return _see("auth_pages.password", asked)
-        if request.method != "POST":
-            return self._page("code", asked, channel=account.channel)
-        accounts = self._smart.accounts
-        if request.form.get("again"):
-            accounts.send_code(account, session)
-            return _see("auth_pages.code", asked)
-        if not accounts.enter_code(account, session, request.form.get("code", ""), request.remote_addr or ""):
-            fault = "code.dead" if accounts.code_is_dead(account, session) else "code.wrong"
-            return self._page("code", asked, fault=fault, channel=account.channel)
-        if account.must_change and session.new_password:
-            accounts.set_password(account, session.new_password)
-        return self._enter(asked, session, person_of(account, self._smart.config.issuer))
 
     def _professional(self, asked: AuthorizationRequest | None) -> Response:
         """To Pro Santé Connect."""
@@ -186,7 +133,7 @@ class _Pages:
             return self.fault("error.provider", 502)
         kept = {"state": start.state, "nonce": start.nonce, "verifier": start.verifier, "r": asked.key if asked else ""}
         self._browser.hold_again(self._smart.sessions.note(session, provider=kept))
-        return _plain(redirect(start.url, 303))
+        return plain(redirect(start.url, 303))
 
     def callback(self) -> Response:
         """Back from Pro Santé Connect."""
@@ -197,13 +144,14 @@ class _Pages:
             or not kept
             or "state" not in kept
             or not is_same(kept["state"], request.args.get("state", ""))
+            or not self._is_provider(request.args.get("iss"))
         ):
             return self.fault("error.form", 400)
         self._browser.hold_again(self._smart.sessions.note(session, provider=None))
         asked = self._smart.journey.find(kept["r"], session)
         code = request.args.get("code")
         if not code or request.args.get("error") or self._smart.provider is None:
-            return _see("auth_pages.who", asked)
+            return see("auth_pages.who", asked)
         try:
             claims = self._smart.provider.finish(code, kept["nonce"], kept["verifier"])
         except ProviderFault:
@@ -211,6 +159,11 @@ class _Pages:
             return self.fault("error.provider", 502)
         person = recognised(identity.person_of(claims, self._smart.config.issuer), self._smart.directory)
         return self._enter(asked, session, person, reason=identity.reason_of(claims))
+
+    def _is_provider(self, issuer: str | None) -> bool:
+        """Whether the provider answers that was asked, where it says so (RFC 9207 section 2.4)."""
+        provider = self._smart.config.provider
+        return issuer is None or (provider is not None and issuer == provider.issuer)
 
     def mode(self) -> Response:
         """Mode d'accès (DMP-116): normal, bris de glace with a reason, centre 15 for those who have the right."""
@@ -269,7 +222,7 @@ class _Pages:
                 return self._offer(asked, person, offer.client.record.name or offer.client.id, offer.approval)
             if request.form.get("answer") == "deny":
                 return self._back(asked, AccessDeniedError("the person refused"))
-            return _plain(redirect(journey.approve(asked, session, tuple(request.form.getlist("scope"))), 302))
+            return self._browser.to_app(journey.approve(asked, session, tuple(request.form.getlist("scope"))))
         except OAuth2Error as error:
             return self._back(asked, error)
 
@@ -279,82 +232,12 @@ class _Pages:
         if session is not None:
             self._smart.sessions.sign_out(session)
             self._browser.hold(session, None)
-        return _plain(redirect(url_for("auth_pages.sign_in"), 303))
-
-    def fault(self, key: str, status: int, **values: Any) -> Response:
-        """A page that says what is wrong; nobody is sent anywhere."""
-        return self._browser.page("error", status, fault=words(language())(key, **values))
-
-    def _enter(self, asked: AuthorizationRequest | None, session: Session, person: Principal, **more: str) -> Response:
-        """Sign this person in, with a new session, and go on."""
-        if self._smart.approver.forbidden(person):
-            self._smart.security.failed("forbidden party", request.remote_addr or "")
-            return self.fault("error.refused", 403) if asked is None else self._refused(asked, person)
-        signed_in, secret = self._smart.sessions.sign_in(session, person, **more)
-        self._smart.journey.adopt(asked.key if asked else None, session, signed_in)
-        self._browser.hold(signed_in, secret)
-        return self._onward(self._smart.journey.find(asked.key if asked else None, signed_in))
-
-    def _onward(self, asked: AuthorizationRequest | None) -> Response:
-        session = self._browser.session_or_new()
-        if asked is None:
-            person = self._smart.sessions.person(session)
-            if request.values.get("r"):
-                return self.fault("error.form", 400)
-            if person is None:
-                return _see("auth_pages.who", None)
-            if session.following:
-                return _plain(redirect(session.following, 303))
-            return self._page("done", None, name=person.name)
-        try:
-            step = self._smart.journey.step(asked, session)
-        except OAuth2Error as error:
-            return self._back(asked, error)
-        return _see(f"auth_pages.{step}", asked)
-
-    def _refused(self, asked: AuthorizationRequest, person: Principal) -> Response:
-        """A forbidden party hears it from the app, and the ledger of it (DMP-46, DMP-47)."""
-        try:
-            self._smart.approver.check(replace(person, client=asked.client))
-        except OAuth2Error as error:
-            return self._back(asked, error)
-        return self.fault("error.refused", 403)
-
-    def _back(self, asked: AuthorizationRequest, error: OAuth2Error) -> Response:
-        """To the app, with an error."""
-        return _plain(redirect(self._smart.journey.refuse(asked, error), 302))
-
-    def _request(self) -> AuthorizationRequest | None:
-        session = self._browser.session()
-        return self._smart.journey.find(request.values.get("r"), session) if session is not None else None
+        return plain(redirect(url_for("auth_pages.sign_in"), 303))
 
     def _answering(self) -> tuple[AuthorizationRequest | None, Principal | None]:
         """The request under way, and who answers it."""
         session = self._browser.session()
         return self._request(), self._smart.sessions.person(session) if session is not None else None
-
-    def _signing_in(self) -> tuple[AuthorizationRequest | None, Session | None, Account | None]:
-        session = self._browser.session()
-        account = self._smart.accounts.of(session.account) if session is not None else None
-        return self._request(), session, account
-
-    def _page(self, template: str, asked: AuthorizationRequest | None, *, fault: str = "", **values: Any) -> Response:
-        client = self._smart.clients.find(asked.client) if asked is not None else None
-        word = words(language())
-        return self._browser.page(
-            template,
-            leads_to=self._leads_to(asked),
-            r=asked.key if asked is not None else None,
-            app=(client.record.name or client.id) if client is not None else "",
-            fault=word(fault) if fault else "",
-            **values,
-        )
-
-    def _leads_to(self, asked: AuthorizationRequest | None) -> tuple[str, ...]:
-        """Where a form may lead in the end: the identity provider, and back to the app."""
-        provider = self._smart.config.provider
-        app = (asked.redirect_uri,) if asked is not None else ()
-        return (provider.issuer, *app) if provider is not None else app
 
     def _offer(self, asked: AuthorizationRequest, person: Principal, app: str, approval: Approval) -> Response:
         word = words(language())
@@ -382,12 +265,3 @@ def _may(person: Principal, purpose: Purpose) -> bool:
     except OAuth2Error:
         return False
     return True
-
-
-def _see(endpoint: str, asked: AuthorizationRequest | None) -> Response:
-    return _plain(redirect(url_for(endpoint, r=asked.key if asked is not None else None), 303))
-
-
-def _plain(response: Any) -> Response:
-    assert isinstance(response, Response)  # noqa: S101 - werkzeug types it wider
-    return response

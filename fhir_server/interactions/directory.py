@@ -6,9 +6,18 @@ May not know: tokens, consents. It satisfies `smart.directory.Directory`.
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
+from fhir_server.consent.case import of_age
+from fhir_server.consent.settings import settings
 from fhir_server.definitions.identifiers import key_of, spellings
+from fhir_server.definitions.library import profile_json
+from fhir_server.foundation.moment import micros
+from fhir_server.notices.occasion import contacts_of
+from fhir_server.smart.directory import Insured
 from fhir_server.store import unguarded
 from fhir_server.store.documents import Shelf
 
@@ -18,8 +27,8 @@ CHAIN_AT_MOST = 5
 class StoredDirectory:
     """The directory that the store itself holds."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, shelf: Shelf, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._shelf, self._clock = shelf, clock
 
     def practitioner(self, key: str) -> tuple[str, str] | None:
         """(`Practitioner/x`, display name) of a professional by identity key, or None."""
@@ -51,6 +60,30 @@ class StoredDirectory:
         """Whether there is such a Patient."""
         return bool(unguarded.facts_of(self._shelf, [f"Patient/{id_}"]))
 
+    def insured(self, number: str) -> Insured | None:
+        """Whom this number of a carte Vitale names; who is not known costs as much (decisions 17)."""
+        systems = profile_json("dmp/identifier-systems.json")["ins"]
+        found = [self.patient_by_ins(system, number) for system in systems]
+        known = next(filter(None, found), secrets.token_hex(16))
+        patient = self._by_reference(f"Patient/{known}")
+        if patient is None:
+            return None
+        born, barred = str(patient.get("birthDate", "")), profile_json("dmp/rules.json")["creation"]["notOnline"]
+        # a date that is known in part could make an adult of a minor: then a third party opens (DMP-90)
+        grown = len(born) == len("2000-01-31") and of_age(born, micros(self._clock()), settings().majority)
+        kept_out = any(each.get("url") == barred and each.get("valueBoolean") for each in patient.get("extension", []))
+        dead = patient.get("deceasedBoolean") or "deceasedDateTime" in patient
+        mails = [each for each in patient.get("telecom", []) if each.get("system") == "email" and each.get("value")]
+        contact = next(iter(contacts_of(patient)), None)
+        return Insured(
+            patient=known,
+            name=_name(patient),
+            mail=mails[0]["value"] if mails else None,
+            post=_post(patient),
+            language=contact.language if contact else "fr",
+            online=grown and not kept_out and not dead,
+        )
+
     def _one(self, type_: str, key: str) -> dict[str, Any] | None:
         for system, value in spellings(key):
             found = unguarded.by_token(self._shelf, f"{type_}.identifier={system}|{value}")
@@ -65,3 +98,13 @@ class StoredDirectory:
 def _name(practitioner: dict[str, Any]) -> str:
     name: dict[str, Any] = next(iter(practitioner.get("name", [])), {})
     return " ".join([*name.get("prefix", []), *name.get("given", []), name.get("family", "")]).strip()
+
+
+def _post(patient: dict[str, Any]) -> str | None:
+    """Where a letter is to go: the name and the lines of the address; None where there is no whole address."""
+    for each in patient.get("address", []):
+        town = " ".join(part for part in (each.get("postalCode"), each.get("city")) if part)
+        if town and each.get("use") != "old":
+            lines = [_name(patient), *each.get("line", []), town, each.get("country", "")]
+            return "\n".join(line for line in lines if line)
+    return None

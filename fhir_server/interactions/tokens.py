@@ -112,11 +112,11 @@ def registered(house: House, base: str) -> Callable[[str, str], None]:
 
 
 def code_sender(house: House) -> Callable[[Recipient, str], None]:
-    """What brings a one-time code to its holder: through the outbox, in the language of the account (DMP-30)."""
+    """What brings a code to its holder, and word of a change of their sign-in: through the outbox (DMP-24, DMP-30)."""
 
     def send(recipient: Recipient, code: str) -> None:
         contact = Contact(recipient.address, recipient.channel, "en" if recipient.language == "en" else "fr")
-        happening = Happening("otp", recipient.patient or "", house.ids(), house.clock(), code=code)
+        happening = Happening(recipient.what, recipient.patient or "", house.ids(), house.clock(), code=code or None)
         house.outbox.add(notices(happening, [contact]))
 
     return send

@@ -20,10 +20,27 @@ from zoneinfo import ZoneInfo
 from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.principal import Kind, Principal
 
-Channel = Literal["mail", "text"]
+Channel = Literal["mail", "text", "post", "nobody"]
+"""`post` is a letter; what is for `nobody` is written and never sent: who is unknown costs what who is known does."""
 Reader = Literal["holder", "representative"]
-Occasion = Literal["deposit", "first-connection", "connection", "emergency", "otp", "opened", "closed", "announcement"]
+Occasion = Literal[
+    "deposit",
+    "first-connection",
+    "connection",
+    "emergency",
+    "otp",
+    "opened",
+    "closed",
+    "announcement",
+    "creation",
+    "recovery",
+    "identifier",
+    "identifiers",
+    "password-changed",
+    "authenticator",
+]
 PARIS = ZoneInfo("Europe/Paris")
+_SHORT_LIVED = ("otp", "recovery")
 _OF_PROFESSIONALS = ("first-connection", "connection", "emergency")
 
 
@@ -82,7 +99,9 @@ class Notice:
     def life(self) -> timedelta:
         """How long it is kept at most: a one-time code as long as it is valid, anything else for days."""
         rules = profile_json("dmp/notices.json")
-        return timedelta(minutes=rules["code_minutes"]) if self.code else timedelta(days=rules["kept_days"])
+        if self.channel == "nobody" or (self.code and self.occasion in _SHORT_LIVED):
+            return timedelta(minutes=rules["code_minutes"])
+        return timedelta(days=rules["kept_days"])
 
 
 def contacts_of(patient: Mapping[str, Any], representatives: Iterable[Mapping[str, Any]] = ()) -> tuple[Contact, ...]:
@@ -116,8 +135,9 @@ def notice(happening: Happening, contact: Contact) -> Notice | None:
         moment=happening.at.astimezone(PARIS).strftime(words["moment"]),
         code=happening.code,
         minutes=profile_json("dmp/notices.json")["code_minutes"],
+        days=profile_json("dmp/rules.json")["creation"]["codeDays"],
     )
-    frame = words["code" if happening.code else "mail"]
+    frame = words[said.get("frame", "code" if happening.code else "mail")]
     return Notice(
         key=sha256(f"{happening.occasion}|{happening.patient}|{happening.key}|{contact.to}".encode()).hexdigest(),
         patient=happening.patient,
@@ -148,7 +168,7 @@ def _wanted(happening: Happening, contact: Contact) -> bool:
             return contact.every_connection
         case "emergency":
             return by is not None and by.purpose.emergency
-        case "otp":
+        case "otp" | "creation" | "recovery" | "identifier":
             return bool(happening.code)
     return True
 

@@ -75,7 +75,10 @@ class Outbox:
         self._database = database
         self._outbox = database.get_collection("outbox", write_concern=majority)
         self._connections = database.get_collection("connections", write_concern=majority)
-        self._ways: dict[str, Way] = {**({"mail": kept, "text": kept} if sandbox else {}), **(ways or {})}
+        self._ways: dict[str, Way] = {
+            **(dict.fromkeys(("mail", "text", "post"), kept) if sandbox else {}),
+            **(ways or {}),
+        }
         self._sandbox = sandbox
         self._clock = clock or (lambda: datetime.now(UTC))
         self._known: set[str] = set()
@@ -126,7 +129,8 @@ class Outbox:
 
         For the sandbox (decisions 4); elsewhere codes and the texts that held them are gone once sent.
         """
-        where: dict[str, Any] = {"expires": {"$gt": self._clock()}, "$nor": [{"state": "withheld"}]}
+        hidden_ones = [{"state": "withheld"}, {"channel": "nobody"}]
+        where: dict[str, Any] = {"expires": {"$gt": self._clock()}, "$nor": hidden_ones}
         if to is not None:
             where["to"] = to
         return [_shown(each) for each in self._outbox.find(where).sort("made", DESCENDING).limit(limit)]

@@ -28,19 +28,28 @@ CODES_IN_A_WINDOW = 5
 DIGITS = 6
 SHORTEST_PASSWORD = 10
 LONGEST_PASSWORD = 200
+What = Literal["otp", "creation", "recovery", "identifier", "identifiers", "password-changed", "authenticator"]
 _DUMMY = HASHER.hash("no account has this password")
 
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """To whom a one-time code goes: whose account it is, and by which way."""
+    """To whom a code goes, by which way, and for what (an occasion of `notices`).
+
+    Somebody who is not known is sent something all the same, by the channel `nobody`: it is written and goes nowhere,
+    so that it costs as much.
+    """
 
     account: str
     reference: str
     patient: str | None
-    channel: Literal["mail", "text"]
+    channel: Literal["mail", "text", "post", "nobody"]
     address: str
     language: str
+    what: What = "otp"
+
+
+NOBODY = Recipient("", "", None, "nobody", "", "fr")
 
 
 SendCode = Callable[[Recipient, str], None]
@@ -121,6 +130,10 @@ class Accounts:
         self._attempts.forgive("password", address, identifier, window=WINDOW)
         return account
 
+    def is_initial(self, account: records.Account, identifier: str, password: str) -> bool:
+        """Whether these are the identifiers that the account was made with, and nobody has signed in with yet."""
+        return account.must_change and account.identifier == identifier and _is(account.password, password)
+
     def fault_of(self, account: records.Account, password: str, again: str) -> str | None:
         """Why this cannot be the new password, as the key of a sentence; None if it can."""
         if password != again:
@@ -131,10 +144,10 @@ class Accounts:
             return "password.known"
         return None
 
-    def send_code(self, account: records.Account, session: records.Session) -> None:
+    def send_code(self, account: records.Account, session: records.Session, address: str) -> None:
         """Send a new code, good for this browser session; the one before is good no more. Raises TooMany."""
-        self._attempts.count("code", account.key, limit=CODES_IN_A_WINDOW, window=WINDOW)
-        code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}d}"
+        self._attempts.count("code", address, account.key, limit=CODES_IN_A_WINDOW, window=WINDOW)
+        code = draw_code()
         self._codes.put(
             account.key,
             set__code=fingerprint(session.key, code),
@@ -180,10 +193,15 @@ def person_of(account: records.Account, issuer: str) -> Principal:
     )
 
 
-def recipient(account: records.Account) -> Recipient:
+def recipient(account: records.Account, what: What = "otp") -> Recipient:
     """To whom the codes of an account go."""
     channel: Literal["mail", "text"] = "mail" if account.channel == "mail" else "text"
-    return Recipient(account.key, account.reference, account.patient, channel, account.address, account.language)
+    return Recipient(account.key, account.reference, account.patient, channel, account.address, account.language, what)
+
+
+def draw_code() -> str:
+    """A new one-time code."""
+    return f"{secrets.randbelow(10**DIGITS):0{DIGITS}d}"
 
 
 def canonical(identifier: str) -> str:

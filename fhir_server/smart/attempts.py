@@ -6,6 +6,7 @@ not know: what is tried. A limit is on an address and what it tries together, so
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import threading
 import time
@@ -47,6 +48,19 @@ class Attempts:
         seconds = int(window.total_seconds())
         start = int(self._clock().timestamp()) // seconds * seconds
         self._kept.drop(key=fingerprint(what, *whose, str(start)))
+
+
+def network(address: str) -> str:
+    """Of whom an address is: all of IPv4, the /64 of IPv6, of which one household has all."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((found, 64), strict=False))
 
 
 class SecurityLog:

@@ -5,10 +5,25 @@ May live here: the questions, and a person as the directory knows them. May not 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from fhir_server.foundation.principal import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Insured:
+    """Whom the insurance scheme knows by the number of a carte Vitale, and where it reaches them; None where it cannot.
+
+    `online` says whether they may open online: adults whom the scheme does not keep to a third party (DMP-90, K12).
+    """
+
+    patient: str
+    name: str
+    mail: str | None
+    post: str | None
+    language: str
+    online: bool
 
 
 class Directory(Protocol):
@@ -25,6 +40,9 @@ class Directory(Protocol):
 
     def patient_exists(self, patient: str) -> bool:
         """Whether there is a Patient with this id."""
+
+    def insured(self, number: str) -> Insured | None:
+        """Whom a number of a carte Vitale names, at the same cost whether it names somebody or not; None if nobody."""
 
 
 def recognised(person: Principal, directory: Directory) -> Principal:

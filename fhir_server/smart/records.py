@@ -196,6 +196,9 @@ class Session(Kept):
     person: dict[str, Any] | None = DictField(null=True, default=None)
     account: str | None = StringField()
     new_password: str | None = StringField()
+    code_entered: bool = BooleanField(default=False)
+    recovered: str | None = StringField()
+    offered: str | None = StringField()
     provider: dict[str, Any] | None = DictField(null=True, default=None)
     following: str | None = StringField()
     signed_in: datetime | None = DateTimeField()
@@ -218,22 +221,39 @@ class Account(Kept):
     name: str = StringField(default="")
     language: str = StringField(default="fr")
     secret_session: bool = BooleanField(default=False)
+    authenticator: str | None = StringField()
+    step: int = IntField(default=0)
     disabled: bool = BooleanField(default=False)
     made: datetime = DateTimeField()
     meta: ClassVar[dict[str, Any]] = {
         "abstract": True,
-        "indexes": [{"fields": ["identifier"], "unique": True}, "reference"],
+        "indexes": [{"fields": ["identifier"], "unique": True}, "reference", "patient"],
     }
 
 
 class OneTimeCode(Kept):
-    """The one code of an account that is good now, under the account's key, so that a new one replaces it."""
+    """The one code of an account that is good now, under the account's key, so that a new one replaces it.
+
+    One that recovers a password is under its session instead: whoever asks for it ends nobody else's.
+    """
 
     session: str = StringField(required=True)
+    account: str | None = StringField()
     code: str = StringField(required=True)
     tries: int = IntField(default=0)
     expires: datetime = DateTimeField(required=True)
     meta: ClassVar[dict[str, Any]] = {"abstract": True, "indexes": [{"fields": ["expires"], "expireAfterSeconds": 0}]}
+
+
+class CreationCode(Kept):
+    """A creation code of a patient, under its fingerprint; several may be on their way, and each of them is good."""
+
+    patient: str = StringField(required=True)
+    expires: datetime = DateTimeField(required=True)
+    meta: ClassVar[dict[str, Any]] = {
+        "abstract": True,
+        "indexes": [{"fields": ["expires"], "expireAfterSeconds": 0}, "patient"],
+    }
 
 
 class Launch(Kept):
@@ -280,6 +300,7 @@ class Records:
     sessions: type[Session]
     accounts: type[Account]
     one_time_codes: type[OneTimeCode]
+    creation_codes: type[CreationCode]
     launches: type[Launch]
     used_assertions: type[UsedAssertion]
     attempts: type[Attempt]
@@ -310,6 +331,7 @@ class Records:
             sessions=_kept(Session, alias, "sessions"),
             accounts=_kept(Account, alias, "accounts"),
             one_time_codes=_kept(OneTimeCode, alias, "one_time_codes"),
+            creation_codes=_kept(CreationCode, alias, "creation_codes"),
             launches=_kept(Launch, alias, "launches"),
             used_assertions=_kept(UsedAssertion, alias, "used_assertions"),
             attempts=_kept(Attempt, alias, "attempts"),
@@ -327,6 +349,7 @@ class Records:
             self.sessions,
             self.accounts,
             self.one_time_codes,
+            self.creation_codes,
             self.launches,
             self.used_assertions,
             self.attempts,

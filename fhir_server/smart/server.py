@@ -1,7 +1,7 @@
-"""Server: Authlib's authorization server, fed from our rooms, and the one object by which others use this one.
+"""Server: the one object by which other rooms use this one.
 
 May live here: the wiring of this room, and the answers of the token, introspection and revocation addresses as values.
-May not know: Flask. https://docs.authlib.org/en/latest/oauth2/authorization-server/
+May not know: Flask.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 
 import requests
 from authlib.oauth2.rfc6749 import (
-    AuthorizationServer,
     InvalidClientError,
     InvalidRequestError,
     OAuth2Error,
@@ -23,10 +22,11 @@ from authlib.oauth2.rfc6749 import (
 )
 
 from fhir_server.foundation.principal import Kind, Principal
-from fhir_server.smart import launching
+from fhir_server.smart import holders, launching
 from fhir_server.smart.accounts import Accounts, SendCode
 from fhir_server.smart.approval import Approver, Issued, Refuses, Sees
 from fhir_server.smart.attempts import Attempts, SecurityLog
+from fhir_server.smart.authorization_server import Server
 from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.client_authentication import METHODS, ClientAuthentication
 from fhir_server.smart.clients import Clients, OAuthClient
@@ -34,9 +34,6 @@ from fhir_server.smart.directory import Directory
 from fhir_server.smart.discovery import ADDRESSES, CALLBACK, RESPONSE_MODES, STYLE, Discovery
 from fhir_server.smart.exchange import NO_STORE, Answer, Asked, OAuthRequest
 from fhir_server.smart.freshness import Freshness
-from fhir_server.smart.grants.authorization_code import AuthorizationCode, ProofKey
-from fhir_server.smart.grants.client_credentials import ClientCredentials
-from fhir_server.smart.grants.refresh_token import RefreshToken
 from fhir_server.smart.introspection import Introspection
 from fhir_server.smart.issue import Issuer
 from fhir_server.smart.journey import Journey
@@ -70,68 +67,6 @@ class Config:
     vouching: Vouching = NOBODY
 
 
-class Server(AuthorizationServer):  # type: ignore[misc] # authlib is untyped
-    """Authlib's server on our records; the grants read its public members."""
-
-    def __init__(
-        self,
-        *,
-        records: Records,
-        clients: Clients,
-        authentication: ClientAuthentication,
-        approver: Approver,
-        issuer: Issuer,
-        revocation: Revocation,
-        directory: Directory,
-        fhir_base: str,
-        clock: Callable[[], datetime],
-    ) -> None:
-        super().__init__()
-        self.records, self.clients, self.approver, self.issuer = records, clients, approver, issuer
-        self.revocation, self.directory, self.fhir_base, self.clock = revocation, directory, fhir_base, clock
-        self._authentication = authentication
-        self.register_grant(AuthorizationCode, [ProofKey(required=True)])
-        self.register_grant(ClientCredentials)
-        self.register_grant(RefreshToken)
-
-    def query_client(self, client_id: str) -> OAuthClient | None:
-        """The client with this id, unless it is disabled."""
-        return self.clients.find(client_id)
-
-    def authenticate_client(
-        self,
-        request: OAuthRequest,
-        methods: list[str],
-        endpoint: str = "token",  # noqa: ARG002 - Authlib's signature
-    ) -> OAuthClient:
-        """The client that sent the request, by one of these methods."""
-        client, method = self._authentication.client(request)
-        request.client, request.auth_method = client, method
-        if method not in methods:
-            if client.kind.grants.isdisjoint({request.payload.grant_type}):
-                return client  # the grant answers `unauthorized_client`
-            raise InvalidClientError(description="the client could not prove who it is", status_code=401)
-        return client
-
-    def generate_token(self, *_: Any, user: Any = None, **__: Any) -> dict[str, Any]:
-        """The token response of a grant, which Authlib knows as the user."""
-        return self.issuer.tokens(user)
-
-    def save_token(self, token: Any, request: Any) -> None:
-        """Nothing: what was granted is kept, and tokens are named after it."""
-
-    def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
-        """Nothing: nobody listens."""
-
-    def create_oauth2_request(self, request: Asked | OAuthRequest) -> OAuthRequest:
-        """The request as Authlib reads it."""
-        return request if isinstance(request, OAuthRequest) else OAuthRequest(request)
-
-    def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> Answer:
-        """The answer as a value."""
-        return Answer(status, body if isinstance(body, Mapping) else None, tuple(headers))
-
-
 class Smart:
     """This room, wired. What http, sandbox and commands use of it are its members and methods."""
 
@@ -148,6 +83,7 @@ class Smart:
         self.keys: Keys = rooms["keys"]
         self.bearer: Bearer = rooms["bearer"]
         self.accounts: Accounts = rooms["accounts"]
+        self.holders: holders.Holders = rooms["holders"]
         self.attempts: Attempts = rooms["attempts"]
         self.security: SecurityLog = rooms["security"]
         self.sessions: Sessions = rooms["sessions"]
@@ -366,13 +302,24 @@ def build(
     attempts, security = Attempts(records, clock), SecurityLog()
     sessions = Sessions(records, revocation, clock)
     launches = Launches(records, clock)
+    accounts = Accounts(records, attempts, security, send_code, clock)
     return Smart(
         server,
         issued,
         config=config,
         keys=keys,
         bearer=bearer,
-        accounts=Accounts(records, attempts, security, send_code, clock),
+        accounts=accounts,
+        holders=holders.build(
+            kept=records,
+            accounts=accounts,
+            attempts=attempts,
+            security=security,
+            directory=directory,
+            revocation=revocation,
+            send=send_code,
+            clock=clock,
+        ),
         attempts=attempts,
         security=security,
         sessions=sessions,

@@ -51,9 +51,11 @@ STRUCTURES = 30_000
 INDEXED_BY = "indexed_by"
 """Which version of a SearchParameter all is indexed by (`own_parameters.py`)."""
 COLLECTIONS = ("resources", "history", "blobs", "invalidations", "leases", INDEXED_BY, claims.COLLECTION)
+WITHIN_A_RECORD = [("facts.patient", ASCENDING), ("index", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]
+"""The index of what carries a token within a record, the latest first."""
 RESOURCE_INDEXES = (
     IndexModel([("facts.patient", ASCENDING), ("type", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
-    IndexModel([("facts.patient", ASCENDING), ("index", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
+    IndexModel(WITHIN_A_RECORD),
     IndexModel([("facts.patient", ASCENDING), ("type", ASCENDING), ("last.date", DESCENDING), ("_id", DESCENDING)]),
     IndexModel([("index", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
     IndexModel([("type", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),

@@ -199,7 +199,7 @@ class VisibleStore:
         return [
             {"$lookup": {**beside, "as": "now"}},
             {"$lookup": {**before, "pipeline": [*last, {"$project": {"_id": 1}}], "as": "end"}},
-            {"$match": {"$or": [{"now": {"$ne": []}}, {"end": {"$ne": []}}]}},
+            {"$match": {"$nor": [{"now": {"$size": 0}, "end": {"$size": 0}}]}},
             {"$unset": ["now", "end"]},
         ]
 
@@ -223,7 +223,8 @@ class VisibleStore:
         collection, session, most = self._shelf.of(type_), self._session, self._shelf.max_time_ms
         if ordering.is_stored(order):
             filter_ = query if after is None else {"$and": [query, ordering.after(keys, after)]}
-            cursor = collection.find(filter_, out, session=session, sort=keys, limit=limit + 1, max_time_ms=most)
+            hint = ordering.index_for(query, keys) if type_ != "AuditEvent" else None
+            cursor = collection.find(filter_, out, **self._asking, sort=keys, limit=limit + 1, hint=hint)
         else:
             stages = ordering.stages(order, query, after, limit + 1)
             cursor = collection.aggregate([*stages, {"$project": out}], session=session, maxTimeMS=most)
@@ -235,10 +236,13 @@ class VisibleStore:
 
     def count(self, type_: str, where: Predicate) -> int:
         """How many match, exactly."""
-        return self._counted(self._shelf.of(type_), self._filter(where, type_))
+        query = self._filter(where, type_)
+        hint = ordering.index_for(query) if type_ != "AuditEvent" else None
+        return self._counted(self._shelf.of(type_), query, **({"hint": hint} if hint else {}))
 
-    def _counted(self, collection: Any, query: Filter) -> int:
-        return int(collection.count_documents(query, session=self._session, maxTimeMS=self._shelf.max_time_ms))
+    def _counted(self, collection: Any, query: Filter, **more: Any) -> int:
+        most = self._shelf.max_time_ms
+        return int(collection.count_documents(query, session=self._session, maxTimeMS=most, **more))
 
     def follow(self, ids: Iterable[str], limit: int = 1000) -> list[Stored]:
         """Those of the resources named (`Type/id`) that may be seen; the guard comes before the limit."""
@@ -290,7 +294,9 @@ class VisibleStore:
     def explain(self, type_: str, where: Predicate, order: Sequence[ordering.Ordered], limit: int) -> Mapping[str, Any]:
         """MongoDB's execution statistics of a page; for operators and tests."""
         keys = ordering.keys_of(order)
-        cursor = self._shelf.of(type_).find(self._filter(where, type_), _OUT).sort(keys).limit(limit + 1)
+        query = self._filter(where, type_)
+        hint = ordering.index_for(query, keys) if type_ != "AuditEvent" else None
+        cursor = self._shelf.of(type_).find(query, _OUT, sort=keys, limit=limit + 1, hint=hint)
         explained: Mapping[str, Any] = cursor.explain()
         return explained
 

@@ -73,7 +73,7 @@ def test_what_has_a_time_is_removed_by_the_database(world, database):
         for kind in world.smart.records.kinds()
         if {"expires", "ends"} & set(kind._fields) and kind is not world.smart.records.signing_keys
     }
-    assert 9 == len(timed)
+    assert 10 == len(timed)
     for collection, field in timed.items():
         assert 0 == database[collection].index_information()[f"{field}_1"]["expireAfterSeconds"]
 

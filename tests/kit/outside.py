@@ -16,6 +16,7 @@ from joserfc.jwk import RSAKey
 
 from fhir_server.foundation.predicate import Has
 from fhir_server.foundation.problem import bad_request
+from fhir_server.smart.directory import Insured
 
 PSC = "http://localhost:1/psc"
 INS = "255069999999934"
@@ -47,7 +48,10 @@ class Freshness:
 
 
 class Directory:
-    """Dr Diallo at the CHU, whose legal entity is org:1EJ; patients p1 and p2."""
+    """Dr Diallo at the CHU, whose legal entity is org:1EJ; patients p1 and p2, p1 with a carte Vitale."""
+
+    def __init__(self):
+        self.known = {INS: Insured("p1", "Léa Martin", "lea@example.org", "Léa Martin\n38000 Grenoble", "fr", True)}
 
     def practitioner(self, key):
         return {"ps:899700000001": ("Practitioner/diallo", "Awa Diallo")}.get(key)
@@ -66,6 +70,9 @@ class Directory:
 
     def patient_exists(self, patient):
         return patient in ("p1", "p2")
+
+    def insured(self, number):
+        return self.known.get(number)
 
 
 class Clock:

@@ -84,7 +84,7 @@ SHAPES = {
     "the documents of a type": (physician(), f"DocumentReference?patient={HELD}&type=http://loinc.org|34133-9"),
     "one document by its identifier": (
         people.operator(),
-        f"DocumentReference?identifier=urn:ietf:rfc:3986|urn:oid:1.2.250.1.999.{ONE}.3",
+        f"DocumentReference?identifier=urn:ietf:rfc:3986|{town.master_identifier(ONE, 3)}",
     ),
     "what is contained in a record": (
         physician(patient=HELD),
@@ -92,7 +92,7 @@ SHAPES = {
     ),
     "one document by its identifier, with a token for its record": (
         physician(patient=HELD, scopes=("patient/*.rs",)),
-        f"DocumentReference?identifier=urn:ietf:rfc:3986|urn:oid:1.2.250.1.999.{ONE}.3",
+        f"DocumentReference?identifier=urn:ietf:rfc:3986|{town.master_identifier(ONE, 3)}",
     ),
     "a record by an organization and all within it": (
         physician(patient=HELD),

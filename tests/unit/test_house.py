@@ -16,7 +16,10 @@ LONGER_THAN_A_SITTING: dict[str, str] = {}
 COLLECTIONS_IN = ("store/", "sandbox/", "audit_event/ledger.py", "notices/outbox.py", "smart/records.py")
 REPOSITORIES_IN = ("smart/", "http/")  # `find` of smart.records; neither floor has a collection, setup.cfg sees to it
 FINDERS = {"references": "resources.references finds references in a resource"}
-HANDLES = {"interactions/pipeline.py": "handle", "smart/server.py": "handle_response"}  # the second is Authlib's name
+HANDLES = {
+    "interactions/pipeline.py": "handle",
+    "smart/authorization_server.py": "handle_response",
+}  # the second is Authlib's name
 FRENCH_CODES_IN = {
     "consent/": "the rules speak of labels and document types",
     "smart/identity.py": "Pro Santé Connect's claims",

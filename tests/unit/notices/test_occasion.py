@@ -23,7 +23,7 @@ IN_EMERGENCY = replace(DIALLO, purpose=Purpose.BREAK_GLASS, reason="overdose")
 
 def happened(occasion, **more):
     given = {"patient": "lea", "key": "k1", "at": AT, "by": IN_EMERGENCY if occasion == "emergency" else DIALLO}
-    if occasion == "otp":
+    if occasion in ("otp", "creation", "recovery", "identifier"):
         given["code"] = "483920"
     return Happening(occasion, **{**given, **more})
 
@@ -109,6 +109,16 @@ def test_a_one_time_code_is_in_the_text_and_lives_ten_minutes_dmp_156():
     assert notice(happened("otp", code=None), ANNE) is None
 
 
+def test_a_creation_code_goes_in_a_letter_too_and_outlives_the_post_dmp_24():
+    told = notice(happened("creation", by=None), Contact("Léa Martin\n38000 Grenoble", "post"))
+    assert told.text.startswith("Madame, Monsieur,") and "483920" in told.text and "60 jours" in told.text
+    assert timedelta(days=30) == told.life
+
+
+def test_what_is_for_nobody_is_gone_in_minutes():
+    assert timedelta(minutes=10) == notice(happened("creation"), Contact("", "nobody")).life
+
+
 def test_a_text_message_is_short():
     assert [] == [
         occasion
@@ -163,4 +173,4 @@ def test_every_occasion_and_every_kind_of_asker_has_words(language):
     assert set(OCCASIONS) == set(words["notices"])
     assert {kind.value for kind in Kind} == set(words["who"])
     asked = {name for said in words["notices"].values() for name in re.findall(r"{(\w+)}", said["text"])}
-    assert {"who", "mode", "moment", "code", "minutes"} == asked
+    assert {"who", "mode", "moment", "code", "minutes", "days"} == asked
