@@ -167,7 +167,7 @@ def _includes(type_: str) -> list[str]:
 @own.remembered
 def _reverse_includes() -> Mapping[str, list[str]]:
     """What may point at each type, by `_revinclude`."""
-    found: dict[str, dict[str, None]] = {}
+    found: dict[str, dict[str, None]] = {type_: {"*": None} for type_ in load().endpoints}
     for source in load().endpoints:
         for code, parameter in sorted(supported(source).items()):
             if parameter.type == "reference":

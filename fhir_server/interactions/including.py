@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from fhir_server.foundation.predicate import NOTHING
 from fhir_server.foundation.problem import Issue
-from fhir_server.search.include import reverse_clause, targets
+from fhir_server.search.include import ANY, everything_clause, reverse_clause, targets
 from fhir_server.search.query import Include
 from fhir_server.store.documents import Stored
 from fhir_server.store.visible import VisibleStore
@@ -63,6 +63,9 @@ class _Gathering:
         forward: dict[str, None] = {}
         resources = None
         for include in includes:
+            if include.reverse and include.source == ANY:
+                self._everything([each.id for each in of])
+                continue
             if include.reverse:
                 clause = reverse_clause(include, [each.id for each in of])
                 if clause != NOTHING:
@@ -74,6 +77,13 @@ class _Gathering:
         wanted = [each for each in forward if each not in self.seen]
         self._take(self.door.follow(wanted, self.most - len(self.found) + 1))
         return self.found[before:]
+
+    def _everything(self, ids: Sequence[str]) -> None:
+        """Whatever refers to these, kept with the others or a trace: two queries, whatever is found."""
+        for type_ in ("", "AuditEvent"):
+            limit = self.most + len(self.seen) + 1 - len(self.found)
+            clause = everything_clause(ids, traces=bool(type_))
+            self._take(self.door.page(type_, clause, (), limit).entries)
 
     def _take(self, some: Iterable[Stored]) -> None:
         for each in some:

@@ -16,7 +16,7 @@ from fhir_server.definitions.compartments import members
 from fhir_server.definitions.library import load
 from fhir_server.foundation.predicate import Has, Predicate, both, either
 from fhir_server.foundation.problem import Problem, bad_request
-from fhir_server.interactions import search, summary
+from fhir_server.interactions import lists, search, summary
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse, Pairs
 from fhir_server.interactions.routes import SEARCH, Route, offered
@@ -50,6 +50,7 @@ def run(visit: Visit) -> FhirResponse:
     scopes = [(type_, _of(visit, type_).scoped("s")) for type_ in asked.names]
     queries = {type_: _query(visit, type_, rest) for type_ in asked.names}
     whole = _whole(visit, asked, queries)
+    queries = _listed(visit, queries)
     visit.shape = summary.of("", whole.asked, counted=True)
     wheres = {type_: both(Has("resource", type_), scope, queries[type_].where) for type_, scope in scopes}
     after = search.position(visit, whole)
@@ -117,11 +118,21 @@ def _query(visit: Visit, type_: str, pairs: Pairs) -> Query:
     if query.patient_identifier is not None:
         named = f"{query.patient_identifier.parameter}.identifier"
         raise bad_request(f"`{named}` is not supported over several types", code="not-supported")
-    if query.lists:
-        raise bad_request("`_list` is not supported over several types", code="not-supported")
     if query.chained:
         raise bad_request("a chain is not supported over several types", code="not-supported")
     return query
+
+
+def _listed(visit: Visit, queries: Mapping[str, Query]) -> dict[str, Query]:
+    """The queries confined to the items of the Lists that all of them name; each List is read once."""
+    items = {
+        id_: lists.items(visit, id_) for id_ in dict.fromkeys(id_ for each in queries.values() for id_ in each.lists)
+    }
+    found = dict(queries)
+    for type_, query in queries.items():
+        for id_ in query.lists:
+            found[type_] = found[type_].listed(items[id_])
+    return found
 
 
 def _whole(visit: Visit, asked: Types, queries: Mapping[str, Query]) -> Query:

@@ -6,7 +6,7 @@ is fetched; whoever fetches it does so through the guard. A versioned reference 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fhir_server.definitions.library import load
@@ -20,6 +20,9 @@ from fhir_server.search.reference import local, written
 from fhir_server.search.supported import supported
 
 NAMES = frozenset({"_include", "_revinclude"})
+MOST = 5_000
+"""How many references `_revinclude=*` looks for on a page: resources, times the parameters that may name each."""
+_TRACES = "AuditEvent."
 ANY = "*"
 """In place of a parameter, or of a type and its parameter: all that refer to something."""
 
@@ -37,9 +40,11 @@ def read(name: str, modifier: str | None, text: str, type_: str) -> Include:
     source, _, rest = text.partition(":")
     code, _, target = rest.partition(":")
     if text == ANY:
-        if reverse:
-            raise bad_request(f"`{name}` needs a type, as in `{name}=Provenance:*`", code="not-supported")
-        return Include(ANY, ANY, iterate=iterate)
+        if reverse and iterate:
+            raise bad_request(
+                f"`{name}:iterate` needs a type, as in `{name}:iterate=Provenance:*`", code="not-supported"
+            )
+        return Include(ANY, ANY, reverse=reverse, iterate=iterate)
     if not source or not code:
         raise bad_request(f"`{name}` takes `Type:parameter` or `Type:parameter:Target`")
     if not load().is_type(source):
@@ -83,6 +88,36 @@ def reverse_clause(include: Include, ids: Iterable[str]) -> Predicate:
         f"{include.source}.{code}={each}" for each in ids for code in _leading(include, str(each).partition("/")[0])
     ]
     return both(Has("resource", include.source), one_of("token", tokens))
+
+
+def everything_clause(ids: Sequence[str], *, traces: bool) -> Predicate:
+    """What refers to one of the resources by any parameter of any type, or (`traces`) what AuditEvents do.
+
+    Raises Problem 400 too-costly for so many resources that the question would be too long.
+    """
+    wanted = [
+        f"{name}={each}"
+        for each in ids
+        for name in _all_leading(each.partition("/")[0])
+        if name.startswith(_TRACES) == traces
+    ]
+    if len(wanted) > MOST:
+        raise bad_request(
+            "`_revinclude=*` asks too much of so many matches; name a type, or ask for fewer at a time by `_count`",
+            code="too-costly",
+        )
+    return one_of("token", wanted)
+
+
+@remembered
+def _all_leading(type_: str) -> tuple[str, ...]:
+    """The tokens of all parameters by which a type may be referred to, each without its value."""
+    return tuple(
+        f"{source}.{code}"
+        for source in load().endpoints
+        for code, targets in _references(source).items()
+        if not targets or type_ in targets
+    )
 
 
 def _leading(include: Include, type_: str) -> list[str]:

@@ -107,6 +107,27 @@ def test_what_refers_to_an_observation_comes_with_it(told, asked, included):
     assert (["Observation/o1"], included, []) == brought(told, f"Observation?_id=o1&{asked}")
 
 
+def test_whatever_refers_to_a_match_comes_with_it(told):
+    """R105: `_revinclude=*`, the traces that may be seen too."""
+    for also in ("", "&_revinclude=Observation:has-member"):
+        matches, included, _ = brought(told, f"Observation?_id=o1&_revinclude=*{also}")
+        assert ["Observation/o1"] == matches
+        assert ["Observation/o2", "Observation/o3"] == [each for each in included if not each.startswith("AuditEvent/")]
+        assert [] == brought(told, f"Observation?_id=absent&_revinclude=*{also}")[1]
+    small = people.radiologist(scopes=("user/Observation.rs",))
+    assert ["Observation/o2", "Observation/o3"] == brought(told, "Observation?_id=o1&_revinclude=*", small)[1]
+
+
+def test_what_is_asked_of_too_many_at_once_is_refused(told):
+    """The bound is upon what is seen on a page: matches, times the parameters that may name each."""
+    assert 200 == told.ask(OPERATOR, "GET", "Observation?_revinclude=*").status
+    for number in range(60):
+        told.put(observation(f"more{number}"))
+    got = told.ask(OPERATOR, "GET", "Observation?_revinclude=*&_count=60")
+    assert (400, "too-costly") == (got.status, got.json["issue"][0]["code"])
+    assert 200 == told.ask(OPERATOR, "GET", "Observation?_revinclude=*&_count=40").status
+
+
 def test_a_match_does_not_come_along_as_well(told):
     matches, included, _ = brought(told, "Observation?patient=lea&_include:iterate=Observation:has-member")
     assert (3, []) == (len(matches), included)

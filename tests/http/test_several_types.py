@@ -8,6 +8,7 @@ import pytest
 
 from tests.http.test_compartment_searches import lived, observed
 from tests.kit import people
+from tests.kit.clinical import MASKED
 from tests.kit.world import BASE, label, submission
 
 OPERATOR = people.operator()
@@ -280,3 +281,27 @@ def test_somebody_without_standing_sees_the_history_of_what_is_shared_alone(worl
     got = world.ask(STRANGER, "GET", "_history?_count=200").json["entry"]
 
     assert {"Practitioner", "Organization", "OperationDefinition"} >= {each["resource"]["resourceType"] for each in got}
+
+
+def test_a_list_is_named_for_several_types_as_for_one(world):
+    """R103: the items that are seen, in a List that is seen; a hidden List is as one that is not there."""
+    world.put(observed("seen"))
+    world.put(observed("hidden", meta=MASKED))
+    world.put({"resourceType": "Condition", "id": "c", "subject": {"reference": "Patient/lea"}})
+    world.put({"resourceType": "Condition", "id": "other", "subject": {"reference": "Patient/lea"}})
+    entries = [{"item": {"reference": each}} for each in ("Observation/seen", "Observation/hidden", "Condition/c")]
+    listing = {"resourceType": "List", "status": "current", "mode": "working", "subject": {"reference": "Patient/lea"}}
+    world.put({**listing, "id": "open", "entry": entries})
+    world.put({**listing, "id": "shut", "entry": entries[1:2]})
+
+    def ids(id_, who):
+        return world.ask(who, "GET", f"?_type=Observation,Condition&_list={id_}&_sort=_id").ids
+
+    assert ["Condition/c", "Observation/hidden", "Observation/seen"] == ids("open", OPERATOR)
+    assert ["Condition/c", "Observation/seen"] == ids("open", people.radiologist())
+    assert [] == ids("shut", people.radiologist()) == ids("none", people.radiologist())
+    assert [] == ids("open", STRANGER)
+    small = people.radiologist(scopes=("user/Observation.rs", "user/Condition.rs"))
+    assert [403, 403] == [
+        world.ask(small, "GET", f"?_type=Observation,Condition&_list={each}").status for each in ("open", "none")
+    ]

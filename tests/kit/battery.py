@@ -67,6 +67,7 @@ OF_DOCUMENTS = (
     "_include:iterate=DocumentReference:relatesto&_revinclude:iterate=List:item&_include:iterate=List:item",
     "_count=1&_sort=date&_include:iterate=DocumentReference:related&_revinclude:iterate=Communication:*",
     "_revinclude=List:item",
+    "_revinclude=*&_count=2",
     "_revinclude=Provenance:target",
     "_revinclude=DocumentReference:relatesto",
     "_revinclude=AuditEvent:entity",
@@ -341,6 +342,7 @@ def _naming(reference: str, patient: str) -> Iterator[str]:
         yield f"Patient?_has:DocumentReference:patient:_id={id_}"
         yield f"{type_}?_id={id_}&_revinclude=List:item&_revinclude=Provenance:target"
         yield f"?_type=DocumentReference,List&_id={id_}&_total=accurate"
+        yield f"?_type=DocumentReference,Observation&_list={id_}&_count=1"
 
 
 def _bundles(who: Principal, references: list[str], patient: str) -> list[Step]:

@@ -120,6 +120,22 @@ def test_every_shape_of_the_bench_and_of_consultation_is_an_index_scan(world, to
     assert [] == [told(each) for each in found if not counts(each) and each["docsExamined"] > 2 * returned(each)]
 
 
+def test_whatever_refers_to_a_document_is_found_by_an_index(world, town_database):
+    """`_revinclude=*`; of the ledger, which is all but empty here, only that it is not scanned."""
+    who, url = (
+        physician(patient=HELD),
+        f"DocumentReference?patient={HELD}&_id={DOCUMENT.partition('/')[2]}&_revinclude=*",
+    )
+    world.ask(who, "GET", url)
+    with profiled(town_database) as found:
+        assert 200 == world.ask(who, "GET", url).status
+
+    assert [] == [told(each) for each in found if "COLLSCAN" in each["planSummary"]]
+    kept = [each for each in found if each["ns"] == "town.resources"]
+    assert kept
+    assert [] == [told(each) for each in kept if not counts(each) and each["docsExamined"] > 2 * returned(each)]
+
+
 def test_a_read_in_context_and_a_page_are_one_round_trip_each(world, town_database):
     who = physician(patient=HELD)
     for url in (DOCUMENT, f"DocumentReference?patient={HELD}"):
