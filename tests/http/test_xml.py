@@ -269,7 +269,7 @@ def test_a_fhirpath_patch_may_be_sent_in_xml_and_nothing_else_may(client):
     outcome(client.patch(address, data=organization, content_type=XML, headers={"Accept": XML}), 415)
 
 
-# what is of another holder's record is not mentioned in an answer about this one (ADR 7)
+# what is of another holder's record is not mentioned in an answer about this one, to an operator either (ADR 7, docs/security.md)
 OF_ANOTHER_RECORD = {("explanationofbenefit-example-2", "claimResponse")}
 
 

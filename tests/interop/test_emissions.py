@@ -1,8 +1,9 @@
 """HL7's own validator over what the server says while its tests run: no error but those that `exceptions.json` explains.
 
 All that goes through the pipeline or Flask is asked: whole `tests/http` and `tests/conformance`, and of `tests/security`
-what is not the twins' battery. `tests/kit/recorder.py` keeps one answer of each shape; RECORDED names a folder of such answers, to judge them again.
-What is known to be wrong goes with them: a validator that finds nothing there finds nothing anywhere.
+what is not the twins' battery. `tests/kit/recorder.py` keeps one answer of each shape; RECORDED names a folder of such
+answers, to judge them again. What is known to be wrong goes with them: a validator that finds nothing there finds nothing
+anywhere.
 """
 
 from __future__ import annotations
