@@ -6,20 +6,25 @@ Who is not known here reads the same sentences as who is.
 
 from __future__ import annotations
 
+from functools import wraps
+from time import monotonic, sleep
 from typing import Any
 
 import segno
-from flask import Blueprint, Response, make_response, redirect, request, url_for
+from flask import Blueprint, Response, current_app, make_response, redirect, request, url_for
 from markupsafe import Markup
 
 from fhir_server.definitions.library import profile_json
 from fhir_server.http import paper
 from fhir_server.http.browser import language, words
 from fhir_server.http.holder_pages import BOTH
-from fhir_server.http.pages import Form, Pages, plain, see
+from fhir_server.http.pages import Form, Pages, View, plain, see
 from fhir_server.smart.accounts import hashed
 from fhir_server.smart.opening import Identifiers, Refusal
 from fhir_server.smart.records import Account, Session
+
+NO_SOONER = 0.1
+"""Seconds before a form is answered that must not tell who is known: what little the work differs is lost in them."""
 
 
 class AccountPages(Pages):
@@ -27,13 +32,13 @@ class AccountPages(Pages):
 
     def routes(self, made: Blueprint, form: Form) -> None:
         """Give each view its address."""
-        made.route("/auth/opening", methods=BOTH)(form(self.opening))
+        made.route("/auth/opening", methods=BOTH)(form(_no_sooner(self.opening)))
         made.post("/auth/identifiers.pdf")(form(self.identifiers_pdf))
-        made.route("/auth/creation-code", methods=BOTH)(form(self.creation_code))
-        made.route("/auth/forgotten-password", methods=BOTH)(form(self.forgotten_password))
-        made.route("/auth/recovery-code", methods=BOTH)(form(self.recovery_code))
+        made.route("/auth/creation-code", methods=BOTH)(form(_no_sooner(self.creation_code)))
+        made.route("/auth/forgotten-password", methods=BOTH)(form(_no_sooner(self.forgotten_password)))
+        made.route("/auth/recovery-code", methods=BOTH)(form(_no_sooner(self.recovery_code)))
         made.route("/auth/recovered-password", methods=BOTH)(form(self.recovered_password))
-        made.route("/auth/forgotten-identifier", methods=BOTH)(form(self.forgotten_identifier))
+        made.route("/auth/forgotten-identifier", methods=BOTH)(form(_no_sooner(self.forgotten_identifier)))
         made.route("/auth/authenticator", methods=BOTH)(form(self.authenticator))
 
     def opening(self) -> Response:
@@ -46,7 +51,8 @@ class AccountPages(Pages):
         made = self._smart.holders.opening.open(**given, language=language(), address=self.whence())
         match made:
             case Refusal():
-                return self._page("opening", asked, fault=made.fault, **given)
+                at = "contact" if made.fault == "opening.contact" else "number"
+                return self._page("opening", asked, fault=made.fault, at=at, **given)
             case Identifiers():
                 self._browser.hold_again(self._smart.sessions.note(session, account=made.account, code_entered=False))
                 return self._page("identifiers", asked, made=made)
@@ -171,6 +177,21 @@ class AccountPages(Pages):
         session = self._browser.session()
         person = self._smart.sessions.person(session) if session is not None else None
         return session, self._smart.accounts.of(person.subject) if person is not None else None
+
+
+def _no_sooner(view: View) -> View:
+    """The view, answered after `NO_SOONER`, or what the application's configuration says; a limit is told at once."""
+
+    @wraps(view)
+    def waited() -> Response:
+        begun = monotonic()
+        answer = view()
+        if request.method == "POST":
+            least = float(current_app.config.get("NO_SOONER", NO_SOONER))
+            sleep(max(0.0, begun + least - monotonic()))
+        return answer
+
+    return waited
 
 
 def _delays() -> dict[str, Any]:

@@ -16,8 +16,9 @@ from fhir_server.settings import is_loopback
 POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 """Of the sandbox's own pages; where a form leads is not said, since a sign-in there ends at any app."""
 BANNER = (
-    '<p role="note" class="sandbox"><strong>Bac à sable : tout est fictif, rien n’est secret.</strong> '
-    "Sandbox: everything is made up, nothing is secret.</p>"
+    '<aside aria-label="Bac à sable" class="sandbox">'
+    "<strong>Bac à sable : tout est fictif, rien n’est secret.</strong> "
+    '<span lang="en">Sandbox: everything is made up, nothing is secret.</span></aside>'
 )
 
 

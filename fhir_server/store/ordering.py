@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from pymongo import ASCENDING, DESCENDING
 
+from fhir_server.store.documents import WITHIN_A_RECORD
 from fhir_server.store.mongo import Filter
 
 Keys = list[tuple[str, int]]
@@ -50,6 +51,17 @@ def keys_of(order: Sequence[Ordered]) -> Keys:
     if not any(path == "_id" for path, _ in keys):
         keys.append(("_id", keys[-1][1] if keys else ASCENDING))
     return keys
+
+
+def index_for(query: Filter, keys: Keys | None = None) -> Keys | None:
+    """The index that a page, or (without keys) a total, must be found by; None where MongoDB may choose.
+
+    For a token within a record, the latest first, one is always the best. Left to itself MongoDB remembers a plan by
+    the shape of a query: a common token would have it read the whole record for a rare one as well.
+    """
+    token, record = query.get("index"), query.get("facts.patient")
+    found = isinstance(token, str) and isinstance(record, str) and keys in (None, WITHIN_A_RECORD[-2:])
+    return WITHIN_A_RECORD if found else None
 
 
 def stages(order: Sequence[Ordered], query: Filter, place: Sequence[Any] | None, limit: int) -> list[dict[str, Any]]:

@@ -196,3 +196,49 @@ def test_half_an_hour_without_a_word_ends_a_sign_in_for_the_browser(world):
     person = world.browser().authorize().sign_in()
     world.clock.ahead = timedelta(minutes=31)
     assert "Qui êtes-vous ?" == person.authorize().title
+
+
+def test_a_hundred_failures_from_one_address_do_not_stop_the_holder_at_another(world):
+    # DMP-156
+    world.a_holder()
+    stranger = world.browser()
+    stranger.client.environ_base["REMOTE_ADDR"] = "192.0.2.66"
+    stranger.get("/auth/password")
+    page = stranger.response
+    told = []
+    for number in range(101):
+        stranger.response = page
+        whom = "lea" if number < 3 else f"somebody {number}"
+        told.append(stranger.submit(identifier=whom, password="faux").response.status_code)
+    assert [200] * 100 + [429] == told
+    stranger.response = page
+    assert 429 == stranger.submit(identifier="lea", password="mot de passe").response.status_code
+    person = at_the_password(world).submit(identifier="lea", password="mot de passe")
+    assert "Autoriser « L’app » ?" == person.submit(code=world.sent[-1][1]).title
+
+
+def test_who_knows_the_password_keeps_nobody_from_a_code_at_another_address(world):
+    # DMP-30: what is counted of codes is counted of an address
+    world.a_holder()
+    stranger = at_the_password(world)
+    stranger.submit(identifier="lea", password="mot de passe")
+    for _ in range(5):
+        stranger.submit(1, again="yes")
+    assert 429 == stranger.response.status_code
+    holder = world.browser()
+    holder.client.environ_base["REMOTE_ADDR"] = "192.0.2.7"
+    holder.authorize().submit(who="person").submit(identifier="lea", password="mot de passe")
+    assert "Autoriser « L’app » ?" == holder.submit(code=world.sent[-1][1]).title
+
+
+def test_a_household_has_one_ipv6_network_and_not_two_to_the_sixty_four_addresses(world):
+    world.a_holder()
+    for number in range(4):
+        person = world.browser()
+        person.client.environ_base["REMOTE_ADDR"] = f"2001:db8:0:1::{number + 1}"
+        person.authorize().submit(who="person").submit(identifier="lea", password="faux")
+    assert 429 == person.response.status_code
+    neighbour = world.browser()
+    neighbour.client.environ_base["REMOTE_ADDR"] = "2001:db8:0:2::1"
+    neighbour.authorize().submit(who="person").submit(identifier="lea", password="mot de passe")
+    assert "Votre code de connexion" == neighbour.title

@@ -140,6 +140,19 @@ def test_a_disabled_account_is_recovered_by_nobody(world):
     assert "nobody" == world.sent[-1][0].channel
 
 
+def test_an_answer_that_must_not_tell_who_is_known_waits_until_the_work_is_done_for_either(world, monkeypatch):
+    from fhir_server.http import account_pages
+
+    waited = []
+    monkeypatch.setattr(account_pages, "sleep", waited.append)
+    world.app.config["NO_SOONER"] = 60
+    forgotten(world)
+    world.browser().get("/auth/forgotten-identifier").submit(number=INS, contact="lea@example.org")
+    world.browser().get("/auth/creation-code").submit(number=INS, way="mail")
+    world.browser().get("/auth/opening").submit(number=INS, code="x", contact="lea@example.org")
+    assert [True] * 4 == [0 < each <= 60 for each in waited]
+
+
 def test_each_form_of_recovery_must_come_from_its_page(world):
     for path in ("forgotten-password", "recovery-code", "recovered-password", "forgotten-identifier", "authenticator"):
         assert 403 == world.browser().client.post(f"/auth/{path}", data={"csrf": "x"}).status_code

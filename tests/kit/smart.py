@@ -68,6 +68,7 @@ class World:
         )
         self.smart.prepare()
         self.app = Flask("test")
+        self.app.config["NO_SOONER"] = 0
         shared = Browser(self.smart)
         self.app.register_blueprint(oauth.blueprint(self.smart, shared))
         self.app.register_blueprint(sign_in.blueprint(self.smart, shared))

@@ -9,7 +9,7 @@ import requests
 
 from fhir_server.notices import mail as mail_room
 from fhir_server.notices.mail import Mail, Undeliverable
-from fhir_server.notices.text import Text
+from fhir_server.notices.text import Letter, Text
 
 
 class Server:
@@ -132,6 +132,14 @@ def test_a_text_message_is_posted_with_its_key(monkeypatch):
     assert [
         ("https://sms.example.org/send", {"to": "+33600000001", "text": "DMP : bonjour"}, {"Idempotency-Key": "k1"})
     ] == asked
+
+
+def test_a_letter_is_handed_over_with_its_address_and_its_subject(monkeypatch):
+    # DMP-24
+    asked = gateway(monkeypatch, 202)
+    Letter("https://post.example.org/send")("Léa Martin\n38000 Grenoble", "sujet", "Madame", "k1")
+    letter = {"to": "Léa Martin\n38000 Grenoble", "subject": "sujet", "text": "Madame"}
+    assert [("https://post.example.org/send", letter, {"Idempotency-Key": "k1"})] == asked
 
 
 @pytest.mark.parametrize(

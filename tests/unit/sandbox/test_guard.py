@@ -38,10 +38,10 @@ def test_another_machine_is_refused(client):
 
 def test_every_page_says_that_it_is_a_sandbox(client):
     page = client.get("/page")
-    assert '<body class=\'x\'><p role="note" class="sandbox"><strong>Bac à sable' in page.text
+    assert '<body class=\'x\'><aside aria-label="Bac à sable" class="sandbox"><strong>Bac à sable' in page.text
     assert page.text.endswith("<h1>Été</h1></body></html>")
     assert int(page.headers["Content-Length"]) == len(page.data)
-    assert client.get("/bare").text.startswith('<p role="note"')
+    assert client.get("/bare").text.startswith("<aside ")
 
 
 def test_no_page_of_a_sandbox_may_be_framed_by_another(client):
