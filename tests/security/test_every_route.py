@@ -35,6 +35,8 @@ PUBLIC = {
     "/auth/token": "proves a client by its own credentials (RFC 6749 section 3.2)",
     "/auth/introspect": "proves a client by its own credentials (RFC 7662)",
     "/auth/revoke": "proves a client by its own credentials (RFC 7009)",
+    "/auth/launch": "proves an EHR by its own credentials, and tells nothing of the record",
+    "/auth/register": "404 unless somebody vouches for apps (RFC 7591)",
     "/auth/onward": "leads through the sign-in, by the session",
     "/auth/sign-in": "a page of the sign-in",
     "/auth/who": "a page of the sign-in",
@@ -199,7 +201,7 @@ def test_what_is_public_answers_without_a_token_and_tells_of_no_record(app, clie
             assert "martin" not in answered.text.lower(), (method, rule)
 
 
-@pytest.mark.parametrize("path", ["/auth/token", "/auth/introspect", "/auth/revoke"])
+@pytest.mark.parametrize("path", ["/auth/token", "/auth/introspect", "/auth/revoke", "/auth/launch"])
 def test_a_client_that_does_not_prove_who_it_is_gets_nothing_of_the_oauth_server(client, app, path):
     for form in ({"token": signed(app, claims(app))}, {"grant_type": "client_credentials", "client_id": "hospital"}):
         answered = client.post(path, data=form)
