@@ -34,6 +34,8 @@ PUBLIC = {
     "/auth/authorize": "asks a person to sign in",
     "/auth/token": "proves a client by its own credentials (RFC 6749 section 3.2)",
     "/auth/introspect": "proves a client by its own credentials (RFC 7662)",
+    "/auth/launch": "proves a client by its own credentials",
+    "/auth/register": "lets an app register itself, where that is on (RFC 7591)",
     "/auth/revoke": "proves a client by its own credentials (RFC 7009)",
     "/auth/onward": "leads through the sign-in, by the session",
     "/auth/sign-in": "a page of the sign-in",
