@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import uuid
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -23,8 +24,8 @@ JSON = "application/fhir+json; charset=utf-8"
 PAGE = 20
 
 
-def create_app() -> Flask:
-    """The three views over the database that the environment names."""
+def create_app(check: Callable[[str | None, str], None] | None = None) -> Flask:
+    """The three views over the database that the environment names; `check` is done before a read."""
     app = Flask("bare", static_folder=None)
     client: MongoClient[dict[str, Any]] = MongoClient(os.environ["BARE_MONGO_URI"])
     database = client[os.environ["BARE_DATABASE"]]
@@ -37,6 +38,8 @@ def create_app() -> Flask:
 
     @app.get("/fhir/<type_>/<id_>")
     def read(type_: str, id_: str) -> Response:
+        if check is not None:
+            check(request.environ.get("HTTP_AUTHORIZATION"), type_)
         found = resources.find_one({"_id": f"{type_}/{id_}"}, {"body": 1})
         return Response(found["body"], content_type=JSON) if found else Response(status=404)
 

@@ -42,7 +42,7 @@ from bench import town
 from bench.drive import Wire
 from bench.stage import house_on, serving
 from bench.workloads import Ask
-from fhir_server.commands.bench import facts_line, machine
+from fhir_server.commands.machine import facts_line, machine
 from fhir_server.store.connection import connect
 from fhir_server.store.engine import Engine
 

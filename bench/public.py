@@ -23,7 +23,8 @@ from rich.table import Table
 from bench import clinic, town
 from bench.stage import served
 from bench.workloads import WORKLOADS
-from fhir_server.commands.bench import ROOT, facts_line, machine
+from fhir_server.commands.bench import ROOT
+from fhir_server.commands.machine import facts_line, machine
 from fhir_server.interactions.house import House
 from fhir_server.smart.server import Smart
 from fhir_server.store.connection import EngineFault

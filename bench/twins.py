@@ -26,7 +26,7 @@ from bench import town
 from bench.drive import Wire
 from bench.stage import served
 from bench.workloads import Ask
-from fhir_server.commands.bench import facts_line, machine
+from fhir_server.commands.machine import facts_line, machine
 from fhir_server.interactions.house import House
 
 RECORDS = 40

@@ -193,7 +193,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     documented = documentation.api(app, chosen.issuer)
     errors.register(app)
     documented.register_blueprint(health.blueprint(house))
-    browser = Browser(smart)
+    browser = Browser(smart, places=chosen.threads // 2)
     documented.register_blueprint(oauth.blueprint(smart, browser))
     app.register_blueprint(sign_in.blueprint(smart, browser))
     app.register_blueprint(swagger_ui.blueprint())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from pymongo.database import Database
 
 from fhir_server.store.connection import connect
@@ -17,6 +18,9 @@ from fhir_server.store.engine import Engine
 from tests.kit import recorder
 
 recorder.listen()
+# how long an example takes tells of the machine and of what else runs on it
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 MEMORY = Path("/dev/shm")
 ROOM = 4 * 2**30

@@ -13,7 +13,6 @@ import contextlib
 import importlib
 import json
 import os
-import platform
 import random
 import signal
 import socket
@@ -22,10 +21,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +31,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from fhir_server.commands import bench_token
+from fhir_server.commands.machine import facts_line, machine
 from fhir_server.settings import PREFIX, Settings
 from fhir_server.store.connection import EngineFault, connect
 from fhir_server.store.engine import Engine
@@ -140,8 +140,9 @@ def bench(*, seconds: int, clients: int, workers: int, threads: int, patients: i
     with _stage(workers, threads, patients, console) as stage:
         ceiling = stage.ceiling(clients)
         findings = [stage.measure(shape, seconds, clients) for shape in (*GOALS, TRACED)]
+        token = stage.price(seconds)
         facts = machine(workers=workers, threads=threads, clients=clients, patients=patients, load=begun)
-    told = report(findings, facts, ceiling)
+    told = {**report(findings, facts, ceiling), "token": token}
     if as_json:
         print(json.dumps(told, indent=1))
     else:
@@ -187,32 +188,11 @@ def show(told: Mapping[str, Any], console: Console) -> None:
         )
     console.print(table)
     console.print(f"a bare read with a durable trace, and nothing else: {told[TRACED]:.2f} times a bare read")
+    if "token" in told:
+        console.print(bench_token.line(told["token"]))
     for shape, wrong in told["errors"].items():
         console.print(f"[red]{shape}: wrong answers: {wrong}")
     console.print(f"the load alone reaches {told['load_at_most']} requests/s; " + facts_line(facts))
-
-
-def facts_line(facts: Mapping[str, Any]) -> str:
-    """The machine in a line."""
-    return "; ".join(f"{name} {value}" for name, value in facts.items())
-
-
-def machine(**more: Any) -> dict[str, Any]:
-    """The facts without which a figure means nothing."""
-    cpu = Path("/proc/cpuinfo")
-    model = ""
-    if cpu.exists():
-        lines = (line.partition(":") for line in cpu.read_text("utf-8").splitlines())
-        model = next((value.strip() for name, _, value in lines if name.strip() == "model name"), "")
-    return {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "cpu": model or platform.machine(),
-        "cores": os.cpu_count(),
-        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("flask", "granian", "pymongo")},
-        **{name: round(value, 2) if isinstance(value, float) else value for name, value in more.items()},
-    }
 
 
 def _coloured(ratio: float, goal: float) -> str:
@@ -237,7 +217,9 @@ def rendered(method: str, path: str, port: int, token: str, body: bytes = b"") -
 
 
 class Stage:
-    """Both servers, the load, and what is asked."""
+    """Both servers, the load, and what is asked; `price` is of verifying a token, over so many pairs of slices."""
+
+    price: Callable[[int], dict[str, Any]]
 
     def __init__(self, town: Any, askers: Sequence[Any], ports: Mapping[str, int], load: Any) -> None:
         self._town, self._askers, self._ports, self._load = town, askers, ports, load
@@ -339,7 +321,9 @@ def _stage(workers: int, threads: int, patients: int, console: Console) -> Itera
         )
         ending.callback(end_program, load)
         with console.status("measuring"):
-            yield Stage(town, askers, ports, load)
+            stage = Stage(town, askers, ports, load)
+            stage.price = lambda pairs: bench_token.price(smart, town, askers, (engine.uri, DATABASE), pairs)
+            yield stage
 
 
 def start_program(command: list[str], environ: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:

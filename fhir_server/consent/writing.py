@@ -221,6 +221,7 @@ def author_changes(case: Case) -> Verdict | None:
     request = case.request
     if request.verb not in _CHANGES or not (request.by_system or (request.by_professional and request.normal)):
         return None
+    # what somebody else hid stays hidden, in documents and in data (docs/adr/0012)
     theirs, masks = wrote(request), _masks_of_others(case)
     if request.type == "DocumentReference" and request.verb != "update":
         return Way("write.own-document", before=theirs, after=theirs, unchanged=masks)

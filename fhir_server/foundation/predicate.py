@@ -4,8 +4,8 @@ May live here: the nodes, and `matches`, their meaning over one document in memo
 May not know: MongoDB (its meaning there is `store/mongo.py`), FHIR, who asks or why.
 
 A document is the stored envelope (`store/documents.py`): a mapping with `_id`, `type`, `version`, `updated`, `facts`,
-`index`, `dates`, `numbers`, `together`, `place` and `words`. A field is one name of a flat vocabulary; `path_of` maps
-it to a path:
+`index`, `dates`, `numbers`, `together`, `contained`, `place` and `words`. A field is one name of a flat vocabulary;
+`path_of` maps it to a path:
 
 - `id resource version updated` are the envelope's own (`resource` is the FHIR type);
 - `token` is the array of `Type.parameter=value` strings of the search index;
@@ -13,6 +13,8 @@ it to a path:
 - `numbers` is an array of `{key, lo, hi}`, the intervals of numbers and quantities (`search/number.py`);
 - `together` is an array of small documents `{name, token, dates, numbers}`: what stands within one element and is asked
   for together (`search/composite.py`);
+- `contained` is an array of small documents `{id, resource, token, dates, numbers, together, place}`: resources that
+  stand within this one (`search/contained.py`);
 - `place` is where something is, `{type: "Point", coordinates: [longitude, latitude]}` in degrees (`search/near.py`);
 - `text` and `content` are the arrays of words of the narrative and of the whole (`search/words.py`);
 - any other name is a fact (`patient`, `label`, `author`…).
@@ -72,11 +74,12 @@ class Prefix:
 
 @dataclass(frozen=True, slots=True)
 class Contains:
-    """One string of the field begins with `start` and has `text` somewhere after it."""
+    """One string of the field begins with `start` and has `text` somewhere after it, or (`ends`) at its end."""
 
     field: str
     start: str
     text: str
+    ends: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,20 @@ class Linked:
 
 
 @dataclass(frozen=True, slots=True)
+class Under:
+    """This holds `token=` and one of `ids` (`type`/id), or what stands under one, or (`up`) what one stands under.
+
+    What stands under another holds `by=` and the id of that. It is followed as `Linked` is, level by level.
+    """
+
+    token: str
+    type: str
+    by: str
+    ids: tuple[str, ...]
+    up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     """The inner predicate does not hold (it does not hold either where the field is missing)."""
 
@@ -157,7 +174,9 @@ class Any_:  # noqa: N801 - `Any` is Python's
         return self._hash or _remembered(self, (Any_, self.of))
 
 
-Predicate: TypeAlias = "Has | Between | Span | Prefix | Contains | Exists | Some | Near | Linked | Not | All | Any_"
+Predicate: TypeAlias = (
+    "Has | Between | Span | Prefix | Contains | Exists | Some | Near | Linked | Under | Not | All | Any_"
+)
 
 NOTHING = Any_(())
 EVERYTHING = All(())
@@ -171,6 +190,7 @@ _ENVELOPE = {
     "numbers": "numbers",
     "together": "together",
     "place": "place",
+    "contained": "contained",
     "text": "words.text",
     "content": "words.content",
 }
@@ -258,9 +278,11 @@ def matches(predicate: Predicate, document: Mapping[str, Any], inside: bool = Fa
             return any(
                 isinstance(each, str) and each.startswith(text) for each in _values(document, path_of(field, inside))
             )
-        case Contains(field, start, text):
+        case Contains(field, start, text, ends):
             return any(
-                isinstance(each, str) and each.startswith(start) and text in each[len(start) :]
+                isinstance(each, str)
+                and each.startswith(start)
+                and (each.endswith(text, len(start)) if ends else text in each[len(start) :])
                 for each in _values(document, path_of(field, inside))
             )
         case Exists(field):
@@ -273,7 +295,7 @@ def matches(predicate: Predicate, document: Mapping[str, Any], inside: bool = Fa
         case Near(field):
             at = _at(document, f"{path_of(field, inside)}.coordinates")
             return isinstance(at, list) and _is_near(predicate, *at)
-        case Linked():
+        case Linked() | Under():
             raise not_followed(predicate)
 
 
@@ -285,7 +307,7 @@ def _is_near(asked: Near, longitude: float, latitude: float) -> bool:
     return half_chord <= sin(min(asked.metres / EARTH, pi) / 2) ** 2
 
 
-def not_followed(node: Linked) -> LookupError:
+def not_followed(node: Linked | Under) -> LookupError:
     """What an interpreter says of a link that nobody followed: nothing is answered then."""
     return LookupError(f"nobody followed `{node.token}` to {node.type}")
 

@@ -14,9 +14,11 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from flask import Response, g, make_response, render_template, request
+from authlib.common.urls import add_params_to_uri
+from flask import Response, g, jsonify, make_response, redirect, render_template, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from fhir_server.http.patience import PLACES, Crowded, Places
 from fhir_server.smart.records import Session
 from fhir_server.smart.server import Smart
 from fhir_server.smart.sessions import is_genuine
@@ -36,13 +38,28 @@ _POLICY = (
 
 
 class Browser:
-    """One per application. `banner` says that this is a sandbox."""
+    """One per application. `banner` says that this is a sandbox; `places` is how many forms are read at a time."""
 
-    def __init__(self, smart: Smart, *, banner: bool = False) -> None:
-        self._smart, self._banner = smart, banner
+    def __init__(self, smart: Smart, *, banner: bool = False, places: int = PLACES) -> None:
+        self._smart, self._banner, self._places = smart, banner, Places(places)
         self._secure = smart.config.issuer.startswith("https:")
         # "__Host-" keeps other hosts of the domain from setting it (RFC 6265bis section 4.1.3.2)
         self.cookie = "__Host-dmp" if self._secure else "dmp"
+
+    def limit_form(self) -> Response | None:
+        """Before every request: no form is longer, and those that dawdle do not take every thread."""
+        request.max_content_length = LONGEST_FORM
+        if request.method != "POST":
+            return None
+        try:
+            with self._places.taken():
+                request.get_data()
+        except Crowded:
+            busy = jsonify(error="temporarily_unavailable")
+            busy.status_code = 503
+            busy.headers.update({**HEADERS, "Retry-After": "5"})
+            return busy
+        return None
 
     def session(self) -> Session | None:
         """The session of this browser, if it has one."""
@@ -85,6 +102,14 @@ class Browser:
             )
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
+        if self._secure:
+            response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+        return response
+
+    def to_app(self, address: str) -> Response:
+        """To an app, which is told who answers (RFC 9207): with several servers it cannot be led to confuse them."""
+        response = redirect(str(add_params_to_uri(address, [("iss", self._smart.config.issuer)])), 302)
+        assert isinstance(response, Response)  # noqa: S101 - werkzeug types it wider
         return response
 
     def page(self, template: str, status: int = 200, *, leads_to: tuple[str, ...] = (), **values: Any) -> Response:
@@ -104,11 +129,6 @@ class Browser:
         response.headers["Content-Language"] = language()
         response.headers["Vary"] = "Accept-Language, Cookie"
         return response
-
-
-def limit_form() -> None:
-    """Before every request: no form of these addresses is longer."""
-    request.max_content_length = LONGEST_FORM
 
 
 def language() -> str:

@@ -60,6 +60,9 @@ _ADDRESSES: dict[str, tuple[str, ...]] = {
 }
 _OF_JSON = frozenset({"/sandbox/token", "/sandbox/launch", "/sandbox/clock", "/sandbox/reset"})
 _TEXT = {"type": "string"}
+_OF_A_BINARY = frozenset({"{type}", "{type}/{id}", "{type}/{id}/_history/{version}"})
+_ANY = "application/octet-stream"
+_BYTES = {"type": "string", "format": "binary"}
 _HEADERS = {
     "create": ("If-None-Exist", "Prefer"),
     "update": ("If-Match", "If-None-Match", "Prefer"),
@@ -98,7 +101,7 @@ def api(app: Flask, issuer: str) -> Api:
     for row in ROUTES:
         for template, parameters in _templates(row):
             path = f"/fhir/{template}".rstrip("/")
-            paths.setdefault(path, {"parameters": parameters})[row.method.lower()] = _operation(row)
+            paths.setdefault(path, {"parameters": parameters})[row.method.lower()] = _operation(row, path)
     for path, operations in paths.items():
         _add(made, path, operations.pop("parameters"), operations)
     return made
@@ -156,7 +159,10 @@ def _templates(row: Row) -> list[tuple[str, list[dict[str, Any]]]]:
     names = [step[1:-1] for step in row.template.split("/") if step.startswith("{")]
     parameters = [{"in": "path", "name": name, "required": True, "schema": shapes.get(name, _TEXT)} for name in names]
     if row.interaction != "operation":
-        return [(row.template, parameters)]
+        # a Binary goes in and out as itself too, so it stands apart
+        others = [each for each in parameters if each["name"] != "type"]
+        apart = [(row.template.replace("{type}", "Binary"), others)] if row.template in _OF_A_BINARY else []
+        return [(row.template, parameters), *apart]
     asked = [
         (each.name, type_)
         for each in TABLE
@@ -172,7 +178,7 @@ def _templates(row: Row) -> list[tuple[str, list[dict[str, Any]]]]:
     ]
 
 
-def _operation(row: Row) -> dict[str, Any]:
+def _operation(row: Row, path: str) -> dict[str, Any]:
     upon = " upon a condition" if row.conditional else ""
     made: dict[str, Any] = {
         "tags": ["FHIR"],
@@ -192,7 +198,19 @@ def _operation(row: Row) -> dict[str, Any]:
         if row.method == "PATCH":
             content |= _content({"type": "array", "items": {"type": "object"}}, "application/json-patch+json")
         made["requestBody"] = {"content": content, "required": not row.template.endswith("_search")}
+    if path.startswith("/fhir/Binary"):
+        _as_itself(made, row)
     return made
+
+
+def _as_itself(operation: dict[str, Any], row: Row) -> None:
+    """Say of a Binary that it is sent, or given, as the bytes it holds, of any type (R4, binary.html#rest)."""
+    if row.interaction in ("create", "update"):
+        operation["requestBody"]["content"] |= _content(_BYTES, _ANY)
+        operation["requestBody"]["description"] = f"a Binary, or what it holds under its own type as {_ANY} is here"
+        operation["parameters"].append({"in": "header", "name": "X-Security-Context", "schema": _TEXT})
+    elif row.interaction in ("read", "vread"):
+        operation["responses"]["200"]["content"] |= _content(_BYTES, "*/*")
 
 
 _RESOURCE = {

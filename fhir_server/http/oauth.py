@@ -16,7 +16,7 @@ from flask_smorest import Blueprint
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from fhir_server.foundation.problem import Problem
-from fhir_server.http.browser import HEADERS, Browser, language, limit_form, words
+from fhir_server.http.browser import HEADERS, Browser, language, words
 from fhir_server.smart.discovery import REGISTRATION, SMART_STYLE, STYLE
 from fhir_server.smart.exchange import NO_STORE, Answer, Asked
 from fhir_server.smart.server import Smart
@@ -97,7 +97,7 @@ def blueprint(smart: Smart, browser: Browser) -> Blueprint:
         """SMART discovery, at the FHIR base."""
         return _public(smart.discovery.smart_configuration())
 
-    made.before_request(limit_form)
+    made.before_request(browser.limit_form)
 
     @made.after_request
     def _open(response: Response) -> Response:
@@ -164,11 +164,11 @@ def _refusal(error: OAuth2Error, browser: Browser) -> Response:
     told = [("error", error.error)]
     told += [(name, value) for name in ("description", "state") if (value := getattr(error, name, None))]
     told = [("error_description" if name == "description" else name, value) for name, value in told]
-    return _see(str(add_params_to_uri(error.redirect_uri, told)), status=302)
+    return browser.to_app(str(add_params_to_uri(error.redirect_uri, told)))
 
 
-def _see(address: str, status: int = 303) -> Response:
-    response = redirect(address, status)
+def _see(address: str) -> Response:
+    response = redirect(address, 303)
     response.headers.update(HEADERS)
     assert isinstance(response, Response)  # noqa: S101 - werkzeug types it wider
     return response

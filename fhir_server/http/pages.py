@@ -76,7 +76,7 @@ class Pages:
 
     def _back(self, asked: AuthorizationRequest, error: OAuth2Error) -> Response:
         """To the app, with an error."""
-        return plain(redirect(self._smart.journey.refuse(asked, error), 302))
+        return self._browser.to_app(self._smart.journey.refuse(asked, error))
 
     def _request(self) -> AuthorizationRequest | None:
         session = self._browser.session()

@@ -18,7 +18,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from fhir_server.foundation.principal import Kind, Principal, Purpose
 from fhir_server.foundation.problem import Problem
 from fhir_server.http.account_pages import AccountPages
-from fhir_server.http.browser import Browser, language, limit_form, words
+from fhir_server.http.browser import Browser, language, words
 from fhir_server.http.holder_pages import HolderPages
 from fhir_server.http.pages import Form, Pages, View, plain, see
 from fhir_server.http.sentences import sentence
@@ -62,7 +62,7 @@ def blueprint(smart: Smart, browser: Browser) -> Blueprint:
     pages.routes(made, form)
     HolderPages(smart, browser).routes(made, form)
     AccountPages(smart, browser).routes(made, form)
-    made.before_request(limit_form)
+    made.before_request(browser.limit_form)
     made.after_request(browser.finish)
 
     @made.errorhandler(RequestEntityTooLarge)
@@ -144,6 +144,7 @@ class _Pages(Pages):
             or not kept
             or "state" not in kept
             or not is_same(kept["state"], request.args.get("state", ""))
+            or not self._is_provider(request.args.get("iss"))
         ):
             return self.fault("error.form", 400)
         self._browser.hold_again(self._smart.sessions.note(session, provider=None))
@@ -158,6 +159,11 @@ class _Pages(Pages):
             return self.fault("error.provider", 502)
         person = recognised(identity.person_of(claims, self._smart.config.issuer), self._smart.directory)
         return self._enter(asked, session, person, reason=identity.reason_of(claims))
+
+    def _is_provider(self, issuer: str | None) -> bool:
+        """Whether the provider answers that was asked, where it says so (RFC 9207 section 2.4)."""
+        provider = self._smart.config.provider
+        return issuer is None or (provider is not None and issuer == provider.issuer)
 
     def mode(self) -> Response:
         """Mode d'accès (DMP-116): normal, bris de glace with a reason, centre 15 for those who have the right."""
@@ -216,7 +222,7 @@ class _Pages(Pages):
                 return self._offer(asked, person, offer.client.record.name or offer.client.id, offer.approval)
             if request.form.get("answer") == "deny":
                 return self._back(asked, AccessDeniedError("the person refused"))
-            return plain(redirect(journey.approve(asked, session, tuple(request.form.getlist("scope"))), 302))
+            return self._browser.to_app(journey.approve(asked, session, tuple(request.form.getlist("scope"))))
         except OAuth2Error as error:
             return self._back(asked, error)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fhir_server.foundation.predicate import Any_, Linked, Predicate, either, one_of, rewrite
+from fhir_server.foundation.predicate import EVERYTHING, Any_, Linked, Predicate, Under, either, one_of, rewrite
 from fhir_server.foundation.problem import Problem, bad_request
 from fhir_server.interactions.led import Led
 from fhir_server.interactions.pipeline import Visit
@@ -38,6 +38,8 @@ class _Following:
         match node:
             case Linked():
                 return self._found(node)
+            case Under():
+                return self._level_by_level(node)
             case Any_(of):
                 links = [each for each in of if isinstance(each, Linked) and not each.certain]
                 if links:
@@ -59,6 +61,37 @@ class _Following:
         if not found:
             raise refused[0]
         return either(*found)
+
+    def _level_by_level(self, node: Under) -> Predicate:
+        """What stands under something, or above it: as many queries as a chain may have links, whatever is found.
+
+        Raises Problem 400 too-costly where there is another level: a part would be a narrower answer.
+        """
+        visit = self.visit
+        subject = of_search(
+            Query(node.type, EVERYTHING, (), 0, "none", patients=self.records), visit.principal, visit.house
+        )
+        door, shut = visit.beyond(node.type, subject)
+        most = visit.house.limits.linked
+        found = dict.fromkeys(node.ids)
+        level, passed = list(node.ids), []
+        for _ in range(visit.house.limits.chain_depth + 1):
+            # nobody has the id "": a level without any is asked for by the index, as any other
+            asking = level or [f"{node.type}/"]
+            where = one_of("id", asking) if node.up else one_of("token", [f"{node.by}={each}" for each in asking])
+            stood = door.linked(node.type, where, node.by if node.up else None, most + 1)
+            passed += [each for each, _ in stood]
+            named = [name for _, names in stood for name in names] if node.up else [each.id for each, _ in stood]
+            level = [each for each in dict.fromkeys(named) if each not in found]
+            if len(found) + len(level) > most:
+                raise bad_request(f"more than {most} resources of {node.type} stand in one another", code="too-costly")
+            before = len(found)
+            found.update(dict.fromkeys(level))
+        if len(found) > before:
+            levels = visit.house.limits.chain_depth
+            raise bad_request(f"`{node.token}` is followed through at most {levels} levels", code="too-costly")
+        visit.led.append(Led(subject.patients, frozenset(), subject.written, shut, passed))
+        return one_of("token", [f"{node.token}={each}" for each in found])
 
     def _found(self, node: Linked) -> Predicate:
         visit = self.visit

@@ -133,6 +133,7 @@ TABLE: tuple[Operation, ...] = (
             Parameter("type", "Coding", 0, 1, "of which type; in a query `system|code`"),
             Parameter("on-demand", "boolean", 0, 1, "whether only documents made on demand; only false is done"),
             Parameter("profile", "canonical", 0, None, "documents that claim one of these profiles"),
+            Parameter("_count", "integer", 0, 1, "how many documents a page holds at most"),
         ),
         base="http://hl7.org/fhir/uv/ipa/OperationDefinition/docref",
     ),

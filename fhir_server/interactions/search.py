@@ -68,10 +68,13 @@ def read_query(visit: Visit) -> Query:
     return replace(query, where=follow(visit, query.where, query.patients)) if query.chained else query
 
 
-def parsed(visit: Visit, type_: str, pairs: Pairs) -> Query:
-    """What pairs ask of a type, by whoever asks and within the limits; Problem 400 for what cannot be answered."""
+def parsed(visit: Visit, type_: str, pairs: Pairs, *, within: bool = False) -> Query:
+    """What pairs ask of a type, by whoever asks and within the limits; Problem 400 for what cannot be answered.
+
+    `within`: it may be asked of what is contained (`search_contained.py`).
+    """
     limits = visit.house.limits
-    return parse(
+    query = parse(
         type_,
         list(pairs),
         lenient=visit.request.lenient,
@@ -83,6 +86,9 @@ def parsed(visit: Visit, type_: str, pairs: Pairs) -> Query:
         codes=Seen(visit),
         now=micros(visit.house.clock()),
     )
+    if query.contained and not within:
+        raise bad_request("`_contained` is not supported here", code="not-supported")
+    return query
 
 
 def _shape(query: Query) -> Shape | None:
@@ -254,21 +260,28 @@ def bundle(  # noqa: PLR0917 - what an answer is made of
     included: list[Stored],
     total: int | None,
     left_out: tuple[Issue, ...] = (),
+    *,
+    matched: list[dict[str, Any]] | None = None,
 ) -> bytes:
-    """A searchset: the links of its page, matches, what comes along, and what was ignored of the query or left out."""
+    """A searchset: the links of its page, matches, what comes along, and what was ignored of the query or left out.
+
+    `matched` are the entries of the matches, where these are not the versions of the page themselves.
+    """
     base, house = visit.request.base, visit.house
     url = f"{base}/{visit.route.address}"
     links = [{"relation": "self", "url": _url(url, query.asked, query.cursor)}]
     if page.next is not None:
         sealed = cursor.seal(house.seal_key, asker(visit), cursor.fingerprint(query), page.next)
         links.append({"relation": "next", "url": _followed(_url(url, query.asked, sealed), base, house.limits.url)})
-    entries = [*_entries(visit, page.entries, "match"), *_entries(visit, included, "include")]
+    matches = entries(visit, page.entries, "match") if matched is None else matched
+    told = [*matches, *entries(visit, included, "include")]
     if query.ignored or left_out:
-        entries.append(answers.remark((*query.ignored, *left_out)))
-    return answers.bundle("searchset", entries, id_=house.ids(), now=house.clock(), total=total, link=links)
+        told.append(answers.remark((*query.ignored, *left_out)))
+    return answers.bundle("searchset", told, id_=house.ids(), now=house.clock(), total=total, link=links)
 
 
-def _entries(visit: Visit, versions: Iterable[Stored], mode: str) -> list[dict[str, Any]]:
+def entries(visit: Visit, versions: Iterable[Stored], mode: str) -> list[dict[str, Any]]:
+    """The entries of versions that are shown, in the shape that was asked for."""
     return [
         {
             "fullUrl": f"{visit.request.base}/{version.id}",

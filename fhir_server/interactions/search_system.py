@@ -53,13 +53,13 @@ def run(visit: Visit) -> FhirResponse:
     visit.shape = summary.of("", whole.asked, counted=True)
     wheres = {type_: both(Has("resource", type_), scope, queries[type_].where) for type_, scope in scopes}
     after = search.position(visit, whole)
-    seen = sights(visit, _subjects(visit, queries, wheres), every=asked.every)
+    seen = sights(visit, subjects_of(visit, queries, wheres), every=asked.every)
     sides = [(sight, either(*(wheres[type_] for type_ in sight.types))) for sight in seen]
-    page = Page() if whole.count == 0 else _page(sides, whole, after)
-    total = None if whole.total == "none" and whole.count else _total(sides, page, whole, after)
+    page = Page() if whole.count == 0 else page_of(sides, whole, after)
+    total = None if whole.total == "none" and whole.count else total_of(sides, page, whole, after)
     told = search.told_of(visit) if total is not None else ()
     more = total is not None and total > len(page.entries)
-    also = [each for side in sides if more for each in _counted(visit, *side, page)]
+    also = [each for side in sides if more for each in counted_of(visit, *side, page)]
     search.note(visit, visit.subject, page.entries, also, told, types=asked.names)
     return FhirResponse(200, search.bundle(visit, whole, page, [], total))
 
@@ -140,7 +140,7 @@ def _whole(visit: Visit, asked: Types, queries: Mapping[str, Query]) -> Query:
     return replace(first, type="", asked=(*said, *first.asked), compartment=visit.route.compartment_of)
 
 
-def _subjects(visit: Visit, queries: Mapping[str, Query], wheres: Mapping[str, Predicate]) -> dict[str, Subject]:
+def subjects_of(visit: Visit, queries: Mapping[str, Query], wheres: Mapping[str, Predicate]) -> dict[str, Subject]:
     """The records that each type is asked of: those it names, or those the asker has standing with, asked once."""
     house, inside = visit.house, visit.route.compartment_of.startswith("Patient/")
     subjects: dict[str, Subject] = {}
@@ -158,7 +158,7 @@ def _subjects(visit: Visit, queries: Mapping[str, Query], wheres: Mapping[str, P
     return {type_: subjects[type_] for type_ in queries}
 
 
-def _page(sides: list[tuple[Sight, Predicate]], query: Query, after: list[Any] | None) -> Page:
+def page_of(sides: list[tuple[Sight, Predicate]], query: Query, after: list[Any] | None) -> Page:
     """The first of all that the doors show after a position, in the order asked for."""
     pages = [sight.door.page(sight.of, where, query.order, query.count, after, placed=True) for sight, where in sides]
     found = merged(query.order, [each for page in pages for each in zip(page.places, page.entries, strict=True)])
@@ -167,11 +167,13 @@ def _page(sides: list[tuple[Sight, Predicate]], query: Query, after: list[Any] |
     return Page([version for _, version in kept], list(kept[-1][0]) if more and kept else None)
 
 
-def _counted(visit: Visit, sight: Sight, where: Predicate, page: Page) -> list[Stored]:
+def counted_of(visit: Visit, sight: Sight, where: Predicate, page: Page) -> list[Stored]:
+    """What the total counts beyond the page (`search.counted`), behind one door."""
     return search.counted(visit, sight.door, sight.of, where, page)
 
 
-def _total(sides: list[tuple[Sight, Predicate]], page: Page, query: Query, after: list[Any] | None) -> int:
+def total_of(sides: list[tuple[Sight, Predicate]], page: Page, query: Query, after: list[Any] | None) -> int:
+    """How many match behind all doors; not asked where one page holds them all."""
     if query.count and after is None and page.next is None:
         return len(page.entries)
     return sum(sight.door.count(sight.of, where) for sight, where in sides)

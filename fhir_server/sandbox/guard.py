@@ -10,8 +10,11 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request
 
+from fhir_server.http.browser import HEADERS
 from fhir_server.settings import is_loopback
 
+POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+"""Of the sandbox's own pages; where a form leads is not said, since a sign-in there ends at any app."""
 BANNER = (
     '<aside aria-label="Bac à sable" class="sandbox">'
     "<strong>Bac à sable : tout est fictif, rien n’est secret.</strong> "
@@ -46,7 +49,9 @@ def _host(address: str) -> str:
 def _with_banner(response: Response) -> Response:
     if response.mimetype != "text/html" or response.direct_passthrough:
         return response
-    response.headers.setdefault("X-Frame-Options", "DENY")
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers.setdefault("Content-Security-Policy", POLICY)
     page = response.get_data(as_text=True)
     start = page.find("<body")
     end = page.find(">", start) + 1 if start >= 0 else 0

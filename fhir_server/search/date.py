@@ -82,22 +82,32 @@ def instant_clause(field: str, code: str, text: str) -> Predicate:
     return either(*(_point(field, bounds) for bounds in _asked(code, text)))
 
 
+def overlaps(code: str, text: str) -> Predicate:
+    """`po` of `_filter`: what has an interval that shares a moment with a date; Problem 400 for what is no date."""
+    span = _interval(code, plain(text))
+    if code == "_lastUpdated":
+        return Between("updated", span.lo, span.hi + 1)
+    return Span(f"date:{code}", lo_max=span.hi, hi_min=span.lo)
+
+
 def _asked(code: str, text: str) -> tuple[_Bounds, ...]:
     wanted = plain(text)
     prefix = wanted[:2] if wanted[:2] in PREFIXES else ""
-    moment = wanted[len(prefix) :]
+    return PREFIXES[prefix or "eq"](_interval(code, wanted[len(prefix) :]))
+
+
+def _interval(code: str, moment: str) -> Interval:
     if " " in moment:
         raise bad_request(f"`{code}` has a space in its date; write the plus sign of a time zone as `%2B`")
     try:
         if not moment.isascii():
             raise ValueError  # noqa: TRY301 - digits of other scripts are no date either
-        span = interval(moment)
+        return interval(moment)
     except ValueError:
         raise bad_request(
             f"`{code}` takes a date such as `2026`, `2026-11`, `2026-11-23` or `2026-11-23T10:00:00Z`,"
             f" after one of the prefixes {' '.join(PREFIXES)} or none"
         ) from None
-    return PREFIXES[prefix or "eq"](span)
 
 
 def _point(field: str, bounds: _Bounds) -> Predicate:

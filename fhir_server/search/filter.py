@@ -3,8 +3,9 @@
 May live here: the grammar, and each comparison as the clause that a parameter would make of it. May not know: how a
 clause is compiled (`parse.py` says). What cannot be read is refused with the column where it could not.
 
-`not` binds closest, then `and`, then `or`. Paths through references (`subject.name`, `subject[…].name`) and the
-operators `ew` and `po` are refused; a comparison with several values does not exist in the grammar.
+`not` binds closest, then `and`, then `or`. A path through references (`subject.name`) is a chain, with the limits of
+one; a path with a filter of its own (`subject[…].name`) is refused. A comparison with several values does not exist in
+the grammar.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from fhir_server.foundation.predicate import Has, Not, Predicate, both, either
+from fhir_server.foundation.predicate import Contains, Has, Not, Predicate, both, either
 from fhir_server.foundation.problem import Problem, bad_request
-from fhir_server.search import string
+from fhir_server.search import date, string
 from fhir_server.search.escapes import escape
 from fhir_server.search.nearest import shown
 
 Compile = Callable[[str, str | None, str], Predicate]
 """A parameter's code, a modifier and one value, to its clause; Problem 400 for what the parameter does not take."""
+
+Through = Callable[[str, str], Predicate]
+"""A path through references, and what is compared with what it leads to; Problem 400 for what cannot be followed."""
 
 DEEPEST = 20
 _PREFIXED = frozenset({"eq", "ne", "gt", "lt", "ge", "le", "ap", "sa", "eb"})
@@ -36,7 +40,13 @@ OPERATORS: Mapping[str, Mapping[str, tuple[bool, str | None]]] = {
         "sb": (False, "below"),
         "co": (False, "text"),
     },
-    "reference": {"eq": (False, None), "ne": (True, None), "re": (False, None)},
+    "reference": {
+        "eq": (False, None),
+        "ne": (True, None),
+        "re": (False, None),
+        "ss": (False, "above"),
+        "sb": (False, "below"),
+    },
     "uri": {"eq": (False, None), "ne": (True, None), "ss": (False, "above"), "sb": (False, "below")},
     "composite": {"eq": (False, None), "ne": (True, None)},
     "phonetic": {"eq": (False, None), "ne": (True, None)},
@@ -59,12 +69,12 @@ class Word:
     column: int
 
 
-def read(text: str, kinds: Mapping[str, str], name: str, compile_: Compile) -> Predicate:
+def read(text: str, kinds: Mapping[str, str], name: str, compile_: Compile, through: Through) -> Predicate:
     """The predicate of an expression; Problem 400 with the column of what cannot be read.
 
     `kinds` gives the type of each parameter that there is, `name` what index tokens of the type begin with.
     """
-    reader = _Reader(_words(text), len(text) + 1, kinds, name, compile_)
+    reader = _Reader(_words(text), len(text) + 1, kinds, name, compile_, through)
     found = reader.alternatives(0)
     if reader.at < len(reader.words):
         raise _refused(reader.words[reader.at].column, f"`{shown(reader.words[reader.at].text)}` is one word too many")
@@ -100,6 +110,7 @@ class _Reader:
     kinds: Mapping[str, str]
     name: str
     compile: Compile
+    through: Through
     at: int = 0
 
     def alternatives(self, depth: int) -> Predicate:
@@ -143,17 +154,30 @@ class _Reader:
         value = self._take("a value")
         kind = self.kinds.get(code.text)
         if kind is None:
-            if re.search(r"[.\[]", code.text):
-                raise _refused(code.column, "a filter does not follow references", "not-supported")
+            if "[" in code.text:
+                raise _refused(code.column, "a path has no filter of its own", "not-supported")
+            if "." in code.text:
+                _check(operator)
+                return self._led(code, operator, value)
             raise _refused(code.column, f"there is no parameter `{shown(code.text)}`", "not-supported")
-        if operator.text not in _KNOWN or operator.quoted:
-            raise _refused(operator.column, f"`{shown(operator.text)}` is no operator; these are: {' '.join(_KNOWN)}")
+        _check(operator)
         try:
             return self._compared(code.text, kind, operator, value)
         except Problem as refused:
             if str(refused).startswith("`_filter`"):
                 raise
             raise _refused(value.column, str(refused), refused.issues[0].code) from None
+
+    def _led(self, code: Word, operator: Word, value: Word) -> Predicate:
+        """What is compared at the end of a path; what is wrong there is told at the path's own column."""
+        said = re.sub(r'(["\\])', r"\\\1", value.text)
+        try:
+            return self.through(
+                code.text, f'{operator.text} "{said}"' if value.quoted else f"{operator.text} {value.text}"
+            )
+        except Problem as refused:
+            why = re.sub(r"^`_filter`, column \d+: ", "", str(refused))
+            raise _refused(code.column, why, refused.issues[0].code) from None
 
     def _compared(self, code: str, kind: str, operator: Word, value: Word) -> Predicate:
         if operator.text == "pr":
@@ -167,6 +191,12 @@ class _Reader:
             self.compile(code, None, written)  # refuses what has nothing to look for
             equal = Has("token", f"{self.name}.{code}^{string.normal(value.text)}")
             return equal if operator.text == "eq" else Not(equal)
+        if kind == "string" and operator.text == "ew":
+            self.compile(code, "contains", written)
+            return Contains("token", f"{self.name}.{code}^", string.normal(value.text), ends=True)
+        if kind == "date" and operator.text == "po":
+            self.compile(code, None, written)
+            return date.overlaps(code, written)
         known = OPERATORS.get(kind, {}).get(operator.text)
         if known is None:
             raise _refused(operator.column, f"`{operator.text}` is not asked of a {kind}", "not-supported")
@@ -185,6 +215,11 @@ class _Reader:
             raise _refused(self._column(), f"{what} is missing")
         self.at += 1
         return self.words[self.at - 1]
+
+
+def _check(operator: Word) -> None:
+    if operator.text not in _KNOWN or operator.quoted:
+        raise _refused(operator.column, f"`{shown(operator.text)}` is no operator; these are: {' '.join(_KNOWN)}")
 
 
 def _value(value: Word, kind: str) -> str:

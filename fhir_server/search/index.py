@@ -5,8 +5,8 @@ of a reference. May not know: the envelope that holds them, the store, how a cla
 
 INVARIANT (one vocabulary): a token is `Type.code` and then `=value`, `^normalised`, `:identifier=value`, `:text^words`,
 `:of-type=system|code|value`, `:Type.code` with one of these for what is contained, or `!` for a parameter that has any
-value; `search/{string,token,reference,uri,inside}.py` ask for nothing else. Dates and numbers are intervals, and ask
-for their own.
+value; or `#Type` for what holds a resource of a type. `search/{string,token,reference,uri,phonetic,inside}.py` and
+`search/contained.py` ask for nothing else. Dates and numbers are intervals, and ask for their own.
 """
 
 from __future__ import annotations

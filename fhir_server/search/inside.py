@@ -9,6 +9,7 @@ by whoever sees it. May not know: other chains, for which what is contained is n
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from fhir_server.definitions.library import load
@@ -58,8 +59,8 @@ def clause(name: str, type_: str, asked: Predicate) -> Predicate:
                 return Has("token", f"{name}:{value}")
             case Prefix("token", text) if text.startswith(begins):
                 return Prefix("token", f"{name}:{text}")
-            case Contains("token", start, text) if start.startswith(begins):
-                return Contains("token", f"{name}:{start}", text)
+            case Contains("token", start) if start.startswith(begins):
+                return replace(node, start=f"{name}:{start}")
             case All() | Any_():
                 return None
         foreign = True

@@ -49,7 +49,7 @@ def modifiers_of(type_: str, parameter: SearchParameter) -> set[str]:
     match parameter.type:
         case "reference":
             offered.update(reference.targets(parameter))
-            offered -= set() if "canonical" in kinds else uri.HIERARCHY
+            offered -= set() if "canonical" in kinds or reference.has_hierarchy(parameter) else uri.HIERARCHY
         case "token":
             # what only a few have is not kept of every trace: the ledger is written with each request
             offered -= token.BY_WORDS if type_ == "AuditEvent" else set()
@@ -57,3 +57,8 @@ def modifiers_of(type_: str, parameter: SearchParameter) -> set[str]:
             offered -= set() if kinds & token.WORDED else {"text"}
             offered -= token.BY_CODES if kinds and kinds <= {"boolean", "ContactPoint", "Identifier"} else set()
     return offered
+
+
+def is_literal(asked: Asked) -> bool:
+    """Whether what stands behind a reference parameter refers to resources, and not by a canonical URL."""
+    return "canonical" not in {kind for kind, _ in elements(asked.type, asked.parameter)}

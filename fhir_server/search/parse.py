@@ -9,17 +9,17 @@ never over modifiers or values, nor over what is known and not supported.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.foundation.predicate import Any_, Has, Linked, Not, Predicate, both, either
 from fhir_server.foundation.problem import Issue, Problem, bad_request
-from fhir_server.search import age, chain, compartment, include, inside, own, reference, special, words
+from fhir_server.search import age, chain, compartment, include, inside, own, reference, special, uri, words
 from fhir_server.search import filter as filter_
 from fhir_server.search.codes import PUBLISHED, Codes
 from fhir_server.search.escapes import plain, split
-from fhir_server.search.kinds import BY_PRESENCE, CLAUSES, NEGATIONS, modifiers_of
+from fhir_server.search.kinds import BY_PRESENCE, CLAUSES, NEGATIONS, is_literal, modifiers_of
 from fhir_server.search.nearest import meant, shown
 from fhir_server.search.query import Asked, Include, PatientIdentifier, Query
 from fhir_server.search.supported import kind_of, known, supported
@@ -178,6 +178,8 @@ class _Reader:
             chained=self.followed > 0,
             compartment=self.compartment,
             lists=tuple(dict.fromkeys(self.lists)),
+            contained=special.contained(self.once.get("_contained")),
+            returns=special.contained_type(self.once.get("_containedType")),
         )
 
     def _owner_identifier(self, name: str, text: str) -> str | None:
@@ -242,9 +244,7 @@ class _Reader:
     def _through(self, link: chain.Link, type_: str, text: str) -> Predicate:
         if self.depth >= self.links:
             raise bad_request(f"a chain has at most {self.links} links", code="too-costly")
-        self.followed += 1
-        if self.followed > self.links * LINKS_AT_ONCE:
-            raise bad_request(f"a search follows at most {self.links * LINKS_AT_ONCE} links", code="too-costly")
+        self._follow(1)
         inner = _Reader(type_, self.base, False, self.most, codes=self.codes, now=self.now, links=self.links)
         inner.depth, inner.values, inner.followed = self.depth + 1, self.values, self.followed
         try:
@@ -262,16 +262,26 @@ class _Reader:
         )
         return linked if link.back else either(linked, inside.clause(link.token, type_, asked))
 
+    def _compared(self, path: str, comparison: str) -> Predicate:
+        """What `_filter` compares at the end of a path through references: a chain that ends in a filter."""
+        link = chain.read(self.type, path)
+        if link is None:
+            raise bad_request(f"there is no parameter `{shown(path.partition('.')[0])}`", code="not-supported")
+        return self._linked(replace(link, rest="_filter"), f"{link.rest} {comparison}")
+
+    def _follow(self, links: int) -> None:
+        self.followed += links
+        if self.followed > self.links * LINKS_AT_ONCE:
+            raise bad_request(f"a search follows at most {self.links * LINKS_AT_ONCE} links", code="too-costly")
+
     def _take_meant(self, name: str, code: str, text: str) -> None:
         if name != code:
             raise bad_request(f"`{code}` takes no modifier")
-        if code in special.CONTAINED:
-            special.not_contained(code, text)
-        elif code == "_list":
+        if code == "_list":
             self.lists.append(special.list_id(text))
         elif code == "_filter":
             kinds = {each: kind_of(found) for each, found in supported(self.type).items()}
-            self.clauses.append(filter_.read(text, kinds, self.type, self.compiled))
+            self.clauses.append(filter_.read(text, kinds, self.type, self.compiled, self._compared))
         elif self.type == "AuditEvent":
             raise bad_request(f"`{code}` is not asked of traces, which keep no words", code="not-supported")
         else:
@@ -313,6 +323,11 @@ class _Reader:
         if code == "_lastUpdated":
             return either(*(special.updated_clause(each) for each in values))
         kind = kind_of(asked.parameter)
+        if asked.modifier in uri.HIERARCHY and kind == "reference" and is_literal(asked):
+            found = reference.hierarchy(asked, values)
+            for _ in found.of if isinstance(found, Any_) else (found,):
+                self._follow(self.links)
+            return found
         clause = CLAUSES[kind]
         found = either(*(clause(asked, each) for each in values)) if len(values) > 1 else clause(asked, values[0])
         if kind in BY_PRESENCE:

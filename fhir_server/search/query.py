@@ -94,6 +94,8 @@ class Query:
     belongs to one of them. `cursor` is a sealed page token, still closed. `where` lacks `patient_identifier` and the
     `lists` (ids of Lists in each of which a match stands), which must be resolved first: `for_patient`, `listed`.
     `chained`: it holds `Linked` nodes, which must be followed first.
+    `contained` is "true" where it asks of contained resources alone, "both" where of others too; `returns` is then
+    "contained" where they themselves are wanted, and not what holds them.
     """
 
     type: str
@@ -111,6 +113,8 @@ class Query:
     chained: bool = False
     compartment: str = ""
     lists: tuple[str, ...] = ()
+    contained: str = ""
+    returns: str = ""
 
     def listed(self, items: Iterable[str]) -> Query:
         """The query confined to what stands in one of its Lists (`Type/id`); it matches nothing where there is none."""

@@ -7,11 +7,13 @@ absolute URL of this server is local; any other stays the URL it is. A contained
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from fhir_server.definitions.library import load
 from fhir_server.definitions.search_parameters import SearchParameter
-from fhir_server.foundation.predicate import Predicate, one_of
+from fhir_server.foundation.predicate import Predicate, Under, either, one_of
 from fhir_server.foundation.problem import bad_request
 from fhir_server.search import token, uri
 from fhir_server.search.escapes import plain
@@ -19,6 +21,8 @@ from fhir_server.search.nearest import shown
 from fhir_server.search.query import Asked
 
 MODIFIERS = frozenset({"identifier", *uri.HIERARCHY})
+PARENTS = {"Location": "Location.partof", "Organization": "Organization.partof"}
+"""The types of which R4 says that one stands in another, and the tokens that say in which."""
 
 _LOCAL = re.compile(r"([A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?(?:#.*)?")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
@@ -48,7 +52,7 @@ def clause(asked: Asked, text: str) -> Predicate:
     """One reference: `id`, `Type/id`, a URL, `:Type=id`, or `:identifier=system|value`; Problem 400 for any other."""
     if asked.modifier == "identifier":
         return token.pair(f"{asked.name}:identifier", asked.parameter.code, text)
-    if asked.modifier in uri.HIERARCHY:  # of canonicals; a literal reference has no hierarchy of its own
+    if asked.modifier in uri.HIERARCHY:  # of canonicals; literal references are asked for together (`hierarchy`)
         return uri.hierarchy(asked, text)
     return one_of("token", [f"{asked.name}={each}" for each in named(asked, text)])
 
@@ -56,6 +60,35 @@ def clause(asked: Asked, text: str) -> Predicate:
 def targets(parameter: SearchParameter) -> tuple[str, ...]:
     """The types a parameter may refer to: those that R4 names, or any."""
     return parameter.targets or load().endpoints
+
+
+def has_hierarchy(parameter: SearchParameter) -> bool:
+    """Whether a literal reference of the parameter may name what stands in another."""
+    return not PARENTS.keys().isdisjoint(targets(parameter))
+
+
+def hierarchy(asked: Asked, values: Iterable[str]) -> Predicate:
+    """`:below` and `:above` of literal references; Problem 400 for what stands in nothing.
+
+    https://hl7.org/fhir/R4/search.html#reference: "location:below=42". What is named is among what is found.
+    """
+    plainly = replace(asked, modifier=None)
+    ids: dict[str, list[str]] = {}
+    for value in values:
+        several = [each for each in named(plainly, value) if each.partition("/")[0] in PARENTS]
+        if not several:
+            raise bad_request(
+                f"`{asked.parameter.code}:{asked.modifier}` takes references to {' or '.join(PARENTS)}: only these "
+                "stand in one another"
+            )
+        for each in several:
+            ids.setdefault(each.partition("/")[0], []).append(each)
+    return either(
+        *(
+            Under(asked.name, type_, PARENTS[type_], tuple(dict.fromkeys(several)), up=asked.modifier == "above")
+            for type_, several in ids.items()
+        )
+    )
 
 
 def named(asked: Asked, text: str) -> list[str]:

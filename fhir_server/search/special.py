@@ -18,15 +18,14 @@ from fhir_server.search.query import NEWEST_FIRST, Order, Total
 from fhir_server.search.supported import kind_of, supported
 
 # What shapes the answer and may be said once.
-ONCE = frozenset({"_count", "_sort", "_total", "_summary", "_elements", "_page"})
+ONCE = frozenset({"_count", "_sort", "_total", "_summary", "_elements", "_page", "_contained", "_containedType"})
 # What is no business of search: formats are negotiated by whoever answers.
 PASSED_BY = frozenset({"_format", "_pretty"})
 # What the specification has and we do not: refused whatever the caller's leniency.
 NOT_HERE = frozenset({"_query", "_score", "_type"})
 
 # What says which resources are meant, beside the parameters of a type.
-CONTAINED = frozenset({"_contained", "_containedType"})
-MEANT = frozenset({"_filter", "_list", *words.NAMES, *CONTAINED})
+MEANT = frozenset({"_filter", "_list", *words.NAMES})
 
 SUMMARIES = ("true", "text", "data", "count", "false")
 PAGE = "_page"
@@ -61,12 +60,18 @@ def updated_missing(missing: bool) -> Predicate:
     return NOTHING if missing else EVERYTHING
 
 
-def not_contained(name: str, text: str) -> None:
-    """`_contained=false`, which is how it is anyway; Problem 400 for what would look inside resources."""
-    if (name, text) != ("_contained", "false"):
-        raise bad_request(
-            f"`{name}={shown(text)}` is not supported: contained resources are not searched", code="not-supported"
-        )
+def contained(text: str | None) -> str:
+    """`true`, `both`, or "" where what is contained is not searched; Problem 400 for any other word."""
+    if text not in (None, "false", "true", "both"):
+        raise bad_request(f"`_contained` is `true`, `false` or `both`, not `{shown(text)}`")
+    return "" if text in (None, "false") else text
+
+
+def contained_type(text: str | None) -> str:
+    """`contained` where what is contained is wanted itself, else ""; Problem 400 for any other word."""
+    if text not in (None, "container", "contained"):
+        raise bad_request(f"`_containedType` is `container` or `contained`, not `{shown(text)}`")
+    return "contained" if text == "contained" else ""
 
 
 def list_id(text: str) -> str:

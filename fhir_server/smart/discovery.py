@@ -100,6 +100,7 @@ class Discovery:
             "grant_types_supported": sorted({grant for kind in KINDS.values() for grant in kind.grants}),
             "response_types_supported": ["code"],
             "response_modes_supported": list(RESPONSE_MODES),
+            "authorization_response_iss_parameter_supported": True,
             "scopes_supported": scopes(),
             "code_challenge_methods_supported": list(CODE_CHALLENGE_METHODS),
             "token_endpoint_auth_methods_supported": methods,

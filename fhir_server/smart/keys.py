@@ -6,6 +6,7 @@ signs id_tokens (SMART asks for it). May not know: what is signed. A withdrawn k
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -55,6 +56,7 @@ class Keys:
         self._shelf, self._freshness, self._clock = shelf, freshness, clock
         self._known: tuple[_Known, ...] | None = None
         self._generation = 0
+        self._writing = threading.Lock()
         freshness.on("key", self._forget)
 
     def signing(self, alg: str) -> tuple[str, Key]:
@@ -107,8 +109,9 @@ class Keys:
         self._freshness.settle(self._freshness.bump("key", kid))
 
     def _forget(self, _: str) -> None:
-        self._generation += 1
-        self._known = None
+        with self._writing:
+            self._generation += 1
+            self._known = None
 
     def _load(self) -> tuple[_Known, ...]:
         known = self._known
@@ -119,8 +122,10 @@ class Keys:
                 for row in self._shelf.published_keys()
                 if row["ends"] is None or row["ends"] > now
             )
-            if generation == self._generation:
-                self._known = known
+            # INVARIANT (no stale key): what was looked up before an invalidation is not remembered after it
+            with self._writing:
+                if generation == self._generation:
+                    self._known = known
         return known
 
 

@@ -216,7 +216,8 @@ class Unit:
 
     def _compose(self, write: Write, done: Mapping[str, Mapping[str, Any]]) -> Envelope:
         assert write.resource is not None  # noqa: S101 - a deletion composes nothing
-        neighbours = self._neighbours(write.resource, write.about, done)
+        # a patch keeps mentions that its asker does not see: it takes as many round trips where there are none
+        neighbours = self._neighbours(write.resource, write.about, done, always=write.method == "PATCH")
         write.naming.check(write.resource, neighbours, {*done, *(each.id for each in self.written)})
         made = envelope(
             write.resource,
@@ -235,12 +236,17 @@ class Unit:
         return made
 
     def _neighbours(
-        self, resource: Mapping[str, Any], about: Iterable[str], known: Mapping[str, Mapping[str, Any]]
+        self,
+        resource: Mapping[str, Any],
+        about: Iterable[str],
+        known: Mapping[str, Mapping[str, Any]],
+        *,
+        always: bool = False,
     ) -> dict[str, Mapping[str, Any]]:
         """The facts of what a resource is about or mentions: as stored, or as far as they are `known` in this unit."""
         wanted = {*access.about_of(resource), *access.mentions_of(resource), *about}
         here = {name: known[name] for name in wanted if name in known}
-        there = unguarded.facts_of(self.shelf, wanted - here.keys(), self.session)
+        there = unguarded.facts_of(self.shelf, wanted - here.keys(), self.session, always=always)
         self.copied.update(there)
         return {**there, **here}
 
@@ -355,6 +361,7 @@ class Changes:
         """
         for id_, before, after in unit.restamped:
             restamp.spread(self._shelf, id_, before, after, None)
-        now = unguarded.facts_of(self._shelf, unit.copied)
+        patched = any(each.method == "PATCH" for each in unit.written)
+        now = unguarded.facts_of(self._shelf, unit.copied, always=patched)
         for id_, copied in unit.copied.items():
             restamp.spread(self._shelf, id_, copied, now.get(id_) or {**copied, "state": [restamp.ENDED]}, None)

@@ -4,7 +4,7 @@ May live here: how a resource becomes an envelope, what a stored one looks like 
 May not know: who may see it. `body` is the JSON text as it was sent, but for `id` and `meta` (decisions 7 and 12).
 
 resources  what is current          {_id: "Type/id", type, version, updated, method, facts, index, dates, first, last,
-                                     numbers, together, place, words, unique, own, set_by, blob, body}
+                                     numbers, together, place, contained, words, unique, own, set_by, blob, body}
 history    superseded and deleted   {_id: "Type/id/version", id, type, version, updated, method, facts, index, dates,
                                      numbers, together, own, set_by, blob, body}
 
@@ -34,9 +34,11 @@ from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Exists, Has, N
 from fhir_server.foundation.problem import problem
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text, references
+from fhir_server.search import contained
 from fhir_server.search.index import index_of
 from fhir_server.search.words import words_of
 from fhir_server.store import claims
+from fhir_server.store.bounded import Bounded
 from fhir_server.store.collections import make_collections
 
 Envelope = dict[str, Any]
@@ -130,13 +132,15 @@ class Shelf:
     def __init__(self, database: Database[dict[str, Any]], max_time_ms: int = 5_000) -> None:
         """`max_time_ms` bounds each query of the record: `store.connection.TooSlow` past it."""
         self.max_time_ms = max_time_ms
-        majority = WriteConcern("majority", j=True)
         self.database = database
-        self.resources = database.get_collection("resources", write_concern=majority)
-        self.history = database.get_collection("history", write_concern=majority)
-        self.ledger = database.get_collection("ledger", write_concern=majority)
-        self.carried = database.get_collection("carried", write_concern=majority)
-        self.outbox = database.get_collection("outbox", write_concern=majority)
+        self.resources = self._bounded("resources")
+        self.history = self._bounded("history")
+        self.ledger = self._bounded("ledger")
+        self.carried = self._bounded("carried")
+        self.outbox = self._bounded("outbox")
+
+    def _bounded(self, name: str) -> Bounded:
+        return Bounded(self.database, name, lambda: self.max_time_ms, WriteConcern("majority", j=True))
 
     def prepare(self) -> None:
         """Collections and indexes, made before the first request: a transaction may not create them."""
@@ -190,14 +194,18 @@ def envelope(
         "own": own,
         "body": json_text.write(resource),
     }
-    structures = {"numbers": indexed.numbers, "together": indexed.together}
-    if sum(map(len, structures.values())) > STRUCTURES:
+    # INVARIANT (words of its own): what speaks of something else, or goes away with it, is nobody's to find this by
+    alone = references.drop(resource, mentioned) if mentioned else resource
+    held = contained.index(alone)
+    tokens += contained.tokens(held)
+    structures = {"numbers": indexed.numbers, "together": indexed.together, "contained": held}
+    inner = sum(len(part) for each in held for part in each.values() if isinstance(part, list))
+    if sum(map(len, structures.values())) + inner > STRUCTURES:
         raise problem(413, "too-costly", "the resource has too many numbers and coded values to be searched by")
     made.update({name: several for name, several in structures.items() if several})
     if indexed.place:
         made["place"] = indexed.place
-    # INVARIANT (words of its own): what speaks of something else, or goes away with it, is nobody's to find this by
-    words = words_of(references.drop(resource, mentioned) if mentioned else resource)
+    words = words_of(alone)
     if words:
         made["words"] = words
     if mentions:

@@ -86,7 +86,16 @@ class Freshness:
             self._catch_up()
 
     def bump(self, kind: str, key: str, session: ClientSession | None = None) -> int:
-        """Record, in the session's transaction, that something of that kind no longer holds; its number."""
+        """Record, in the session's transaction or one of its own, that something no longer holds; its number.
+
+        INVARIANT (no gap): a number is seen together with what it stands for, or a worker that looks between the two
+        would pass over it for good.
+        """
+        if session is None:
+            with self._log.database.client.start_session() as own:
+                return own.with_transaction(
+                    lambda started: self.bump(kind, key, started), write_concern=self._log.write_concern
+                )
         counter = self._log.find_one_and_update(
             {"_id": "counter"}, {"$inc": {"value": 1}}, upsert=True, return_document=True, session=session
         )

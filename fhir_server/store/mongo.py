@@ -27,6 +27,7 @@ from fhir_server.foundation.predicate import (
     Prefix,
     Some,
     Span,
+    Under,
     not_followed,
     path_of,
 )
@@ -56,8 +57,9 @@ def to_mongo(predicate: Predicate, inside: bool = False) -> Filter:
             }
         case Prefix(field, text):
             return {path_of(field, inside): {"$regex": "^" + _literal(text)}}
-        case Contains(field, start, text):
-            return {path_of(field, inside): {"$regex": f"^{_literal(start)}[\\s\\S]*{_literal(text)}"}}
+        case Contains(field, start, text, ends):
+            end = "\\z" if ends else ""
+            return {path_of(field, inside): {"$regex": f"^{_literal(start)}[\\s\\S]*{_literal(text)}{end}"}}
         case Exists(field):
             path = path_of(field, inside)
             return {"$nor": [{path: None}, {path: {"$size": 0}}]}
@@ -66,7 +68,7 @@ def to_mongo(predicate: Predicate, inside: bool = False) -> Filter:
         case Near(field, latitude, longitude, metres):
             circle = [[longitude, latitude], min(metres / EARTH, pi)]
             return {path_of(field, inside): {"$geoWithin": {"$centerSphere": circle}}}
-        case Linked():
+        case Linked() | Under():
             raise not_followed(predicate)
 
 

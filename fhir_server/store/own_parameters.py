@@ -24,7 +24,7 @@ from pymongo.write_concern import WriteConcern
 from fhir_server.definitions.own_parameters import faults, parameters_of
 from fhir_server.resources import json_text
 from fhir_server.resources.facts import is_of_record
-from fhir_server.search import own
+from fhir_server.search import contained, own
 from fhir_server.search.index import index_of, markers
 from fhir_server.search.own import Own
 from fhir_server.store.documents import INDEXED_BY, Shelf, sort_keys
@@ -118,7 +118,9 @@ def _announce(shelf: Shelf, freshness: Freshness, done: list[Awaiting]) -> None:
 
 
 def _written(shelf: Shelf) -> Iterator[tuple[str, int, Document]]:
-    for each in shelf.resources.find({"type": "SearchParameter"}, {"version": 1, "body": 1}).sort("_id"):
+    for each in shelf.resources.find({"type": "SearchParameter"}, {"version": 1, "body": 1}, max_time_ms=None).sort(
+        "_id"
+    ):
         resource = json_text.read(each["body"])
         if not faults(resource, is_of_record):
             yield each["_id"], each["version"], resource
@@ -147,7 +149,7 @@ def _walk(shelf: Shelf, wanted: list[Awaiting], run: str, told: Told) -> None:
         after = place["after"] if place else query["_id"]["$gt"]
         while True:
             where = {**query, "_id": {**query["_id"], "$gt": after}}
-            found = collection.find(where).sort("_id").limit(BATCH).to_list()
+            found = collection.find(where, max_time_ms=None).sort("_id").limit(BATCH).to_list()
             if not found:
                 break
             if awaiting(shelf) != wanted:
@@ -163,6 +165,7 @@ def _indexed(document: Document) -> UpdateOne:
     indexed = index_of(json_text.read(document["body"]))
     mentions = document["facts"].get("mentions", [])
     tokens, through = indexed.apart([each["id"] for each in mentions])
+    tokens += contained.tokens(document.get("contained", ()))
     made: Document = {"index": tokens, "dates": indexed.dates}
     if "first" in document:
         made |= sort_keys(indexed.dates)

@@ -34,10 +34,12 @@ def facts_before(shelf: Shelf, type_: str, id_: str, session: ClientSession | No
     return None if found is None else found.get("facts", {})
 
 
-def facts_of(shelf: Shelf, ids: Iterable[str], session: ClientSession | None = None) -> dict[str, Mapping[str, Any]]:
-    """The access facts of resources, by `Type/id`; what is not there is left out."""
+def facts_of(
+    shelf: Shelf, ids: Iterable[str], session: ClientSession | None = None, *, always: bool = False
+) -> dict[str, Mapping[str, Any]]:
+    """The access facts of resources, by `Type/id`; what is not there is left out. `always`: asked of none too."""
     wanted = list(ids)
-    if not wanted:
+    if not wanted and not always:
         return {}
     found = shelf.resources.find({"_id": {"$in": wanted}}, {"facts": 1}, session=session)
     return {each["_id"]: each["facts"] for each in found}
@@ -79,9 +81,7 @@ def by_token(
     shelf: Shelf, token: str, limit: int = 2, session: ClientSession | None = None
 ) -> list[tuple[str, Mapping[str, Any]]]:
     """(`Type/id`, facts) of what carries an index token: a directory or an INS lookup."""
-    found = shelf.resources.find(
-        {"index": token}, {"facts": 1}, session=session, limit=limit, max_time_ms=shelf.max_time_ms
-    )
+    found = shelf.resources.find({"index": token}, {"facts": 1}, session=session, limit=limit)
     return [(each["_id"], each["facts"]) for each in found]
 
 
@@ -104,11 +104,10 @@ def standing_of(shelf: Shelf, keys: Iterable[str], where: Predicate, limit: int)
         *(f"Consent.actor={key}" for key in keys),
         *(f"Consent.actor:identifier={system}|{value}" for key in keys for system, value in spellings(key)),
     ]
-    most = shelf.max_time_ms
     active = {"index": {"$in": actors}, "facts.state": "active"}
-    named = shelf.resources.distinct("facts.patient", active, maxTimeMS=most)
+    named = shelf.resources.distinct("facts.patient", active)
     wrote = either(one_of("author", keys), one_of("submitter", keys))
-    written = shelf.resources.distinct("facts.patient", to_mongo(both(wrote, where)), maxTimeMS=most)
+    written = shelf.resources.distinct("facts.patient", to_mongo(both(wrote, where)))
     return named[: limit + 1], [each for each in written if each not in named][: limit + 1]
 
 

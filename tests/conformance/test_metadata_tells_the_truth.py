@@ -186,7 +186,7 @@ def test_each_parameter_of_r4_that_is_not_listed_is_refused(client, by_type):
     assert refused > 100
 
 
-@pytest.mark.parametrize("query", ["_has:Observation:code:code=x", "_filter=name", "_content=-", "_text=-", "_list=$x", "_elements=nonsense", "_query=x", "_contained=true", "_type=Patient", "general-practitioner.name=x"])  # fmt: skip
+@pytest.mark.parametrize("query", ["_has:Observation:code:code=x", "_filter=name", "_content=-", "_text=-", "_list=$x", "_elements=nonsense", "_query=x", "_contained=x", "_type=Patient", "general-practitioner.name=x"])  # fmt: skip
 def test_what_no_statement_lists_is_refused_everywhere(client, query):
     for type_ in ("Patient", "DocumentReference", "Organization"):
         assert 400 == ask(client, "GET", type_, query_string=query).status_code

@@ -45,6 +45,8 @@ def test_every_route_is_described_with_its_methods_and_statuses(app, paths):
     for row in ROUTES:
         if row.interaction != "operation":
             there.add((f"/fhir/{row.template}".rstrip("/"), row.method.lower()))
+            if row.template in ("{type}", "{type}/{id}", "{type}/{id}/_history/{version}"):
+                there.add((f"/fhir/{row.template.replace('{type}', 'Binary')}", row.method.lower()))
     for each in TABLE:
         for type_ in each.types or ("{type}",):
             for path in ([f"{type_}/{{id}}"] if each.instance else []) + ([type_] if each.type else []):
@@ -61,6 +63,18 @@ def test_every_route_is_described_with_its_methods_and_statuses(app, paths):
                 assert operation.get("summary"), (path, method)
         named = {each["name"] for each in told.get("parameters", ()) if each["in"] == "path"}
         assert set(re.findall(r"{(\w+)}", path)) == named, path
+
+
+def test_the_bytes_of_a_binary_are_described_as_they_come_and_go(client, paths):
+    """R109: it is sent as itself, and given as itself."""
+    sent = (paths["/fhir/Binary"]["post"], paths["/fhir/Binary/{id}"]["put"])
+    given = (paths["/fhir/Binary/{id}"]["get"], paths["/fhir/Binary/{id}/_history/{version}"]["get"])
+    for each in sent:
+        assert "binary" == each["requestBody"]["content"]["application/octet-stream"]["schema"]["format"]
+        assert "X-Security-Context" in {one["name"] for one in each["parameters"]}
+    for each in given:
+        assert "binary" == each["responses"]["200"]["content"]["*/*"]["schema"]["format"]
+    assert "application/octet-stream" not in paths["/fhir/{type}"]["post"]["requestBody"]["content"]
 
 
 @pytest.mark.parametrize("path", POSTED)

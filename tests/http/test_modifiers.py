@@ -146,7 +146,7 @@ def test_a_stored_expansion_is_taken_where_it_is_whole(animals):
         ("code:text=", "has no value"),
         ("status:text=x", "takes no modifier `:text`"),
         ("code:exact=x", "takes no modifier `:exact`"),
-        ("subject:below=Patient/lea", "takes no modifier `:below`"),
+        ("subject:below=Patient/lea", "only these stand in one another"),
         ("date:not=2020", "takes no modifier `:not`"),
         ("_id:not=x", "takes no modifier"),
     ],

@@ -29,7 +29,7 @@ def test_a_holder_signs_in_and_an_app_gets_the_tokens_of_the_own_record(world):
     person.sign_in()
     assert "Autoriser « L’app » ?" == person.title
     back = person.submit(answer="allow").back
-    assert {"code", "state", "here"} == set(back) and "s" * 22 == back["state"]
+    assert {"code", "state", "here", "iss"} == set(back) and "s" * 22 == back["state"]
     response = world.exchange(back["code"])
     assert 200 == response.status_code
     assert "no-store" in response.headers["Cache-Control"] and "no-cache" == response.headers["Pragma"]

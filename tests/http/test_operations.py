@@ -285,6 +285,23 @@ def test_docref_finds_the_current_documents_of_a_patient(world):
     assert 1 == len(world.ask(people.holder(), "POST", "DocumentReference/$docref", body).ids)
 
 
+def test_docref_gives_as_many_documents_a_page_as_are_asked_for(world):
+    """Its next page is the search's own, of as many."""
+    for unique in ("urn:oid:1.2.250.1.999.1", "urn:oid:1.2.250.1.999.2", "urn:oid:1.2.250.1.999.3"):
+        assert 200 == world.ask(people.hospital(), "POST", "", submission(unique)).status
+    seen, url = [], "DocumentReference/$docref?patient=lea&_count=1"
+    while url:
+        got = world.ask(people.holder(), "GET", url)
+        assert (200, 1, 3) == (got.status, len(got.ids), got.json["total"]), got.json
+        seen += got.ids
+        link = next((each["url"] for each in got.json["link"] if each["relation"] == "next"), None)
+        url = link and link.removeprefix(f"{BASE}/")
+    assert 3 == len(set(seen))
+    for wrong in ("-1", "x"):
+        url = f"DocumentReference/$docref?patient=lea&_count={wrong}"
+        assert 400 == world.ask(people.holder(), "GET", url).status
+
+
 def test_docref_of_a_record_that_stays_shut_is_403_as_of_none(world):
     stranger = people.professional("noel", "10000000009")
     answers = [world.ask(stranger, "GET", f"DocumentReference/$docref?patient={each}") for each in ("lea", "nobody")]

@@ -152,6 +152,16 @@ def test_off_loopback_it_starts_with_tls_or_behind_a_proxy_or_not_at_all(tmp_pat
     assert not list(tmp_path.iterdir()) and not is_ready(f"http://127.0.0.1:{port}")
 
 
+def test_an_address_that_is_too_long_is_told_so_by_us_however_long_its_line_is(serve):
+    """R4 http.html: 414. What hyper reads of a request line at all, 64 kB, comes to us; past that it says a bare 414."""
+    _, origin = serve("--workers", "1", "--open")
+    for much, ours in ((8_100, True), (8_200, True), (60_000, True), (70_000, False)):
+        got = requests.get(f"{origin}/fhir/Organization?name={'a' * much}", timeout=20)
+        assert 414 == got.status_code, much
+        assert ours == (got.headers.get("Content-Type", "").startswith("application/fhir+json")), much
+        assert not ours or "too-long" == got.json()["issue"][0]["code"]
+
+
 def test_it_says_where_it_is_and_stops_with_its_engine(serve, tmp_path):
     process, origin = serve()
     assert requests.get(f"{origin}/fhir/metadata", timeout=10).json()["fhirVersion"] == "4.0.1"

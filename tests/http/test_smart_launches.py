@@ -35,7 +35,7 @@ def test_a_holder_launches_an_app_alone_and_it_reads_the_own_record(there):
     """SMART-A1 SMART-A3 SMART-T1 SMART-T2 SMART-T3 SMART-T4 SMART-T6 SMART-T9 SMART-T10 SMART-O7 SMART-D13."""
     visitor = there.browser().authorize("patient-app", HOLDER)
     back = visitor.sign_in("paul").allow()
-    assert {"code", "state"} == set(back) and visitor.state == back["state"]
+    assert {"code", "state", "iss"} == set(back) and visitor.state == back["state"]
     answer = visitor.exchange(back["code"], "patient-app")
     told = answer.json()
     assert 200 == answer.status_code

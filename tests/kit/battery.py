@@ -147,6 +147,11 @@ OF_OTHERS = (
     "Provenance?recorded=ge2000",
     "Practitioner?_revinclude=DocumentReference:author&_revinclude=Consent:actor",
     "Organization?_id=chu&_revinclude=DocumentReference:custodian",
+    *(
+        "Practitioner?_contained=true",
+        "Observation?patient={p}&_contained=both&_containedType=contained&_sort=_id&_count=2",
+    ),
+    "Organization?_contained=true&_containedType=contained&name=chu&_total=accurate",
     *("Patient?phonetic=martain&_total=accurate", "Patient?_id={p}&age=gt3", "Location?near=45.2|5.7|9&_summary=count"),
     *("Patient/{p}/*?_count=9", "Patient/{p}/*?_summary=count", "Patient/{p}/*?_type=List,DocumentReference&_count=1"),
     "Patient/{p}/DocumentReference?_revinclude=List:item&_count=2",
@@ -163,6 +168,7 @@ OF_OTHERS = (
     "Patient/{p}/$everything?_type=DocumentReference,Organization&_since=2026-11-23T10:00:05Z&_count=2",
     "Patient/{p}/$everything?start=2026-11-01&end=2026-12-01",
     "DocumentReference/$docref?patient={p}",
+    "DocumentReference/$docref?patient={p}&_count=1",
     "DocumentReference/$docref?patient={p}&start=2026-01-01&type=http://loinc.org|11490-0",
     "DocumentReference/$explain?patient={p}",
 )

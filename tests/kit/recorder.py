@@ -2,8 +2,8 @@
 
 Off unless RECORD names a folder (`make interop`). Kept is what the server vouches for: every outcome and statement, every
 bundle, and each resource of an answer with 2xx, which it accepted or made. Resources of one type whose elements have the
-same paths are one shape; so are bundles of one type with the same links and kinds of entries, of which a few entries are
-kept. What the server words itself (AuditEvent, OperationOutcome) is told apart by its codes too.
+same paths are one shape, once as JSON and once as XML where it was asked for so; so are bundles of one type with the same
+links and kinds of entries, of which a few entries are kept. What the server words itself (AuditEvent, OperationOutcome) is told apart by its codes too.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def note(status: int, content_type: str, body: bytes) -> None:
         _keep("unreadable", kind, body, {hashlib.sha1(body).hexdigest()})
         return
     type_ = resource["resourceType"]
-    if kind == "xml":
-        _keep(type_, kind, body, {resource.get("type", "") if type_ == "Bundle" else ""})
+    if kind == "xml":  # what is in it is judged as JSON; as XML the whole, once for each shape
+        _keep(type_, kind, body, _frame(resource) if type_ == "Bundle" else _shape(resource))
     for each in _resources(resource):
         if status < 300 or each["resourceType"] == "OperationOutcome":
             _keep(each["resourceType"], "json", json_text.write(each).encode(), _shape(each))

@@ -14,14 +14,21 @@ from typing import Any
 from pymongo import MongoClient, monitoring
 
 BY_THE_CLOCK = frozenset({"invalidations", "leases"})
+BY_KEY = frozenset({"blobs.files", "blobs.chunks", "connections"})
+"""What is looked up by its key alone: the bytes of a Binary, who connected to a record before."""
+QUESTIONS = frozenset({"find", "aggregate", "count", "distinct", "explain"})
 NO_QUESTION = frozenset({"endSessions", "hello", "ping", "saslStart", "saslContinue", "authenticate"})
 
 
 class Trips(monitoring.CommandListener):
-    """The commands that this thread sent since the last `forget`: each with the collection it is about."""
+    """The commands that this thread sent since the last `forget`: each with the collection it is about.
+
+    `unbounded` are the questions among them, of all time, that the database may take as long as it likes over.
+    """
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.unbounded: list[str] = []
         self._thread = threading.get_ident()
 
     def forget(self) -> None:
@@ -38,8 +45,13 @@ class Trips(monitoring.CommandListener):
             return
         name = event.command_name
         about = event.command.get("collection" if name == "getMore" else name, "")
-        if about not in BY_THE_CLOCK:
-            self.names.append(f"{name} {about}")
+        if isinstance(about, dict):  # what is explained is a command itself
+            about = about.get("find", "")
+        if about in BY_THE_CLOCK:
+            return
+        self.names.append(f"{name} {about}")
+        if name in QUESTIONS and "maxTimeMS" not in event.command and about not in BY_KEY:
+            self.unbounded.append(f"{name} {about}")
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None: ...
 

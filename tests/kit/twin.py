@@ -255,6 +255,7 @@ def apart(
     """Where two worlds answer differently, or in other round trips; at most `enough`."""
     found: list[str] = []
     heard = 0
+    TRIPS.unbounded.clear()
     for offset, probe in enumerate(probes):
         (full, trips), (twin, others) = (answer(world, numbers, start + offset, probe) for world, numbers in worlds)
         heard += sum(map(len, trips))
@@ -264,6 +265,8 @@ def apart(
             found.append(f"{probe}\n{_longer(trips, others)}")
         if enough is not None and len(found) >= enough:
             break
+    if TRIPS.unbounded:
+        raise RuntimeError(f"not bounded in time: {sorted(set(TRIPS.unbounded))}")
     if not heard:
         raise RuntimeError("nobody counts the round trips: the worlds' client is not one of `trips.counted`")
     return found

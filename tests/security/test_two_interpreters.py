@@ -115,7 +115,7 @@ def leaves(inside: bool) -> st.SearchStrategy:
         st.builds(Has, st.just("joint"), st.booleans()),
         st.builds(Has, st.just("token"), words),
         st.builds(Prefix, fields | st.just("token"), words),
-        st.builds(Contains, fields | st.just("token"), words, words),
+        st.builds(Contains, fields | st.just("token"), words, words, st.booleans()),
         st.builds(Exists, fields),
         st.sampled_from([EVERYTHING, NOTHING]),
     ]

@@ -86,9 +86,17 @@ SHAPES = {
         people.operator(),
         f"DocumentReference?identifier=urn:ietf:rfc:3986|{town.master_identifier(ONE, 3)}",
     ),
+    "what is contained in a record": (
+        physician(patient=HELD),
+        f"DocumentReference?patient={HELD}&_contained=both&_sort=-_lastUpdated",
+    ),
     "one document by its identifier, with a token for its record": (
         physician(patient=HELD, scopes=("patient/*.rs",)),
         f"DocumentReference?identifier=urn:ietf:rfc:3986|{town.master_identifier(ONE, 3)}",
+    ),
+    "a record by an organization and all within it": (
+        physician(patient=HELD),
+        f"DocumentReference?patient={HELD}&custodian:below=Organization/cabinet",
     ),
     "the holder's consents": (people.holder(HELD), f"Consent?patient={HELD}"),
     "a holder by INS": (physician(), f"Patient?identifier={town.INS}|{town.ins(ONE)}"),

@@ -37,4 +37,6 @@ def _asked(given: dict[str, Any]) -> Pairs:
         asked.append(("type", f"{escape(system)}|{escape(code)}" if system else escape(code)))
     if "profile" in given:
         asked.append(("_profile", ",".join(map(escape, given["profile"]))))
+    if "_count" in given:
+        asked.append(("_count", str(given["_count"])))
     return tuple(asked)
