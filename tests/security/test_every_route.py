@@ -34,6 +34,8 @@ PUBLIC = {
     "/auth/authorize": "asks a person to sign in",
     "/auth/token": "proves a client by its own credentials (RFC 6749 section 3.2)",
     "/auth/introspect": "proves a client by its own credentials (RFC 7662)",
+    "/auth/launch": "proves a client by its own credentials",
+    "/auth/register": "lets an app register itself, where that is on (RFC 7591)",
     "/auth/revoke": "proves a client by its own credentials (RFC 7009)",
     "/auth/launch": "proves an EHR by its own credentials, and tells nothing of the record",
     "/auth/register": "404 unless somebody vouches for apps (RFC 7591)",
