@@ -37,8 +37,6 @@ PUBLIC = {
     "/auth/launch": "proves a client by its own credentials",
     "/auth/register": "lets an app register itself, where that is on (RFC 7591)",
     "/auth/revoke": "proves a client by its own credentials (RFC 7009)",
-    "/auth/launch": "proves an EHR by its own credentials, and tells nothing of the record",
-    "/auth/register": "404 unless somebody vouches for apps (RFC 7591)",
     "/auth/onward": "leads through the sign-in, by the session",
     "/auth/sign-in": "a page of the sign-in",
     "/auth/who": "a page of the sign-in",
