@@ -6,7 +6,6 @@ interpreters are asked: the envelope in memory, and MongoDB.
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -21,9 +20,8 @@ from fhir_server.resources.json_text import read
 from fhir_server.search.escapes import escape
 from fhir_server.search.extract import extractor
 from fhir_server.search.parse import parse
-from fhir_server.search.supported import supported
-from fhir_server.store.documents import envelope
-from fhir_server.store.mongo import to_mongo
+from fhir_server.search.supported import kind_of, supported
+from tests.kit.alone import assert_found_by_its_own_alone
 from tests.unit.definitions.r4_populated import populated
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "r4"
@@ -34,7 +32,7 @@ ALL = [
     (type_, code)
     for type_ in load().types
     for code, each in parameters(type_).items()
-    if each.type in KINDS and each.expression
+    if kind_of(each) in KINDS and each.expression
 ]
 UCUM = {"system": "http://unitsofmeasure.org", "code": "mg", "unit": "milligrammes"}
 
@@ -156,16 +154,13 @@ def test_each_finds_by_its_own_value_and_not_by_another(database, type_):
         found = asked_for(type_, code)
         assert found, f"no resource has a value for {type_}.{code}"
         resource, text, rest = found
-        stored = envelope(resource, version=1, updated=1, submitter=(), neighbours={})
-        mentions = stored["facts"].pop("mentions", ())
-        stored["index"] += [token for each in mentions for token in each["token"]]  # the door asks them there
-        collection.delete_many({})
-        collection.insert_one(stored)
-        for asked, expected in [(text, True), *((each, False) for each in rest)]:
-            where = parse(type_, [(code, asked)], lenient=False, base="").where
-            said = f"{type_}?{code}={asked} of {json.dumps(resource, default=str)[:3000]}"
-            assert expected == matches(where, stored), said
-            assert expected == collection.count_documents(to_mongo(where)), said
+        stored = assert_found_by_its_own_alone(
+            collection,
+            resource,
+            text,
+            rest,
+            lambda asked, code=code: parse(type_, [(code, asked)], lenient=False, base="").where,
+        )
         for missing in ("true", "false"):
             where = parse(type_, [(f"{code}:missing", missing)], lenient=False, base="").where
             assert (missing == "false") == matches(where, stored), code

@@ -5,7 +5,6 @@ As `test_every_number_and_composite.py` has it: an official example that has a v
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime
 
@@ -22,9 +21,8 @@ from fhir_server.search.extract import extractor
 from fhir_server.search.parse import parse
 from fhir_server.search.reference import written
 from fhir_server.search.supported import LEFT_OUT, kind_of, supported
-from fhir_server.store.documents import envelope
-from fhir_server.store.mongo import to_mongo
 from tests.conformance.test_every_number_and_composite import KINDS, UNTOLD, candidates
+from tests.kit.alone import assert_found_by_its_own_alone
 
 NOW = micros(datetime(2026, 11, 24, tzinfo=UTC))
 # What the envelope answers itself, or what is asked of all words, has tests of its own.
@@ -143,16 +141,13 @@ def test_each_finds_by_its_own_value_and_not_by_another(database, type_):
         found = asked_for(type_, code)
         assert found, f"no resource has a value for {type_}.{code}"
         resource, text, rest = found
-        stored = envelope(resource, version=1, updated=1, submitter=(), neighbours={})
-        mentions = stored["facts"].pop("mentions", ())
-        stored["index"] += [token for each in mentions for token in each["token"]]  # the door asks them there
-        collection.delete_many({})
-        collection.insert_one(stored)
-        for asked, expected in [(text, True), *((each, False) for each in rest)]:
-            where = parse(type_, [(code, asked)], lenient=False, base="", now=NOW).where
-            said = f"{type_}?{code}={asked} of {json.dumps(resource, default=str)[:3000]}"
-            assert expected == matches(where, stored), said
-            assert expected == collection.count_documents(to_mongo(where)), said
+        stored = assert_found_by_its_own_alone(
+            collection,
+            resource,
+            text,
+            rest,
+            lambda asked, code=code: parse(type_, [(code, asked)], lenient=False, base="", now=NOW).where,
+        )
         for missing in ("true", "false"):
             where = parse(type_, [(f"{code}:missing", missing)], lenient=False, base="").where
             assert (missing == "false") == matches(where, stored), code
