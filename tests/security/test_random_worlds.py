@@ -124,6 +124,8 @@ def hidden_from(asker, letters):
     return frozenset(hidden | ({"classeur"} if len(hidden) == len(letters) else set()))
 
 
+# MongoDB's driver draws from `random` in threads of its own while an example is made; nothing here depends on that
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
