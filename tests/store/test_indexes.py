@@ -46,9 +46,14 @@ def world(town_database):
 
 @contextmanager
 def profiled(database):
-    """The queries that MongoDB ran meanwhile on the collections that grow, as its profiler tells them."""
+    """The queries that MongoDB ran meanwhile on the collections that grow, as its profiler tells them.
+
+    Plans are made anew: what it remembers by the shape of a query depends on what was asked before.
+    """
     found = []
     database.command("profile", 0)
+    for name in ASKED:
+        database.command("planCacheClear", name)
     database["system.profile"].drop()
     database.command("profile", 2)
     try:
