@@ -1,29 +1,20 @@
 """The requests that the papers give to send, sent as they stand: `examples/requests`, and those of docs/tour.md."""
 
-import atexit
 import json
 import re
-import time
 from pathlib import Path
 
 import pytest
 
-from fhir_server.app import close_house, create_app
-from fhir_server.settings import Settings
+from tests.kit.application import application
 
 REQUESTS = sorted(Path("examples/requests").glob("*.http"))
 
 
 @pytest.fixture(scope="module")
 def app(mongo_uri, mongo_client):
-    name = f"requests{time.time_ns()}"
-    app = create_app(Settings.read({}, mongo_uri=mongo_uri, database=name, sandbox=True))
-    yield app
-    atexit.unregister(close_house)
-    close_house(app.extensions["house"])
-    app.extensions["smart"].close()
-    app.extensions["house"].shelf.database.client.close()
-    mongo_client.drop_database(name)
+    with application(mongo_uri, mongo_client) as made:
+        yield made
 
 
 @pytest.mark.parametrize("path", REQUESTS, ids=lambda path: path.stem)

@@ -38,7 +38,8 @@ def close(app):
     atexit.unregister(close_house)
     close_house(app.extensions["house"])
     app.extensions["smart"].close()
-    app.extensions["house"].shelf.database.client.close()
+    for each in app.extensions["clients"]:
+        each.close()
 
 
 @pytest.fixture
