@@ -6,6 +6,7 @@ May not know: what was asked.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -20,6 +21,7 @@ from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.store.documents import Stored
 
 JSON = "application/fhir+json; charset=utf-8"
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 def etag(version: int) -> str:
@@ -61,12 +63,17 @@ def outcome(issues: tuple[Issue, ...]) -> dict[str, Any]:
             {
                 "severity": each.severity,
                 "code": each.code,
-                "diagnostics": each.text,
-                **({"expression": [each.expression]} if each.expression else {}),
+                "diagnostics": _fit(each.text),
+                **({"expression": [_fit(each.expression)]} if each.expression else {}),
             }
             for each in issues
         ],
     }
+
+
+def _fit(text: str) -> str:
+    """The text as a FHIR string may have it (https://hl7.org/fhir/R4/datatypes.html#string): it may quote the asker."""
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def outcome_bytes(issues: tuple[Issue, ...]) -> bytes:

@@ -116,3 +116,10 @@ def test_xml_that_is_none_is_told_by_line(client, text):
     """R8: and by column where it is not well formed."""
     told = issue(client.post("/fhir/Patient", data=text.encode(), content_type=XML))
     assert all(each in told["diagnostics"] for each in XML_AT[text]), told
+
+
+def test_what_is_quoted_from_the_asker_is_a_string_of_fhir(client):
+    """R4 datatypes.html: a string has no control characters but tab, carriage return and line feed."""
+    said = issue(client.get("/fhir/Patient%00%0C%09x"))["diagnostics"]
+
+    assert "`Patient\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}\tx`" in said

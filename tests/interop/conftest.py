@@ -30,6 +30,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Another sandbox, of which nobody has asked thousands of drawn questions."""
+    with Served(tmp_path_factory.mktemp("untouched") / "data", "--workers", "1") as running:
+        yield running
+
+
 @pytest.fixture
 def operator(served: Served) -> str:
     """The access token of somebody with every right."""

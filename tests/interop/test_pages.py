@@ -18,7 +18,7 @@ import requests
 from PIL import Image
 
 from fhir_server.sandbox import dossier
-from tests.interop.conftest import HERE
+from tests.interop.conftest import HERE, OPERATOR
 
 BACK = "http://127.0.0.1:8765/callback"
 SHOTS = Path(__file__).parents[2] / "docs" / "pages"
@@ -62,17 +62,17 @@ def an_insured(served, operator):
     assert 201 == answer.status_code, answer.text
 
 
-def test_everybody_can_use_every_page_of_the_sign_in(served, operator):
-    an_insured(served, operator)
+def test_everybody_can_use_every_page_of_the_sign_in(untouched):
+    an_insured(untouched, untouched.token(*OPERATOR))
     paul = dossier.people()["paul"]
     shots = Path(os.environ.get("SHOTS", SHOTS))
     shots.mkdir(parents=True, exist_ok=True)
     environment = {
         **os.environ,
-        "ORIGIN": served.origin,
+        "ORIGIN": untouched.origin,
         "SHOTS": str(shots),
-        "HOLDER": address(served, "patient-app", "openid fhirUser launch/patient patient/*.rs"),
-        "PROFESSIONAL": address(served, "doctor-app", "openid fhirUser launch/patient user/DocumentReference.rs"),
+        "HOLDER": address(untouched, "patient-app", "openid fhirUser launch/patient patient/*.rs"),
+        "PROFESSIONAL": address(untouched, "doctor-app", "openid fhirUser launch/patient user/DocumentReference.rs"),
         "NUMBER": NUMBER,
         "MAIL": MAIL,
         "PAUL": paul.mail or "",

@@ -33,9 +33,9 @@ def app():
 
 
 @pytest.fixture(scope="module")
-def seen(served, app, tmp_path_factory):
+def seen(untouched, app, tmp_path_factory):
     shots = os.environ.get("SHOTS", str(tmp_path_factory.mktemp("shots")))
-    environment = {**os.environ, "ORIGIN": served.origin, "APP": app, "SHOTS": shots}
+    environment = {**os.environ, "ORIGIN": untouched.origin, "APP": app, "SHOTS": shots}
     ran = subprocess.run(
         ["node", "smart_app.mjs"], cwd=HERE, env=environment, capture_output=True, text=True, timeout=240, check=False
     )

@@ -29,9 +29,9 @@ def fetched(served, tmp_path, client, patient):
     return found, ran
 
 
-def test_an_operators_job_gets_a_token_by_its_key_and_fetches_a_record(served, tmp_path):
+def test_an_operators_job_gets_a_token_by_its_key_and_fetches_a_record(untouched, tmp_path):
     """SMART-K4, SMART-K5: private_key_jwt with ES384, then searches page by page."""
-    found, ran = fetched(served, tmp_path, "operator", "paul-martin")
+    found, ran = fetched(untouched, tmp_path, "operator", "paul-martin")
 
     assert 0 == ran.returncode, ran.stdout + ran.stderr
     assert ["paul-martin"] == [each["id"] for each in found["Patient"]]
@@ -39,9 +39,9 @@ def test_an_operators_job_gets_a_token_by_its_key_and_fetches_a_record(served, t
     assert {"Patient/paul-martin"} == {each["subject"]["reference"] for each in found["DocumentReference"]}
 
 
-def test_a_hospital_that_feeds_fetches_nothing(served, tmp_path):
+def test_a_hospital_that_feeds_fetches_nothing(untouched, tmp_path):
     """DMP-152: the token of a system that feeds does not consult, whoever asks with it."""
-    found, ran = fetched(served, tmp_path, "hospital", "paul-martin")
+    found, ran = fetched(untouched, tmp_path, "hospital", "paul-martin")
     assert "No cohort patients found" in " ".join((ran.stdout + ran.stderr).split()), (
         ran.stdout + ran.stderr
     )  # it got in, and found nobody
