@@ -49,6 +49,8 @@ def _host(address: str) -> str:
 def _with_banner(response: Response) -> Response:
     if response.mimetype != "text/html" or response.direct_passthrough:
         return response
+    # a form of a page that says `no-referrer` is sent with `Origin: null`, which is refused above
+    response.headers.setdefault("Referrer-Policy", "same-origin")
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers.setdefault("Content-Security-Policy", POLICY)

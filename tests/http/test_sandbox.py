@@ -270,3 +270,9 @@ def test_without_the_flag_nothing_of_the_sandbox_is_in_the_process(mongo_uri, mo
     finally:
         mongo_client.drop_database(name)
     assert said.splitlines() == ["[]", "404 404"]
+
+
+def test_a_browser_says_whose_page_a_form_of_the_sandbox_comes_from(client):
+    """Fetch, origin header: under `no-referrer` it would say `null`, and the sign-in of professionals be refused."""
+    assert "same-origin" == client.get("/sandbox").headers["Referrer-Policy"]
+    assert 403 == client.post("/sandbox/reset", headers={"Origin": "null"}).status_code
