@@ -21,6 +21,7 @@ from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.foundation.problem import problem
 from fhir_server.interactions.house import House
 from fhir_server.interactions.routes import Route
+from fhir_server.resources import designation
 from fhir_server.resources.facts import owners_of
 from fhir_server.search.query import Query
 from fhir_server.smart.scope import elsewhere
@@ -197,6 +198,12 @@ def list_of(house: House, documents: list[str], submitter: list[str], unit: Unit
 def as_stored(house: House, shown: Stored, unit: Unit | None) -> Stored:
     """The version that was shown, with the mentions that were taken from it; for a write that must not lose them."""
     return unguarded.current(house.shelf, shown.id, unit.session if unit else None) or shown
+
+
+def designations_of(house: House, patient: str, unit: Unit) -> list[Stored]:
+    """The active Consents by which a holder designates his médecin traitant DMP, as they stand in a transaction."""
+    found = unguarded.consents_of(house.shelf, patient, "{}|{}".format(*designation.category()), unit.session)
+    return [each for each in found if designation.designated(each.resource())]
 
 
 def persons_of(house: House, patient: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.problem import Issue, Severity
+from fhir_server.resources.designation import check_designation
 from fhir_server.resources.shape import Row, claims, codings, issues_of, nodes, values
 
 Resource = Mapping[str, Any]
@@ -59,6 +60,7 @@ def check_consent(resource: Resource) -> list[Issue]:
     if not bound and not _is_about_privacy(resource):
         return []
     issues = [*issues_of(resource, _FOUNDATION, "FoundationConsent"), *_scope(resource), *_roles(resource)]
+    issues += check_designation(resource)
     if claims(resource, BASIC):
         issues += issues_of(resource, _BASIC_ROWS, "consentBasic")
     if claims(resource, INTERMEDIATE):

@@ -6,6 +6,7 @@ the holder: `dmp-creation`, the two emergency questions, feeding, and those auth
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from fhir_server.foundation.moment import instant
@@ -15,7 +16,8 @@ from fhir_server.interactions import announce, answers, bodies, create, paramete
 from fhir_server.interactions.pipeline import Change, Visit, compile_criteria
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import Subject, of_instance
-from fhir_server.resources import consent_patterns
+from fhir_server.resources import consent_patterns, json_text
+from fhir_server.resources.designation import designated, with_designated
 from fhir_server.smart.scope import narrow
 from fhir_server.store.write import Write
 
@@ -38,7 +40,7 @@ def run(visit: Visit) -> FhirResponse:
         raise visit.unseen()
     scope = visit.scoped("u")
     consenting = narrow(visit.principal.scopes, "Consent", "c", visit.principal, compile_criteria)
-    patient = before.resource()
+    patient = bodies.kept(before.resource())
     record = visit.house.records.record(visit.route.id)
     if record is None or record.standing == "open":
         raise conflict("the record is open already")
@@ -59,7 +61,8 @@ def run(visit: Visit) -> FhirResponse:
         granted=visit.granted,
     )
     visit.entry.notices.extend(announce.of_opening(visit.house, visit.principal, versions[0].resource()))
-    return answers.one(versions[0])
+    said = [each for write in consents for each in designated(write.resource or {})]
+    return answers.one(replace(versions[0], body=json_text.write(with_designated(versions[0].resource(), said))))
 
 
 def _opened(patient: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
