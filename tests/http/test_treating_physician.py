@@ -243,6 +243,16 @@ def test_a_designation_makes_no_version_of_the_patient(world):
     assert (before.body, before.headers) == (after.body, after.headers)
 
 
+def test_who_has_the_version_is_told_all_the_same(world):
+    """A Patient is read whole whatever version the asker has: who it is may have changed meanwhile."""
+    known = world.ask(HOLDER, "GET", "Patient/lea").headers["ETag"]
+    designate(world, "Practitioner/diallo")
+
+    again = world.ask(HOLDER, "GET", "Patient/lea", if_none_match=known)
+
+    assert (200, ["Practitioner/diallo"]) == (again.status, said(again.json))
+
+
 def test_an_earlier_version_says_who_it_was_when_it_was_superseded(world):
     """To whom may know of it still; his successor may not (DMP-53)."""
     version = world.ask(HOLDER, "GET", "Patient/lea").headers["ETag"].split('"')[1]
