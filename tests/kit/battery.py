@@ -146,10 +146,6 @@ OF_OTHERS = (
     "DocumentReference?description=lettre&_total=accurate&_count=1",
     "List?code=submissionset",
     "Provenance?recorded=ge2000",
-    *("Patient?general-practitioner=Practitioner/noel", "Patient?general-practitioner:missing=true&_total=accurate"),
-    *("Patient?general-practitioner.name=noel&_count=1", "Practitioner?_has:Patient:general-practitioner:_id={p}"),
-    "Patient?_id={p}&_include=Patient:general-practitioner&_sort=general-practitioner",
-    *("Practitioner/noel/Patient?_summary=count", "Practitioner/bernard/*?_type=Patient"),
     "Practitioner?_revinclude=DocumentReference:author&_revinclude=Consent:actor",
     "Organization?_id=chu&_revinclude=DocumentReference:custodian",
     *(
