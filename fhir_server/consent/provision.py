@@ -65,6 +65,11 @@ class Provision:
     reach: Predicate
     limited: bool
 
+    @property
+    def named(self) -> tuple[frozenset[str], frozenset[str]] | None:
+        """The keys it names, and those of the teams it names; None where it speaks to everybody."""
+        return None if self.actors is None else (self.actors, frozenset(self.members))
+
     def in_force(self, at: int) -> bool:
         """Whether its period covers the moment (microseconds); a date lasts until the end of its day."""
         return self.period.lo <= at <= self.period.hi

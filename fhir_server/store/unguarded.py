@@ -85,6 +85,13 @@ def by_token(
     return [(each["_id"], each["facts"]) for each in found]
 
 
+def by_tokens(shelf: Shelf, tokens: Sequence[str]) -> list[dict[str, Any]]:
+    """Parsed resources of the shared directory that carry one of these index tokens."""
+    return [
+        json_text.read(each["body"]) for each in shelf.resources.find({"index": {"$in": list(tokens)}}, {"body": 1})
+    ]
+
+
 def bodies(shelf: Shelf, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Parsed resources of the shared directory by `Type/id`."""
     return {

@@ -157,6 +157,8 @@ class Asked:
         type_, _, id_ = place.partition("/")
         if self.ask.get("existence"):
             return {"existence": place in self.existence().ids}
+        if self.ask.get("operation") == "explain-access":
+            return {"operation": self.get(f"{place}/$explain-access").status == 200}
         if "operation" in self.ask:
             # traces have a search of their own, which a closed record leaves to its holder as well
             copy = f"Patient/{self.patient}/${self.ask['operation']}?_count=100"
