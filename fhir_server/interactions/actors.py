@@ -128,13 +128,15 @@ def written_by(facts: Mapping[str, Any]) -> dict[str, str]:
     return {each: "actor.author" for each in keys if each.startswith((_PERSONS, _PLACES, "ps:"))}
 
 
-def known(directory: StoredDirectory, wanted: Mapping[str, str]) -> list[Actor]:
-    """The actors of these keys, each once; who is not in the directory is somebody with this key alone."""
-    numbers = {key: directory.practitioner(key) for key in wanted if key.startswith("ps:")}
+def known(directory: StoredDirectory, told: Iterable[tuple[str, str]]) -> list[Actor]:
+    """The actors of these keys, each once in all its roles; who is not in the directory has this key alone."""
+    wanted = list(dict.fromkeys(told))
+    keys = {key for key, _ in wanted}
+    numbers = {key: directory.practitioner(key) for key in sorted(keys) if key.startswith("ps:")}
     by_number = {key: each[0] for key, each in numbers.items() if each is not None}
-    persons = directory.professionals({*by_number.values(), *(key for key in wanted if key.startswith(_PERSONS))})
+    persons = directory.professionals({*by_number.values(), *(key for key in keys if key.startswith(_PERSONS))})
     found: dict[str, Actor] = {}
-    for key, role in wanted.items():
+    for key, role in wanted:
         reference = by_number.get(key, key)
         if reference not in found:
             found[reference] = _actor(directory, reference, persons.get(reference, ()))
@@ -147,7 +149,8 @@ def _actor(directory: StoredDirectory, reference: str, seated: tuple[Principal, 
         place = directory.place(reference)
         keys = place.keys if place is not NOWHERE else frozenset({reference})
         staff = Principal(Kind.PROFESSIONAL, "", "", name=place.name, organizations=keys, profession=DOCTOR)
-        return Actor(("actor.establishment",), (replace(staff, sector=place.sector),), reference, assumed=True)
+        seated = replace(staff, organization=reference, organization_name=place.name, sector=place.sector)
+        return Actor(("actor.establishment",), (seated,), reference, assumed=True)
     told = seated or (
         Principal(Kind.UNKNOWN, reference, "", reference=_address(reference), identities=frozenset({reference})),
     )

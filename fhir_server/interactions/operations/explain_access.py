@@ -135,9 +135,8 @@ def _everybody(question: Question, record: RecordState, consents: list[Stored], 
     members = visit.house.records.members_of(*bodies_)
     directory = StoredDirectory(visit.house.shelf)
     wanted = actors.named_in(bodies_, members)
-    for key, role in actors.written_by(question.found.facts).items():
-        wanted.setdefault(key, role)
-    named = actors.known(directory, wanted)
+    wrote = actors.written_by(question.found.facts)
+    named = actors.known(directory, (*wanted.items(), *wrote.items()))
     related = _seen(visit, question.patient, "RelatedPerson", one_of("id", sorted(record.representatives)))
     standing_in = [actors.representative(each.id, question.patient) for each in related]
     own = [actors.holder(question.patient), *standing_in]
@@ -168,7 +167,7 @@ def _asked(given: dict[str, Any], directory: StoredDirectory, own: list[Actor]) 
     reference = str(given["actor"]["reference"]).partition("/_history/")[0]
     found = next((each for each in own if each.reference == reference), None)
     if found is None and reference.startswith(("Practitioner/", "Organization/")):
-        found = next(iter(actors.known(directory, {reference: "actor.asked"})), None)
+        found = next(iter(actors.known(directory, [(reference, "actor.asked")])), None)
         known = directory.professionals([reference]) if reference.startswith("Practitioner/") else True
         found = found if known else None
     if found is None:
