@@ -101,7 +101,7 @@ def explain(
             raise click.ClickException("say whose record: `--patient`, or `--about` something of a record")
         seated = [
             replace(each, purpose=_mode(each, Purpose(purpose)), reason=reason, regulation=regulates, patient=patient)
-            for each in principals_of(shelf, found.database, who)
+            for each in principals_of(shelf, found, who)
         ]
         records = Records(shelf, Freshness(found.database, f"command-{os.getpid()}-{uuid4().hex[:8]}"))
         record = records.record(patient)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from fhir_server.commands.place import Place
     from fhir_server.foundation.principal import Principal
-    from fhir_server.store.connection import Database
     from fhir_server.store.documents import Shelf
 
 _KINDS = ("Practitioner", "Patient", "RelatedPerson")
@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"(?:ps:)?(\d{11,12})")
 _RPPS = 11
 
 
-def principals_of(shelf: Shelf, database: Database, who: str) -> tuple[Principal, ...]:
+def principals_of(shelf: Shelf, place: Place, who: str) -> tuple[Principal, ...]:
     """Who `who` is, once for each place where they may sign in; ClickException if nobody has that name."""
     from fhir_server.foundation.principal import Kind, Principal
     from fhir_server.interactions import actors
@@ -31,9 +31,7 @@ def principals_of(shelf: Shelf, database: Database, who: str) -> tuple[Principal
         return (Principal(kind=Kind.OPERATOR, subject=who, client="", name=who),)
     directory = StoredDirectory(shelf)
     wanted = [who] if "/" in who else [f"{kind}/{who}" for kind in _KINDS]
-    reference = (
-        next(iter(unguarded.bodies(shelf, wanted)), None) or _by_number(directory, who) or _by_login(database, who)
-    )
+    reference = next(iter(unguarded.bodies(shelf, wanted)), None) or _by_number(directory, who) or _by_login(place, who)
     if reference is None:
         raise click.ClickException(
             f"nobody is `{who}`: give an id, Practitioner/id, Patient/id, RelatedPerson/id, a national number, or the "
@@ -61,8 +59,13 @@ def _by_number(directory: Any, who: str) -> str | None:
     return known[0] if known else None
 
 
-def _by_login(database: Database, who: str) -> str | None:
+def _by_login(place: Place, who: str) -> str | None:
     from fhir_server.smart.accounts import canonical
+    from fhir_server.smart.records import Records
 
-    account = database["smart_accounts"].find_one({"identifier": canonical(who)}, {"reference": 1})
-    return str(account["reference"]) if account else None
+    records = Records.open(place.uri, place.database.name)
+    try:
+        found = records.accounts.all(identifier=canonical(who))
+    finally:
+        records.close()
+    return found[0].reference if found else None

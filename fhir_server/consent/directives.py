@@ -127,9 +127,10 @@ class Records:
             else:
                 self._known.clear()
 
-    def members_of(self, *consents: Resource) -> Members:
-        """What the teams, roles and organisations that Consents name stand for."""
-        return self._members(frozenset(reference for each in consents for reference in actors_named(each)))
+    def members_of(self, *consents: Resource, beside: Mapping[str, Resource] | None = None) -> Members:
+        """What the teams, roles and organisations that Consents name stand for; `beside` are those not stored yet."""
+        named = frozenset(reference for each in consents for reference in actors_named(each))
+        return self._members(named, beside or {})
 
     def _read(self, patient: str) -> RecordState | None:
         found = unguarded.directives_of(self._shelf, patient)
@@ -137,12 +138,12 @@ class Records:
         if holder is None:
             return None
         named = frozenset(reference for consent in found["consents"] for reference in actors_named(consent))
-        return state_of(holder, found["consents"], found["related"], self._members(named))
+        return state_of(holder, found["consents"], found["related"], self._members(named, {}))
 
-    def _members(self, named: Iterable[str]) -> Members:
+    def _members(self, named: Iterable[str], beside: Mapping[str, Resource]) -> Members:
         """The keys each reference stands for, and when; teams within teams are followed a few steps."""
-        known: dict[str, Resource] = {}
-        wanted = set(named)
+        known: dict[str, Resource] = dict(beside)
+        wanted = set(named).union(*({inner for inner, _ in _steps(each)} for each in beside.values()))
         for _ in range(_DEPTH):
             missing = sorted(wanted - known.keys())
             if not missing:

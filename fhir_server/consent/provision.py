@@ -115,6 +115,25 @@ def read(provision: Json, members: Members) -> Provision:
     )
 
 
+def takes_back(root: Provision, nested: Provision) -> bool:
+    """Whether a nested provision leaves nothing of its root."""
+    return (
+        root.permit is not nested.permit
+        and _as_many(root, nested)
+        and (not nested.purposes or (bool(root.purposes) and root.purposes <= nested.purposes))
+        and nested.period.lo <= root.period.lo
+        and root.period.hi <= nested.period.hi
+        and nested.reach in (EVERYTHING, root.reach)
+    )
+
+
+def _as_many(root: Provision, nested: Provision) -> bool:
+    """Whether whoever the root speaks to is spoken to by what is nested in it."""
+    if nested.named is None:
+        return True
+    return root.named is not None and all(some <= more for some, more in zip(root.named, nested.named, strict=True))
+
+
 def named(provision: Json) -> frozenset[str]:
     """References in the provision and in those nested in it that stand for others: teams, roles, authors."""
     found: set[str] = set()
@@ -241,6 +260,8 @@ def _period(period: Any) -> Interval:
         end = interval(period["end"]).hi if "end" in period else END
     except (ValueError, TypeError) as unread:
         raise Unreadable("a period cannot be read") from unread
+    if end < start:
+        raise Unreadable("a period ends before it begins")
     return Interval(start, end)
 
 

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fhir_server.consent.directive import Directive
+from fhir_server.consent.directive import TREATING, Directive
 from fhir_server.consent.settings import settings
 
 
-def succeeded(new: Directive, others: Iterable[Directive]) -> tuple[Directive, ...]:
-    """Those of the other directives of a record that end when a new one is put on record."""
+def succeeded(new: Directive, others: Iterable[Directive], *, own: bool = True) -> tuple[Directive, ...]:
+    """Those of the other directives of a record that end when a new one is put on record.
+
+    What somebody collected who is not of the patient's side (`own` is false) ends no refusal of the holder's: it stands
+    beside it, and the refusal wins. The médecin traitant hands on his standing (DMP-54).
+    """
     within = settings().one_active.get(new.kind)
-    if within is None or not new.active:
+    if within is None or not new.active or not (own or not new.permit or new.kind == TREATING):
         return ()
     return tuple(
         each

@@ -149,8 +149,8 @@ def _actor(directory: StoredDirectory, reference: str, seated: tuple[Principal, 
         place = directory.place(reference)
         keys = place.keys if place is not NOWHERE else frozenset({reference})
         staff = Principal(Kind.PROFESSIONAL, "", "", name=place.name, organizations=keys, profession=DOCTOR)
-        seated = replace(staff, organization=reference, organization_name=place.name, sector=place.sector)
-        return Actor(("actor.establishment",), (seated,), reference, assumed=True)
+        staff = replace(staff, organization=reference, organization_name=place.name, sector=place.sector)
+        return Actor(("actor.establishment",), (staff,), reference, assumed=True)
     told = seated or (
         Principal(Kind.UNKNOWN, reference, "", reference=_address(reference), identities=frozenset({reference})),
     )

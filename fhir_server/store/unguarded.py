@@ -69,6 +69,12 @@ def directives_of(shelf: Shelf, patient: str) -> dict[str, list[dict[str, Any]]]
     return answer
 
 
+def active_consents(shelf: Shelf, patient: str, session: ClientSession | None) -> list[Stored]:
+    """The active Consents of a record, as a transaction sees them."""
+    where = {"facts.patient": patient, "type": "Consent", "facts.state": "active"}
+    return [stored(each) for each in shelf.resources.find(where, session=session)]
+
+
 def groups_of(shelf: Shelf, ids: Iterable[str]) -> list[dict[str, Any]]:
     """The care teams, groups, roles and organisations that Consents name, to be expanded into their members."""
     wanted = [id_ for id_ in ids if id_.partition("/")[0] in _GROUPS]

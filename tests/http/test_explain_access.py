@@ -287,11 +287,15 @@ def test_to_everybody_else_it_is_what_is_not_there(masked, who):
 
 
 def test_the_treating_physician_is_not_told_of_another_ones_terms(world):
-    """DMP-53: what he may not see is no part of what he is told."""
+    """DMP-53: what he may not see is no part of what he is told. A new one ends the old: two are of an older store."""
+    resources, freshness = world.house.shelf.resources, world.house.freshness
     before = explained(world, people.doctor(), "Patient/lea")
+    first = resources.find_one({"_id": consent_of(world, "medecin-traitant")[0]})
     world.put({"resourceType": "Practitioner", "id": "noel", "name": [{"family": "Noël"}]})
-    other = {**consent("medecin-traitant", "Practitioner/noel"), "id": "autre"}
-    world.put(other)
+    world.put({**consent("medecin-traitant", "Practitioner/noel"), "id": "autre"})
+    resources.replace_one({"_id": first["_id"]}, first)
+    freshness.settle(freshness.bump("record", "lea"))
+    assert 2 == len(consent_of(world, "medecin-traitant"))
 
     assert "Consent/autre" not in str([each.told for each in explained(world, people.doctor(), "Patient/lea")])
     assert [each.told for each in before] == [each.told for each in explained(world, people.doctor(), "Patient/lea")]

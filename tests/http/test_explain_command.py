@@ -35,9 +35,9 @@ def test_somebody_is_named_by_a_number_a_place_or_the_identifier_he_signs_in_wit
     assert who("dr-moreau") == who("99700900014") == who("899700900014") == who("ps:899700900014")
     assert "professional, 10, TREAT, at Organization/cabinet-tilleuls" in who("dr-moreau")
     assert "Organization/hopital-vallee" in who("Organization/hopital-vallee")
-    database["smart_accounts"].insert_one(
-        {"_id": "a", "identifier": canonical("paulmartin"), "reference": "Patient/paul-martin"}
-    )
+    account = {"identifier": canonical("paulmartin"), "reference": "Patient/paul-martin", "password": "x"}
+    account |= {"channel": "mail", "address": "x@example.org", "kind": "holder"}
+    database["smart_accounts"].insert_one({"_id": "a", **account})
     assert "holder, PATRQT" in who("paul-martin") == who("paulmartin")
 
 
