@@ -39,4 +39,4 @@ def _meet(one: Provision, other: Provision) -> bool:
             return False
     purposes = not one.purposes or not other.purposes or not one.purposes.isdisjoint(other.purposes)
     times = one.period.lo <= other.period.hi and other.period.lo <= one.period.hi
-    return purposes and times and one.reach == other.reach
+    return purposes and times and one.what == other.what
