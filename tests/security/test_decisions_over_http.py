@@ -49,6 +49,8 @@ NAMED_ONLY: dict[str, tuple[int, ...]] = {
     "Un permis imbriqué n'hérite pas du motif de la racine et ne vaut que pour qui il nomme": (0,),
     "Une équipe de soins ne compte que si un consentement la nomme": (0, 4),
     "Une autorisation d'un exercice vaut dans son lieu seulement": (0,),
+    "Une équipe dans une équipe compte, un établissement qui en est membre aussi": (0, 1),
+    "Un groupe vaut par ses membres, sauf ceux qui n'en sont plus": (0,),
     "PCF Basic, permit: tout professionnel, pour le soin, sous masque et matrice": (0,),
     "PCF Advanced, normal et non restreint: le restreint et au-delà est retiré": (0,),
     "PCF Advanced, le restreint en bris de glace pour un groupe": (0,),
