@@ -7,7 +7,7 @@ May not know: what a deed looks like as an AuditEvent; that is `audit_event/even
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -45,6 +45,7 @@ class Entry:
     id: str
     deeds: list[Deed] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    afterwards: list[Callable[[], None]] = field(default_factory=list)
     _settled: int = 0
 
     @classmethod
@@ -96,6 +97,7 @@ class Entry:
     def rewind(self, mark: Mark) -> None:
         """Forget what came after a mark: the attempt it tells of was rolled back, and what it carried with it."""
         del self.deeds[mark[0] :]
+        self.afterwards.clear()
         if len(self.notices) > mark[1]:
             self.house.announced.clear()
         del self.notices[mark[1] :]
@@ -143,11 +145,13 @@ class Entry:
         """After a commit: hand what the transaction carried to the ledger.
 
         Should the ledger fail now, the answer may leave all the same: the entry is durable where it was carried, and
-        will be taken in from there.
+        will be taken in from there. What is to be done `afterwards` is done last.
         """
         self.notices.clear()
         with contextlib.suppress(Problem):
             self.house.ledger.settle(carried.envelopes, carried.key)
+        for each in self.afterwards:
+            each()
 
     def refuse_all(self, problem: Problem, since: int = 0) -> None:
         """After a failure outside any decision: one deed that says so, if none since the `since`-th says it yet."""

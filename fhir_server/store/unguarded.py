@@ -51,6 +51,12 @@ def current(shelf: Shelf, id_: str, session: ClientSession | None = None) -> Sto
     return stored(found) if found else None
 
 
+def active_consents(shelf: Shelf, patient: str, session: ClientSession | None = None) -> list[Stored]:
+    """The active Consents of a record, for a step in its life that ends some of them."""
+    where = {"facts.patient": patient, "type": "Consent", "facts.state": "active"}
+    return [stored(each) for each in shelf.resources.find(where, session=session)]
+
+
 def directives_of(shelf: Shelf, patient: str) -> dict[str, list[dict[str, Any]]]:
     """What decides over a record: its Patient, active Consents and RelatedPersons, parsed; one round trip."""
     found = list(

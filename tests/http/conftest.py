@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import pytest
 
+from fhir_server.foundation.problem import problem
 from tests.kit import people
 from tests.kit.cast import told_of_the_cast
 from tests.kit.clinical import MASKED, observation
@@ -35,3 +38,23 @@ def record(world):
     world.put(observation("o2", "2026-02-10"))
     world.put(observation("o3", "2026-03-10", meta=MASKED))
     return world
+
+
+@pytest.fixture
+def failing_carry(monkeypatch):
+    """A ledger that takes nothing of what a transaction carries: what it tells of must not happen either."""
+
+    @contextmanager
+    def failing(world):
+        with monkeypatch.context() as patched:
+            patched.setattr(world.house.shelf, "carried", Broken())
+            yield
+
+    return failing
+
+
+class Broken:
+    """A collection that is not there."""
+
+    def insert_one(self, *_, **__):
+        raise problem(503, "transient", "the ledger cannot be written")
