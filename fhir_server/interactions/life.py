@@ -73,7 +73,11 @@ def allowed(
     """
     type_ = proposed["resourceType"] if proposed else "Patient"
     letter = right or _LETTERS[verb]
-    scope = EVERYTHING if type_ in _SERVERS else narrow(visit.principal.scopes, type_, letter, visit.principal, compile_criteria)
+    scope = (
+        EVERYTHING
+        if type_ in _SERVERS
+        else narrow(visit.principal.scopes, type_, letter, visit.principal, compile_criteria)
+    )
     decided = _decision(visit, type_, verb, state, patient, proposed=proposed, **more)
     if isinstance(decided, Deny):
         visit.note_refusal([decided])

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from fhir_server.foundation.uuid7 import uuid7
 from fhir_server.resources import consent_patterns
 from tests.kit import people
 from tests.kit.clinical import observation
@@ -17,12 +18,14 @@ from tests.kit.steps import (
     closed,
     closing_of,
     consents,
+    destroyed,
     existence,
     guardian,
     outbox,
     reopened,
     traces,
 )
+from tests.kit.world import World
 
 
 def test_the_holder_closes_and_everybody_else_is_out_on_the_next_request(world):
@@ -43,6 +46,23 @@ def test_the_holder_closes_and_everybody_else_is_out_on_the_next_request(world):
     assert 403 == world.ask(people.doctor(), "GET", "Observation?patient=lea").status
     assert 403 == world.ask(people.holder(), "GET", "Observation?patient=lea").status
     assert 200 == world.ask(people.holder(), "GET", "Patient/lea").status
+
+
+def test_it_is_closed_in_every_worker_once_the_answer_is_there(world, database):
+    """DMP-105, decisions 19: what another process remembers of the record holds no more."""
+    world.put(observation("o1", "2026-01-10"))
+    other = World(database, uuid7)
+    try:
+        assert 200 == other.ask(people.radiologist(), "GET", "Observation/o1").status
+        closed(world)
+        assert 404 == other.ask(people.radiologist(), "GET", "Observation/o1").status
+        reopened(world)
+        assert 200 == other.ask(people.holder(), "GET", "Observation/o1").status
+        closed(world)
+        destroyed(world, demanded=True)
+        assert 404 == other.ask(people.holder(), "GET", "Patient/lea").status
+    finally:
+        other.close()
 
 
 def test_what_permitted_ends_with_the_record_and_what_forbids_stays(world):

@@ -24,7 +24,8 @@ from fhir_server.interactions.operations import open_record
 from fhir_server.interactions.pipeline import Visit, compile_criteria
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import submitted_before
-from fhir_server.resources import closing, references
+from fhir_server.resources import closing
+from fhir_server.resources.facts import names_of
 from fhir_server.resources.patient import identity_is_qualified, ins_of
 from fhir_server.smart.scope import narrow
 from fhir_server.store.documents import Stored
@@ -84,8 +85,8 @@ def identity_of(visit: Visit, patient: dict[str, Any]) -> dict[str, Any]:
         raise _lacking("no record is opened for who has died", "Patient.deceased")
     if closing.of(brought) is not None:
         raise _lacking("a closing is not brought with an identity", "Patient.extension")
-    if references.local_references(brought):
-        raise _lacking("an identity names nothing of this server", "Patient")
+    if names_of({**brought, "id": "-"}):
+        raise _lacking("an identity names nothing of a record", "Patient")
     return brought
 
 
@@ -162,8 +163,8 @@ def add_guardian(visit: Visit, state: RecordState, patient: str, given: dict[str
     key = visit.house.ids()
     brought = {name: each for name, each in given["representative"].items() if name not in ("id", "meta")}
     person: dict[str, Any] = {**brought, "patient": {"reference": f"Patient/{patient}"}, "active": True}
-    if references.local_references({**brought, "patient": {}}):
-        raise _lacking("a legal representative names nothing of this server", "RelatedPerson")
+    if names_of({**brought, "patient": {}}):
+        raise _lacking("a legal representative names nothing of a record", "RelatedPerson")
     if not is_guardian(person):
         role = {"system": table["system"], "code": rules["guardian"], "display": table["roles"][rules["guardian"]]}
         person["relationship"] = [{"coding": [role]}, *person.get("relationship", ())]
