@@ -364,11 +364,11 @@ def atomically(visit: Visit, run: Run) -> FhirResponse:
         return made
 
     try:
-        made = visit.house.changes.atomically(attempt)
+        made = visit.house.changes.atomically(attempt, lambda: visit.entry.landed(carried[0]))
     except Problem:
         visit.entry.rolled_back(mark)
         raise
-    visit.entry.landed(carried[0])
+    visit.entry.ended()
     return made
 
 

@@ -9,7 +9,7 @@ from base64 import b64decode
 import pytest
 from gridfs import GridFSBucket
 
-from fhir_server.audit_event.ledger import verify
+from fhir_server.audit_event.seals import Seals, verify
 from fhir_server.foundation.problem import Problem
 from fhir_server.interactions import retention
 from fhir_server.store import destruction
@@ -149,8 +149,8 @@ def test_the_ledger_still_holds_together_and_an_emptied_trace_is_no_way_to_chang
     """DMP-153: traces are kept as long as the record; docs/adr/0029."""
     before = over.house.shelf.ledger.count_documents({})
     destroyed(over)
-    over.house.ledger.seal()
     database, ledger = over.house.shelf.database, over.house.shelf.ledger
+    Seals(database, over.house.clock).seal()
 
     assert [] == verify(database)
     assert before + 1 == ledger.count_documents({})
