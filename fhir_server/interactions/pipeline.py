@@ -15,7 +15,7 @@ from fhir_server.consent.decision import Deny, Permit
 from fhir_server.consent.memory import NO_DIRECTIVES
 from fhir_server.consent.obligations import Obligation
 from fhir_server.consent.provision import Members
-from fhir_server.consent.request import AccessRequest, Verb
+from fhir_server.consent.request import UNTOLD, AccessRequest, Verb
 from fhir_server.foundation.predicate import (
     EVERYTHING,
     NOTHING,
@@ -203,6 +203,7 @@ class Visit:
             proposed=change.proposed,
             changes=change.changes,
             members=self._members(change.proposed),
+            life=record.life if record else UNTOLD,
         )
         new = self.principal.kind is Kind.OPERATOR or (verb == "create" and self.route.type == "Patient")
         unknown = patient is not None and record is None and not new
@@ -363,10 +364,12 @@ def atomically(visit: Visit, run: Run) -> FhirResponse:
         return made
 
     try:
-        return visit.house.changes.atomically(attempt, lambda: visit.entry.landed(carried[0]))
+        made = visit.house.changes.atomically(attempt, lambda: visit.entry.landed(carried[0]))
     except Problem:
         visit.entry.rolled_back(mark)
         raise
+    visit.entry.ended()
+    return made
 
 
 @lru_cache(4096)

@@ -70,7 +70,7 @@ def directives_of(shelf: Shelf, patient: str) -> dict[str, list[dict[str, Any]]]
 
 
 def active_consents(shelf: Shelf, patient: str, session: ClientSession | None) -> list[Stored]:
-    """The active Consents of a record, as a transaction sees them."""
+    """The active Consents of a record, as a transaction sees them: what a step or a new one ends or contradicts."""
     where = {"facts.patient": patient, "type": "Consent", "facts.state": "active"}
     return [stored(each) for each in shelf.resources.find(where, session=session)]
 
