@@ -31,11 +31,13 @@ class MinimalView:
     """Show of the Patient what TD02 tells, save where `unless` already lets the whole be seen.
 
     `treating`: the caller is the médecin traitant DMP; `authorised`: the state of the caller's access authorisation.
+    `open_`: whether the record is open, which an opposition may end whatever the Patient says (DMP-102).
     """
 
     treating: bool
     authorised: Standing
     unless: Predicate = NOTHING
+    open_: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,8 @@ def told(patient: dict[str, Any], view: MinimalView, *, whole: bool) -> dict[str
         for each in patient.get("name", ())
         if each.get("use") in (None, "official", "usual")
     ]
+    if view.open_ is not None:
+        kept["active"] = view.open_
     meta = patient.get("meta", {})
     kept["meta"] = {**meta, "tag": [*meta.get("tag", ()), SUBSETTED]}
     kept["extension"] = [*(each for each in others if each.get("url") in _KEPT_EXTENSIONS), *standing]

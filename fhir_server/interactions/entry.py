@@ -7,7 +7,7 @@ May not know: what a deed looks like as an AuditEvent; that is `audit_event/even
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -27,10 +27,11 @@ Outcome = Literal["0", "4", "8", "12"]
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What a transaction carries for the ledger, and under which key."""
+    """What a transaction carries for the ledger, and under which key; or what is written `along` with the entry."""
 
-    key: str
+    key: str | None
     envelopes: list[dict[str, Any]]
+    along: tuple[tuple[str, dict[str, Any]], ...] = ()
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class Entry:
     id: str
     deeds: list[Deed] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    afterwards: list[Callable[[], None]] = field(default_factory=list)
     _settled: int = 0
 
     @classmethod
@@ -96,6 +98,7 @@ class Entry:
     def rewind(self, mark: Mark) -> None:
         """Forget what came after a mark: the attempt it tells of was rolled back, and what it carried with it."""
         del self.deeds[mark[0] :]
+        self.afterwards.clear()
         if len(self.notices) > mark[1]:
             self.house.announced.clear()
         del self.notices[mark[1] :]
@@ -121,6 +124,9 @@ class Entry:
         """Put what is not yet settled, and the notices, into a transaction; the envelopes to settle after it."""
         self._complete(unit)
         envelopes = self._envelopes()
+        if unit.apart and envelopes and not self.notices:
+            return Carried(None, envelopes, tuple(("resources", made) for made in unit.apart))
+        unit.join()
         key = self.house.ids()
         unit.carry(key, envelopes)
         if self.notices:
@@ -143,11 +149,21 @@ class Entry:
         """After a commit: hand what the transaction carried to the ledger.
 
         Should the ledger fail now, the answer may leave all the same: the entry is durable where it was carried, and
-        will be taken in from there.
+        will be taken in from there. What was not carried, but is to be written along with the entry, is not written
+        then: Problem 503.
         """
+        if carried.key is None:
+            self.house.ledger.settle(carried.envelopes, along=carried.along)
+            return
         self.notices.clear()
         with contextlib.suppress(Problem):
             self.house.ledger.settle(carried.envelopes, carried.key)
+
+    def ended(self) -> None:
+        """Do what is to be done afterwards: once every worker knows of the commit."""
+        waiting, self.afterwards = self.afterwards, []
+        for each in waiting:
+            each()
 
     def refuse_all(self, problem: Problem, since: int = 0) -> None:
         """After a failure outside any decision: one deed that says so, if none since the `since`-th says it yet."""

@@ -15,7 +15,7 @@ from fhir_server.consent.decision import Deny, Permit
 from fhir_server.consent.memory import NO_DIRECTIVES
 from fhir_server.consent.obligations import Obligation
 from fhir_server.consent.provision import Members
-from fhir_server.consent.request import AccessRequest, Verb
+from fhir_server.consent.request import UNTOLD, AccessRequest, Verb
 from fhir_server.foundation.predicate import (
     EVERYTHING,
     NOTHING,
@@ -25,7 +25,7 @@ from fhir_server.foundation.predicate import (
 )
 from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.foundation.problem import Problem, bad_request, forbidden, not_found, problem
-from fhir_server.interactions import announce, designating
+from fhir_server.interactions import announce, collecting
 from fhir_server.interactions.entry import Carried, Entry
 from fhir_server.interactions.house import House
 from fhir_server.interactions.led import Led
@@ -213,6 +213,7 @@ class Visit:
             proposed=change.proposed,
             changes=change.changes,
             members=self._members(change.proposed),
+            life=record.life if record else UNTOLD,
         )
         new = self.principal.kind is Kind.OPERATOR or (verb == "create" and self.route.type == "Patient")
         unknown = patient is not None and record is None and not new
@@ -369,16 +370,16 @@ def atomically(visit: Visit, run: Run) -> FhirResponse:
         visit.entry.rewind(mark)
         made = run(replace(visit, unit=unit))
         unit.flush()
-        designating.settle(visit.entry, unit)
+        collecting.settle(visit.entry, unit)
         carried[:] = [visit.entry.carry(unit)]
         return made
 
     try:
-        made = visit.house.changes.atomically(attempt)
+        made = visit.house.changes.atomically(attempt, lambda: visit.entry.landed(carried[0]))
     except Problem:
         visit.entry.rolled_back(mark)
         raise
-    visit.entry.landed(carried[0])
+    visit.entry.ended()
     return made
 
 

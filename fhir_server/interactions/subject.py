@@ -21,7 +21,6 @@ from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.foundation.problem import problem
 from fhir_server.interactions.house import House
 from fhir_server.interactions.routes import Route
-from fhir_server.resources import designation
 from fhir_server.resources.facts import owners_of
 from fhir_server.search.query import Query
 from fhir_server.smart.scope import elsewhere
@@ -200,10 +199,14 @@ def as_stored(house: House, shown: Stored, unit: Unit | None) -> Stored:
     return unguarded.current(house.shelf, shown.id, unit.session if unit else None) or shown
 
 
-def designations_of(house: House, patient: str, unit: Unit) -> list[Stored]:
-    """The active Consents by which a holder designates his médecin traitant DMP, as they stand in a transaction."""
-    found = unguarded.consents_of(house.shelf, patient, "{}|{}".format(*designation.category()), unit.session)
-    return [each for each in found if designation.designated(each.resource())]
+def patient_at(house: House, patient: str, unit: Unit | None) -> Stored | None:
+    """The Patient of a record, for a step in its life by somebody who does not read it."""
+    return unguarded.current(house.shelf, f"Patient/{patient}", unit.session if unit else None)
+
+
+def active_consents(house: House, patient: str, unit: Unit | None) -> list[Stored]:
+    """The active Consents of a record, as a transaction sees them: what a step in its life or a new one ends."""
+    return unguarded.active_consents(house.shelf, patient, unit.session if unit else None)
 
 
 def persons_of(house: House, patient: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:

@@ -52,7 +52,9 @@ STRUCTURES = 30_000
 """How many numbers and elements a resource may leave: some 10 MB of the 16 that a document of MongoDB may have."""
 INDEXED_BY = "indexed_by"
 """Which version of a SearchParameter all is indexed by (`own_parameters.py`)."""
-COLLECTIONS = ("resources", "history", "blobs", "invalidations", "leases", INDEXED_BY, claims.COLLECTION)
+DESTRUCTIONS = "destructions"
+"""Which records are being destroyed (`destruction.py`)."""
+COLLECTIONS = ("resources", "history", "blobs", "invalidations", "leases", INDEXED_BY, DESTRUCTIONS, claims.COLLECTION)
 WITHIN_A_RECORD = [("facts.patient", ASCENDING), ("index", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]
 """The index of what carries a token within a record, the latest first."""
 RESOURCE_INDEXES = (
@@ -75,6 +77,7 @@ RESOURCE_INDEXES = (
 )
 HISTORY_INDEXES = (
     IndexModel([("id", ASCENDING), ("version", DESCENDING)]),
+    IndexModel([("facts.patient", ASCENDING)], sparse=True),  # by which a record is destroyed
     IndexModel([("type", ASCENDING), ("updated", DESCENDING), ("id", DESCENDING), ("version", DESCENDING)]),
     IndexModel([("facts.mentions.id", ASCENDING)], sparse=True),
     IndexModel([("facts.mentions.held.id", ASCENDING)], sparse=True),

@@ -1,6 +1,6 @@
 """One médecin traitant DMP at a time: designated by the holder, handed on by himself, ended in one transaction.
 
-DMP-50 to DMP-54, DMP-110 (docs/adr/0032).
+DMP-50 to DMP-54, DMP-110 (docs/adr/0031, 0032).
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def test_two_at_once_are_refused_and_nothing_is_changed(world):
 
     answered = world.ask(HOLDER, "POST", "", both)
 
-    assert 409 == answered.status, answered.json
+    assert 422 == answered.status, answered.json
     assert [BERNARD] == standing(world)
     assert [BERNARD] == named_by_the_patient(world)
 

@@ -284,8 +284,8 @@ def test_who_opens_a_record_is_answered_with_whom_he_designated(empty):
 @pytest.mark.parametrize(
     ("more", "where"),
     [
-        ({"actor": by("Organization/chu")}, "Consent.provision.actor"),
-        ({"actor": by("CareTeam/equipe")}, "Consent.provision.actor"),
+        ({"actor": by("Organization/chu")}, "Consent.provision.actor.reference"),
+        ({"actor": by("CareTeam/equipe")}, "Consent.provision.actor.reference"),
         ({"actor": [*by(BERNARD), *by("Practitioner/diallo")]}, "Consent.provision.actor"),
         ({"actor": []}, "Consent.provision.actor"),
         ({"period": {"end": "2027-01-01"}}, "Consent.provision.period.end"),

@@ -1,7 +1,7 @@
-"""Designating: what follows of a designation, or of the holder's word collected by another, in the same transaction.
+"""Collecting: what follows of a Consent in the transaction that wrote it, once it is written.
 
-May live here: one médecin traitant DMP at a time (DMP-54), and the Provenance that names who collected the holder's
-word (DMP-53, DMP-54, DMP-110). May not know: who may write a Consent; it is written already. All of it is on record as
+May live here: that a designation begins now, and the Provenance that names who collected the holder's word (DMP-53,
+DMP-54, DMP-110). May not know: who may write a Consent, which others it ends (`consents.py`). All of it is on record as
 what it is, in the ledger's entry of the request.
 """
 
@@ -12,14 +12,12 @@ from typing import Any
 from fhir_server.foundation.moment import from_micros, instant, interval
 from fhir_server.foundation.predicate import EVERYTHING
 from fhir_server.foundation.principal import Kind, Principal
-from fhir_server.foundation.problem import Issue, conflict, unprocessable
+from fhir_server.foundation.problem import Issue, unprocessable
 from fhir_server.interactions.entry import Entry
-from fhir_server.interactions.subject import designations_of
 from fhir_server.resources.designation import designated
 from fhir_server.store.changes import Unit
 from fhir_server.store.documents import Stored
 
-ONE_AT_A_TIME = "write.designation-ended"
 AGENT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 ACTIVITY = "http://terminology.hl7.org/CodeSystem/v3-DataOperation"
 AHEAD = 600_000_000
@@ -27,15 +25,13 @@ AHEAD = 600_000_000
 
 
 def settle(entry: Entry, unit: Unit) -> None:
-    """Do what follows of the Consents that were written. Raises Problem 409 for two designations at once, 422."""
+    """Do what follows of the Consents that were written. Raises Problem 422 for a designation that begins later."""
     consents = [each for each in unit.written if each.type == "Consent" and each.body]
-    for each in [each for each in consents if designated(each.resource())]:
-        _begun(each, unit)
-        _alone(each, {one.id for one in consents}, entry, unit)
-    if entry.principal.kind is Kind.PROFESSIONAL:
-        for each in consents:
-            if each.version == 1:
-                _collected(each, entry, unit)
+    for each in consents:
+        if designated(each.resource()):
+            _begun(each, unit)
+        if entry.principal.kind is Kind.PROFESSIONAL and each.version == 1:
+            _collected(each, entry, unit)
 
 
 def _begun(written: Stored, unit: Unit) -> None:
@@ -46,20 +42,6 @@ def _begun(written: Stored, unit: Unit) -> None:
         raise unprocessable((Issue("error", "business-rule", said, "Consent.provision.period.start"),))
 
 
-def _alone(written: Stored, here: set[str], entry: Entry, unit: Unit) -> None:
-    """End every other designation of the record."""
-    patient = str(written.facts["patient"])
-    for each in designations_of(entry.house, patient, unit):
-        if each.id == written.id:
-            continue
-        if each.id in here:
-            raise conflict("a record has one médecin traitant DMP at a time: designate one")
-        ended = {**each.resource(), "status": "inactive"}
-        write = unit.replace(each, ended, method="PUT", by=entry.principal.submits_as, after=EVERYTHING)
-        unit.flush()
-        _noted("update", unit.preview(write), entry, ONE_AT_A_TIME)
-
-
 def _collected(consent: Stored, entry: Entry, unit: Unit) -> None:
     """Who put the holder's word on record: the performer consented, the agent wrote it down."""
     write = unit.create(
@@ -68,7 +50,15 @@ def _collected(consent: Stored, entry: Entry, unit: Unit) -> None:
         after=EVERYTHING,
     )
     unit.flush()
-    _noted("create", unit.preview(write), entry, "write.collected-consent")
+    made = unit.preview(write)
+    entry.add(
+        "create",
+        made.type,
+        patient=made.facts.get("patient"),
+        whats=(f"{made.id}/_history/{made.version}",),
+        granted=("write.collected-consent",),
+        about=({"id": made.id, **made.facts},),
+    )
 
 
 def provenance(consent: Stored, collector: Principal, recorded: str) -> dict[str, Any]:
@@ -88,14 +78,3 @@ def provenance(consent: Stored, collector: Principal, recorded: str) -> dict[str
             }
         ],
     }
-
-
-def _noted(interaction: str, version: Stored, entry: Entry, reason: str) -> None:
-    entry.add(
-        interaction,
-        version.type,
-        patient=version.facts.get("patient"),
-        whats=(f"{version.id}/_history/{version.version}",),
-        granted=(reason,),
-        about=({"id": version.id, **version.facts},),
-    )
