@@ -95,8 +95,10 @@ def of_life(
         return ()
     related = [each for each in standing_in if each.get("id") not in written]
     happened = Happening(occasion, patient, house.ids(), house.clock(), by=principal)
-    contacts = contacts_of(holder, [*related, *written.values()])
-    return notices(happened, [each for each in contacts if each.reader != "holder" or not is_dead(holder)])
+    # who gives another address does not keep the one that is known from being told
+    known = contacts_of(stored) if stored else ()
+    contacts = {each.to: each for each in (*known, *contacts_of(holder, [*related, *written.values()]))}
+    return notices(happened, [each for each in contacts.values() if each.reader != "holder" or not is_dead(holder)])
 
 
 def told(house: House, patient: str, happening: Happening) -> tuple[Notice, ...]:
