@@ -1,10 +1,12 @@
-"""Worlds for the interactions: an empty one, and one with an open record; and what runs a command."""
+"""Worlds for the interactions: an empty one, one with an open record; what runs a command; ledgers nobody serves."""
 
 from __future__ import annotations
 
 import pytest
 from click.testing import CliRunner
+from pymongo.errors import AutoReconnect
 
+from fhir_server.audit_event.ledger import Ledger
 from fhir_server.commands import main
 from fhir_server.sandbox.dossier import PLACE
 from tests.kit import people
@@ -56,3 +58,46 @@ def loaded(run, tmp_path):
     answer = run("load", str(PLACE), "--size", "100")
     assert answer.exit_code == 0, answer.output
     return answer
+
+
+@pytest.fixture
+def ledgers(database):
+    """Starts ledgers; all are stopped after the test."""
+    started = []
+
+    def start(**_):
+        ledger = Ledger(database)
+        ledger.prepare()
+        ledger.start()
+        started.append(ledger)
+        return ledger
+
+    yield start
+    for ledger in started:
+        ledger.stop()
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Makes a ledger's insert fail as the database would, before or after it took the records; notes their numbers."""
+
+    def install(ledger, failures, *, after):
+        real, asked = ledger._ledger, []
+
+        class Sometimes:
+            def __getattr__(self, name):
+                return getattr(real, name)
+
+            def insert_many(self, documents, **more):
+                asked.append(len(documents))
+                if failures:
+                    failures.pop()
+                    if after:
+                        real.insert_many(documents, **more)
+                    raise AutoReconnect("gone")
+                return real.insert_many(documents, **more)
+
+        ledger._ledger = Sometimes()
+        return asked
+
+    return install
