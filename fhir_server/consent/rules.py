@@ -36,6 +36,7 @@ READING: tuple[Rule, ...] = (
     parties.emergency,
     parties.emergency_is_told,
     wishes.treating_physician,
+    wishes.treating_physician_knows,
     wishes.authorised_professional,
     wishes.authorised_establishment,
     wishes.care_team,
