@@ -26,7 +26,6 @@ from fhir_server.foundation.predicate import EVERYTHING, Predicate, matches
 from fhir_server.foundation.problem import Problem, conflict, forbidden
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text
-from fhir_server.resources.patient import without_computed
 from fhir_server.store import along, claims, designations, restamp, unguarded
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import Envelope, Shelf, Stored, about_facts, envelope, stored
@@ -196,8 +195,7 @@ class Unit:
         if any(each.id == write.id for each in self.staged):
             raise conflict("the same resource is written twice in one transaction")
         if write.resource is not None:
-            kept = without_computed(write.resource) if write.id.startswith("Patient/") else write.resource
-            write.resource = stamped(kept, write.id.partition("/")[2], write.version, self.now)
+            write.resource = stamped(write.resource, write.id.partition("/")[2], write.version, self.now)
             if write.id.startswith("Binary/"):
                 write.resource, write.blob = self._shelve_content(write.resource)
         self.staged.append(write)
