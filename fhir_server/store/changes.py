@@ -41,7 +41,7 @@ MILLISECOND = 1_000
 """`updated` is kept as `meta.lastUpdated` shows it, so that a search for the one finds the other."""
 KEPT = (
     *("type", "version", "updated", "method", "facts", "index", "dates", "numbers", "together"),
-    *("own", "set_by", "blob", "body"),
+    *("own", "set_by", "deposited", "blob", "body"),
 )
 Restamped = tuple[str, Mapping[str, Any], Mapping[str, Any]]
 """`Type/id`, and its facts before and after."""
@@ -86,7 +86,9 @@ class Unit:
             )
             version = gone["version"] + 1 if gone else 1
         method = "PUT" if id_ else "POST"
-        return self._stage(Write(method, name, version, resource, None, after, tuple(submitter), naming))
+        write = Write(method, name, version, resource, None, after, tuple(submitter), naming)
+        write.deposited = self.now
+        return self._stage(write)
 
     def replace(
         self,
@@ -101,7 +103,7 @@ class Unit:
         """Stage the next version of a resource, by who has these keys; its submitter stays who first deposited it."""
         submitter, version = tuple(before.facts.get("submitter", ())), before.version + 1
         write = Write(method, before.id, version, resource, before, after, submitter, naming, before.blob)
-        write.by = tuple(by)
+        write.by, write.deposited = tuple(by), before.deposited
         return self._stage(write)
 
     def remove(self, before: Stored) -> Write:
@@ -143,10 +145,19 @@ class Unit:
         if about:
             known = {each.id: own_facts(each) for each in self.staged if each.resource}
             neighbours = self._neighbours({**write.resource}, about, known)
-            facts = about_facts(write.resource, facts, {name: neighbours[name] for name in about if name in neighbours})
+            sources = {name: neighbours[name] for name in about if name in neighbours}
+            facts = about_facts(write.resource, facts, sources, write.deposited)
         text = json_text.write(write.resource)
         return Stored(
-            write.id, write.id.partition("/")[0], write.version, self.now, facts, text, write.method, write.blob
+            write.id,
+            write.id.partition("/")[0],
+            write.version,
+            self.now,
+            facts,
+            text,
+            write.method,
+            write.blob,
+            deposited=write.deposited,
         )
 
     def carry(self, key: str, envelopes: Sequence[Envelope]) -> None:
@@ -211,6 +222,7 @@ class Unit:
                 write.submitter,
                 blob=binary.blob,
                 about=(write.id,),
+                deposited=binary.deposited,
             )
         )
 
@@ -230,6 +242,7 @@ class Unit:
             blob=write.blob,
             about=write.about,
             set_by=setters_of(write),
+            deposited=write.deposited,
         )
         if not matches(write.after, made):
             raise forbidden()

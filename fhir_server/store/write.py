@@ -14,6 +14,7 @@ from fhir_server.definitions.own_parameters import parameters_of
 from fhir_server.foundation.moment import from_micros, instant
 from fhir_server.foundation.predicate import Predicate
 from fhir_server.resources import facts as access
+from fhir_server.store.announcement import hidden_spans
 from fhir_server.store.documents import Stored, hiding_labels
 from fhir_server.store.naming import FREELY, Naming
 
@@ -33,6 +34,7 @@ class Write:
     blob: str | None = None
     about: tuple[str, ...] = ()
     by: tuple[str, ...] | None = None
+    deposited: int | None = None
 
 
 def setters_of(write: Write) -> dict[str, Sequence[str]]:
@@ -44,7 +46,9 @@ def setters_of(write: Write) -> dict[str, Sequence[str]]:
 def own_facts(write: Write) -> dict[str, Any]:
     """The facts a staged resource has of itself."""
     assert write.resource is not None  # noqa: S101 - a deletion has none
-    return access.facts_of(write.resource, submitter=frozenset(write.submitter))
+    facts = access.facts_of(write.resource, submitter=frozenset(write.submitter))
+    hidden = hidden_spans(facts.get("label", ()), write.deposited)
+    return {**facts, "hidden": hidden} if hidden else facts
 
 
 def stamped(resource: Mapping[str, Any], id_: str, version: int, updated: int) -> dict[str, Any]:
