@@ -33,6 +33,7 @@ def application(mongo_uri: str, mongo_client: Any, **flags: Any) -> Iterator[Fla
     name = f"app{uuid.uuid4().hex[:12]}"
     app = create_app(Settings.read({}, mongo_uri=mongo_uri, database=name, **{"sandbox": True, **flags}))
     yield app
+    app.extensions["rounds"].stop()
     atexit.unregister(close_house)
     close_house(app.extensions["house"])
     app.extensions["smart"].close()
