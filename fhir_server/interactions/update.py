@@ -12,7 +12,7 @@ from fhir_server.consent.request import Verb
 from fhir_server.foundation.predicate import NOTHING, both, matches
 from fhir_server.foundation.principal import Kind
 from fhir_server.foundation.problem import Issue, Problem, bad_request, conflict, forbidden, problem
-from fhir_server.interactions import answers, bodies, create, meant, summary
+from fhir_server.interactions import answers, bodies, create, meant, secret, summary
 from fhir_server.interactions.pipeline import Change, Visit
 from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.interactions.subject import Subject, of_instance, of_resource
@@ -103,6 +103,7 @@ def land(visit: Visit, before: Stored, resource: dict[str, Any], hidden: frozens
     scope = visit.scoped("u")
     old, new = of_instance(visit.route, visit.house, visit.unit), of_resource(resource)
     visit.subject = Subject(tuple(dict.fromkeys((*old.patients, *new.patients))), joint=True, facts=old.facts)
+    create.one_at_a_time(visit, resource)
     standing = before.envelope()
     change = Change(standing, resource, _changed(before.resource(), resource))
     # a patch is an update said otherwise; of a document it is a right of its own (DMP-145)
@@ -117,7 +118,12 @@ def land(visit: Visit, before: Stored, resource: dict[str, Any], hidden: frozens
     naming = create.naming(visit, resource, before.resource())
     by = bodies.submitter_of(visit.principal)
     write = create.within(visit).replace(
-        before, resource, method=method, by=by, after=both(scope, after), naming=naming
+        before,
+        resource,
+        method=method,
+        by=by,
+        after=both(scope, after, secret.stays_hidden(visit.principal)),
+        naming=naming,
     )
     return create.landed(visit, write, 200, hidden)
 
