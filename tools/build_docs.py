@@ -12,6 +12,7 @@ from fhir_server.definitions.library import load, profile_json
 from fhir_server.definitions.search_parameters import unplaced
 from fhir_server.interactions.operation_table import TABLE
 from fhir_server.interactions.routes import ROUTES
+from fhir_server.rounds.table import rounds_table
 from fhir_server.search.supported import LEFT_OUT, supported
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
@@ -21,6 +22,13 @@ MADE = "Made from the code by `make docs`; do not edit."
 def rules() -> str:
     """The ordered table of rules, each with its law."""
     return f"# Rules\n\n{MADE} What they mean together: [consent](../consent.md).\n\n{rules_table().strip()}\n"
+
+
+def rounds() -> str:
+    """What the passing of time brings to records."""
+    when = "Who goes them, and when: [operating](../operating.md#rounds)."
+    why = "Why: [ADR 30](../adr/0030-what-time-does-to-a-record.md)."
+    return f"# Rounds\n\n{MADE} {when} {why}\n\n{rounds_table()}\n"
 
 
 def matrix() -> str:
@@ -125,6 +133,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings.document,
     "limits.md": settings.limits,
     "rules.md": rules,
+    "rounds.md": rounds,
     "access-matrix.md": matrix,
     "search-parameters.md": search_parameters,
     "routes.md": routes,

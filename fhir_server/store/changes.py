@@ -32,7 +32,7 @@ from fhir_server.store.documents import Envelope, Shelf, Stored, about_facts, en
 from fhir_server.store.freshness import Freshness
 from fhir_server.store.naming import FREELY, Naming
 from fhir_server.store.own_parameters import CHANGED
-from fhir_server.store.write import Write, own_facts, referenced_first, setters_of, stamped, unique_of
+from fhir_server.store.write import Write, own_facts, referenced_first, setters_of, stamped, tombstone, unique_of
 
 Answer = TypeVar("Answer")
 
@@ -324,16 +324,7 @@ class Unit:
 
     def _tombstone(self, write: Write) -> None:
         assert write.before is not None  # noqa: S101 - only what stood before is deleted
-        gone: Envelope = {
-            "_id": f"{write.id}/{write.version}",
-            "id": write.id,
-            "type": write.before.type,
-            "version": write.version,
-            "updated": self.now,
-            "method": "DELETE",
-            "facts": dict(write.before.facts),
-            "body": "",
-        }
+        gone = tombstone(write.before, write.version, self.now)
         self.shelf.history.insert_one(gone, session=self.session)
         self.written.append(stored(gone))
 

@@ -15,7 +15,7 @@ from fhir_server.foundation.moment import from_micros, instant
 from fhir_server.foundation.predicate import Predicate
 from fhir_server.resources import facts as access
 from fhir_server.store.announcement import hidden_spans
-from fhir_server.store.documents import Stored, hiding_labels
+from fhir_server.store.documents import Envelope, Stored, hiding_labels
 from fhir_server.store.naming import FREELY, Naming
 
 
@@ -60,6 +60,20 @@ def stamped(resource: Mapping[str, Any], id_: str, version: int, updated: int) -
     }
     rest = {name: value for name, value in resource.items() if name not in ("resourceType", "id", "meta")}
     return {"resourceType": resource["resourceType"], "id": id_, "meta": meta, **rest}
+
+
+def tombstone(before: Stored, version: int, updated: int) -> Envelope:
+    """What the history keeps of a deletion."""
+    return {
+        "_id": f"{before.id}/{version}",
+        "id": before.id,
+        "type": before.type,
+        "version": version,
+        "updated": updated,
+        "method": "DELETE",
+        "facts": dict(before.facts),
+        "body": "",
+    }
 
 
 def unique_of(resource: Mapping[str, Any]) -> list[str]:
