@@ -190,11 +190,12 @@ def _collected(case: Case, kinds: Iterable[str]) -> bool:
 
 
 def _is_authorised(case: Case) -> Any:
-    """Whether a key is named by an active authorisation of the record."""
+    """Whether a key is named by an active authorisation of the record, and by no block."""
     at = case.request.at
 
     def authorised(key: str) -> bool:
-        named = case.directives.actors.get(key, ())
-        return any(each.kind == AUTHORISATION and each.permit and each.in_force(at) for each in named)
+        named = [each for each in case.directives.actors.get(key, ()) if each.in_force(at)]
+        blocked = any(each.kind == BLOCK and not each.permit for each in named)
+        return not blocked and any(each.kind == AUTHORISATION and each.permit for each in named)
 
     return authorised

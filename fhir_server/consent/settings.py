@@ -65,6 +65,7 @@ class Settings:
     representative_consents: frozenset[str]
     collected: frozenset[str]
     card_reading: Mapping[str, Any]
+    one_active: Mapping[str, str]
     steps: Mapping[str, frozenset[str]]
     opening_consents: frozenset[str]
     motives: Mapping[str, Motive]
@@ -116,6 +117,7 @@ def read(rules: Mapping[str, Any], closing: Mapping[str, Any] | None = None) -> 
         representative_consents=frozenset(rules["representative"]["consents"]),
         collected=frozenset(rules["collected"]),
         card_reading=rules["cardReading"],
+        one_active=rules["oneActive"],
         steps={step: frozenset(parties) for step, parties in rules["life"]["steps"].items()},
         opening_consents=frozenset(rules["life"]["openingConsents"]),
         motives={

@@ -25,7 +25,7 @@ from fhir_server.foundation.predicate import (
 )
 from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.foundation.problem import Problem, bad_request, forbidden, not_found, problem
-from fhir_server.interactions import announce
+from fhir_server.interactions import announce, collecting
 from fhir_server.interactions.entry import Carried, Entry
 from fhir_server.interactions.house import House
 from fhir_server.interactions.led import Led
@@ -133,6 +133,16 @@ class Visit:
         if self.unit is None:
             return _door(self.house.shelf, residual, scope, right, self.house.matrix.shared)
         return VisibleStore(self.house.shelf, residual, both(scope, right), self.unit.session, self.house.matrix.shared)
+
+    def as_seen(self, version: Stored) -> Stored:
+        """A Patient that was just written as its writer would read it; any other version as it is.
+
+        Where he may not read it, nothing is computed.
+        """
+        if version.type != "Patient":
+            return version
+        permits, denials = self.decisions(self.subject, "read")
+        return version if denials else self.opened(every(permits)).shown(version)
 
     def _permitted(self, permits: list[Permit]) -> None:
         self.granted = tuple(dict.fromkeys(reason for permit in permits for reason in permit.reasons))
@@ -360,6 +370,7 @@ def atomically(visit: Visit, run: Run) -> FhirResponse:
         visit.entry.rewind(mark)
         made = run(replace(visit, unit=unit))
         unit.flush()
+        collecting.settle(visit.entry, unit)
         carried[:] = [visit.entry.carry(unit)]
         return made
 

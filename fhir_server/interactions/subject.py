@@ -205,7 +205,7 @@ def patient_at(house: House, patient: str, unit: Unit | None) -> Stored | None:
 
 
 def active_consents(house: House, patient: str, unit: Unit | None) -> list[Stored]:
-    """The active Consents of a record, for a step in its life that ends some of them."""
+    """The active Consents of a record, as a transaction sees them: what a step in its life or a new one ends."""
     return unguarded.active_consents(house.shelf, patient, unit.session if unit else None)
 
 

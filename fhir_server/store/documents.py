@@ -34,6 +34,7 @@ from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Exists, Has, N
 from fhir_server.foundation.problem import problem
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text, references
+from fhir_server.resources.patient import believed
 from fhir_server.search import contained
 from fhir_server.search.index import index_of
 from fhir_server.search.words import words_of
@@ -199,7 +200,7 @@ def envelope(
     }
     # INVARIANT (words of its own): what speaks of something else, or goes away with it, is nobody's to find this by
     alone = references.drop(resource, mentioned) if mentioned else resource
-    held = contained.index(alone)
+    held = contained.index(believed(alone))
     tokens += contained.tokens(held)
     structures = {"numbers": indexed.numbers, "together": indexed.together, "contained": held}
     inner = sum(len(part) for each in held for part in each.values() if isinstance(part, list))

@@ -14,6 +14,7 @@ from fhir_server.definitions.own_parameters import parameters_of
 from fhir_server.foundation.moment import from_micros, instant
 from fhir_server.foundation.predicate import Predicate
 from fhir_server.resources import facts as access
+from fhir_server.resources.patient import without_computed
 from fhir_server.store.documents import Stored, hiding_labels
 from fhir_server.store.naming import FREELY, Naming
 
@@ -48,7 +49,12 @@ def own_facts(write: Write) -> dict[str, Any]:
 
 
 def stamped(resource: Mapping[str, Any], id_: str, version: int, updated: int) -> dict[str, Any]:
-    """The resource with the `id`, `meta.versionId` and `meta.lastUpdated` that the server owns."""
+    """The resource with the `id`, `meta.versionId` and `meta.lastUpdated` that the server owns.
+
+    INVARIANT (never stored): a Patient without what is computed of it, whoever writes and however (docs/adr/0032).
+    """
+    if resource["resourceType"] == "Patient":
+        resource = without_computed(dict(resource))
     meta = {
         **resource.get("meta", {}),
         "versionId": str(version),

@@ -6,15 +6,17 @@ the holder: `dmp-creation`, the two emergency questions, feeding, and those auth
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from fhir_server.foundation.predicate import NOTHING, Predicate, both
 from fhir_server.foundation.problem import Issue, bad_request, conflict, forbidden, unprocessable
-from fhir_server.interactions import announce, answers, bodies, create, life, parameters
+from fhir_server.interactions import announce, answers, bodies, consents, create, life, parameters
 from fhir_server.interactions.pipeline import Change, Visit, compile_criteria
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import Subject, of_instance
-from fhir_server.resources import closing
+from fhir_server.resources import closing, json_text
+from fhir_server.resources.designation import designated, with_designated
 from fhir_server.smart.scope import narrow
 from fhir_server.store.write import Write
 
@@ -36,7 +38,7 @@ def run(visit: Visit) -> FhirResponse:
     if before is None:
         raise visit.unseen()
     consenting = narrow(visit.principal.scopes, "Consent", "c", visit.principal, compile_criteria)
-    patient = before.resource()
+    patient = bodies.kept(before.resource())
     record = visit.house.records.record(visit.route.id)
     # what is remembered may be of before another opening: the Patient was read in this transaction
     if record is None or record.standing == "open" or patient.get("active") is True:
@@ -46,10 +48,11 @@ def run(visit: Visit) -> FhirResponse:
     if not (answers_given.get("email") or answers_given.get("mobile") or patient.get("telecom")):
         raise unprocessable((Issue("error", "required", "give an e-mail address or a mobile number", "Parameters"),))
     unit = create.within(visit)
-    consents = [_consent(visit, subject, each, consenting) for each in _consents(visit, answers_given)]
+    agreed = [_consent(visit, subject, each, consenting) for each in _consents(visit, answers_given)]
     made = opened(patient, answers_given)
     written = life.put(visit, before, made, life.allowed(visit, "update", record, before.key, made, before=before))
-    writes = [written, *consents]
+    writes = [written, *agreed]
+    consents.settle(visit, unit)
     unit.flush()
     versions = [unit.preview(write) for write in writes]
     visit.note(
@@ -59,7 +62,8 @@ def run(visit: Visit) -> FhirResponse:
         granted=visit.granted,
     )
     visit.entry.notices.extend(announce.of_opening(visit.house, visit.principal, versions[0].resource()))
-    return answers.one(versions[0])
+    said = [each for write in agreed for each in designated(write.resource or {})]
+    return answers.one(replace(versions[0], body=json_text.write(with_designated(versions[0].resource(), said))))
 
 
 def opened(person: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from fhir_server.interactions.operations import (
     document,
     everything,
     explain,
+    explain_access,
     match,
     meta,
     open_automatically,
@@ -41,6 +42,7 @@ RUNS: Mapping[str, Run] = {
     "Resource-meta-add": meta.add,
     "Resource-meta-delete": meta.take,
     "Resource-explain": explain.run,
+    "Resource-explain-access": explain_access.run,
 }
 """By the id of the OperationDefinition."""
 
