@@ -39,6 +39,7 @@ from fhir_server.notices.text import Letter, Text
 from fhir_server.rounds.act import Means
 from fhir_server.rounds.going import Rounds
 from fhir_server.settings import Settings, SettingsFault
+from fhir_server.smart.parting import forget
 from fhir_server.smart.psc import Provider
 from fhir_server.smart.registration import Vouching
 from fhir_server.smart.server import Config, Smart, build
@@ -188,6 +189,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     smart = build_smart(house, chosen, database, sandbox.provider if sandbox else _provider(chosen))
     smart.prepare()
+    house.partings.append(lambda patient: forget(smart.records, smart.revocation, patient))
     open_house(house)
     rounds = Rounds(means(house, smart.sessions.end_all, chosen))
     rounds.start()

@@ -7,6 +7,7 @@ import rest_rows
 import smart_rows
 
 from fhir_server import settings
+from fhir_server.consent.explain import words
 from fhir_server.consent.rules import rules_table
 from fhir_server.definitions.library import load, profile_json
 from fhir_server.definitions.search_parameters import unplaced
@@ -29,6 +30,21 @@ def rounds() -> str:
     when = "Who goes them, and when: [operating](../operating.md#rounds)."
     why = "Why: [ADR 30](../adr/0030-what-time-does-to-a-record.md)."
     return f"# Rounds\n\n{MADE} {when} {why}\n\n{rounds_table()}\n"
+
+
+def reasons() -> str:
+    """Every reason code with its sentence, and who is told of as what in an explanation."""
+    lines = [
+        "# Reasons",
+        "",
+        f"{MADE} A reason says why something was shown or kept back: to the holder in `$explain-access`,",
+        "to the operator in `fhir-server explain` and beside the trace, never to who was refused.",
+        "",
+        "| code | français | English |",
+        "|---|---|---|",
+        *(f"| `{code}` | {text} | {words('en')[code]} |" for code, text in words("fr").items()),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def matrix() -> str:
@@ -134,6 +150,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "limits.md": settings.limits,
     "rules.md": rules,
     "rounds.md": rounds,
+    "reasons.md": reasons,
     "access-matrix.md": matrix,
     "search-parameters.md": search_parameters,
     "routes.md": routes,

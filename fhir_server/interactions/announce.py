@@ -13,7 +13,8 @@ from fhir_server.consent.obligations import Obligation, TellHolder
 from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.interactions.house import House
 from fhir_server.interactions.subject import persons_of
-from fhir_server.notices.occasion import Happening, Notice, Reader, contacts_of, hidden, notices
+from fhir_server.notices.occasion import Happening, Notice, Occasion, Reader, contacts_of, hidden, notices
+from fhir_server.resources.closing import is_dead
 from fhir_server.store.documents import Stored, held_of
 
 REMEMBERED = 50_000
@@ -51,10 +52,10 @@ def of_access(
     if readers:
         known = who if readers == READERS else "|".join((who, *readers))
         house.outbox.first_connection(
-            patient, known, lambda: (each for each in _told(house, patient, first) if each.reader in readers)
+            patient, known, lambda: (each for each in told(house, patient, first) if each.reader in readers)
         )
     if any(isinstance(each, TellHolder) for each in obligations) and _newly(house, patient, principal.token):
-        return _told(house, patient, Happening("emergency", patient, principal.token, house.clock(), by=principal))
+        return told(house, patient, Happening("emergency", patient, principal.token, house.clock(), by=principal))
     return ()
 
 
@@ -73,7 +74,7 @@ def of_deposit(house: House, principal: Principal, document: Stored) -> tuple[No
         for patient in document.facts.get("patients", ())
         if principal.reference != f"Patient/{patient}"
     ]
-    return tuple(each for happening in happened for each in _told(house, happening.patient, happening))
+    return tuple(each for happening in happened for each in told(house, happening.patient, happening))
 
 
 def of_showing(house: House, document: Stored) -> tuple[Notice, ...]:
@@ -85,7 +86,7 @@ def of_showing(house: House, document: Stored) -> tuple[Notice, ...]:
     return tuple(
         each
         for patient in document.facts.get("patients", ())
-        for each in _told(
+        for each in told(
             house, patient, Happening("shown", patient, document.id, house.clock(), about=document.id, labels=labels)
         )
     )
@@ -97,7 +98,28 @@ def of_opening(house: House, principal: Principal, patient: Mapping[str, Any]) -
     return notices(opened, contacts_of(patient))
 
 
-def _told(house: House, patient: str, happening: Happening) -> tuple[Notice, ...]:
+def of_life(
+    house: House, principal: Principal, patient: str, occasion: Occasion, people: Iterable[Mapping[str, Any]]
+) -> tuple[Notice, ...]:
+    """What the holder and who represents him are told of a step in the life of the record (DMP-107).
+
+    `people` are the Patient and RelatedPersons as the step leaves them; who has died is told nothing.
+    """
+    stored, standing_in = persons_of(house, patient)
+    written = {str(each["id"]): each for each in people}
+    holder = written.pop(patient, stored)
+    if holder is None:
+        return ()
+    related = [each for each in standing_in if each.get("id") not in written]
+    happened = Happening(occasion, patient, house.ids(), house.clock(), by=principal)
+    # who gives another address does not keep the one that is known from being told
+    known = contacts_of(stored) if stored else ()
+    contacts = {each.to: each for each in (*known, *contacts_of(holder, [*related, *written.values()]))}
+    return notices(happened, [each for each in contacts.values() if each.reader != "holder" or not is_dead(holder)])
+
+
+def told(house: House, patient: str, happening: Happening) -> tuple[Notice, ...]:
+    """The notices of a happening, to the holder and to those who represent him."""
     holder, representatives = persons_of(house, patient)
     return notices(happening, contacts_of(holder, representatives)) if holder else ()
 

@@ -9,7 +9,7 @@ from fhir_server.consent.directive import is_guardian
 from fhir_server.foundation.predicate import NOTHING, both, either, one_of
 from fhir_server.foundation.principal import Kind
 from fhir_server.foundation.problem import Problem, forbidden
-from fhir_server.interactions import announce, answers, bodies, meant, secret
+from fhir_server.interactions import announce, answers, bodies, consents, meant, secret
 from fhir_server.interactions.pipeline import Change, Visit
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import existence_is_told, of_resource
@@ -52,6 +52,7 @@ def stage(visit: Visit, resource: dict[str, Any], id_: str | None = None) -> Wri
     Those two are no secret from whom the existence check tells them (DMP-101), nor from the holder.
     """
     scope = visit.scoped("c")
+    consents.readable(visit, resource)
     clinical = visit.house.matrix.is_clinical(str(resource["resourceType"]))
     resource = secret.labelled(visit.principal, resource, clinical=clinical)
     visit.subject = of_resource(resource, visit.request.owner)
@@ -118,7 +119,7 @@ def landed(visit: Visit, write: Write, status: int, hidden: frozenset[str] = fro
         visit.house.outbox.relabel(version.id, version.facts.get("label", ()), unit.session)
         if version.type == "DocumentReference" and write.before.facts.get("hidden") and not version.facts.get("hidden"):
             visit.entry.notices.extend(announce.of_showing(visit.house, version))
-    return answers.written(visit.request, less(version, hidden), status)
+    return answers.written(visit.request, visit.as_seen(less(version, hidden)), status)
 
 
 def less(version: Stored, hidden: frozenset[str]) -> Stored:
@@ -131,6 +132,7 @@ def less(version: Stored, hidden: frozenset[str]) -> Stored:
 def _flushed(visit: Visit, unit: Unit) -> None:
     """Write what is staged; a state that may not be left is noted as refused in its record (decisions 20)."""
     try:
+        consents.settle(visit, unit)
         unit.flush()
     except Problem as refused:
         if refused.status == 403:

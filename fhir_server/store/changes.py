@@ -25,14 +25,23 @@ from fhir_server.foundation.moment import from_micros, micros
 from fhir_server.foundation.predicate import EVERYTHING, Predicate, matches
 from fhir_server.foundation.problem import Problem, conflict, forbidden
 from fhir_server.resources import facts as access
-from fhir_server.resources import json_text
-from fhir_server.store import along, claims, restamp, unguarded
+from fhir_server.resources.patient import without_computed
+from fhir_server.store import along, claims, designations, restamp, unguarded
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import Envelope, Shelf, Stored, about_facts, envelope, stored
 from fhir_server.store.freshness import Freshness
 from fhir_server.store.naming import FREELY, Naming
 from fhir_server.store.own_parameters import CHANGED
-from fhir_server.store.write import Write, own_facts, referenced_first, setters_of, stamped, tombstone, unique_of
+from fhir_server.store.write import (
+    Write,
+    own_facts,
+    referenced_first,
+    setters_of,
+    stamped,
+    tombstone,
+    unique_of,
+    version_of,
+)
 
 Answer = TypeVar("Answer")
 
@@ -148,6 +157,8 @@ class Unit:
                 done[write.id] = made["facts"]
                 self._put(write, made)
             self._tell_listeners(write, done.get(write.id))
+        for patient in designations.concerned(pending):
+            designations.refresh(self.shelf, patient, self.session)
 
     def preview(self, write: Write) -> Stored:
         """The version a write makes: as stored once flushed, else as it will be, with the facts it has of itself."""
@@ -158,23 +169,14 @@ class Unit:
             raise LookupError("a deletion makes no version to show")
         facts = own_facts(write)
         about = access.about_of(write.resource)
+        if write.before is not None:
+            facts |= designations.kept(write.before.facts)
         if about:
             known = {each.id: own_facts(each) for each in self.staged if each.resource}
             neighbours = self._neighbours({**write.resource}, about, known)
             sources = {name: neighbours[name] for name in about if name in neighbours}
             facts = about_facts(write.resource, facts, sources, write.deposited)
-        text = json_text.write(write.resource)
-        return Stored(
-            write.id,
-            write.id.partition("/")[0],
-            write.version,
-            self.now,
-            facts,
-            text,
-            write.method,
-            write.blob,
-            deposited=write.deposited,
-        )
+        return version_of(write, self.now, facts)
 
     def join(self) -> None:
         """Write in this transaction after all what was to go along with its record: more than that is to be written."""
@@ -202,7 +204,8 @@ class Unit:
         if any(each.id == write.id for each in self.staged):
             raise conflict("the same resource is written twice in one transaction")
         if write.resource is not None:
-            write.resource = stamped(write.resource, write.id.partition("/")[2], write.version, self.now)
+            kept = without_computed(write.resource) if write.id.startswith("Patient/") else write.resource
+            write.resource = stamped(kept, write.id.partition("/")[2], write.version, self.now)
             if write.id.startswith("Binary/"):
                 write.resource, write.blob = self._shelve_content(write.resource)
         self.staged.append(write)
@@ -267,6 +270,8 @@ class Unit:
             set_by=setters_of(write),
             deposited=write.deposited,
         )
+        if write.id.startswith("Patient/") and write.method != "POST":
+            designations.add(made, designations.of(self.shelf, write.id.removeprefix("Patient/"), self.session))
         if not matches(write.after, made):
             raise forbidden()
         return made

@@ -35,7 +35,8 @@ from fhir_server.foundation.predicate import (
 )
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text, references
-from fhir_server.store import ordering
+from fhir_server.resources.designation import with_designated
+from fhir_server.store import designations, ordering
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import LISTS, Shelf, Stored, nameable, stored
 from fhir_server.store.mentioned import may_be_mentioned
@@ -283,6 +284,20 @@ class VisibleStore:
         """Whether an envelope at hand passes the guard: the other interpreter, for what is about to be written."""
         return matches(self.guard, envelope)
 
+    def shows(self, envelope: Mapping[str, Any]) -> bool:
+        """Whether an envelope as it stands is among what this store hands out: all of the guard, in memory."""
+        type_ = str(envelope["type"])
+        left = (self._left_something(type_), self._held_something(type_))
+        return matches(both(self._covered, self._residual, *left), envelope)
+
+    def as_if_unnamed(self, version: Stored) -> dict[str, Any]:
+        """The envelope of a version without what it mentions, or is about, that may not be seen."""
+        facts = dict(version.facts)
+        for name in ("mentions", "held"):
+            if facts.get(name) and self._residual != EVERYTHING:
+                facts[name] = [each for each in facts[name] if matches(self._mentioned, each, inside=True)]
+        return {**version.envelope(), "facts": facts}
+
     def explain(self, type_: str, where: Predicate, order: Sequence[ordering.Ordered], limit: int) -> Mapping[str, Any]:
         """MongoDB's execution statistics of a page; for operators and tests."""
         shelf, keys = self._shelf, ordering.keys_of(order)
@@ -336,16 +351,22 @@ class VisibleStore:
             return node
         return either(node, Some("mentions", both(either(*named), self._mentioned)))
 
-    def _shown(self, document: Mapping[str, Any]) -> Stored:
-        version = stored(document)
+    def shown(self, version: Stored) -> Stored:
+        """A version at hand, written just now, as it is seen through this door."""
         mentions = version.facts.get("mentions")
-        if not mentions or self._residual == EVERYTHING or not version.body:
+        if not mentions or not version.body or (self._residual == EVERYTHING and version.type != "Patient"):
             return version
-        hidden = {each["id"] for each in mentions if not matches(self._mentioned, each, inside=True)}
-        if not hidden:
+        hidden = [each for each in mentions if not matches(self._mentioned, each, inside=True)]
+        gone = {each["id"] for each in hidden if designations.SAYS not in each}
+        said = designations.said(each for each in mentions if each not in hidden) if version.type == "Patient" else []
+        if not gone and not said:
             return version
-        shown = references.drop(json_text.read(version.body), hidden)
-        return replace(version, body=json_text.write(shown))
+        resource = json_text.read(version.body)
+        resource = references.drop(resource, gone) if gone else resource
+        return replace(version, body=json_text.write(with_designated(resource, said) if said else resource))
+
+    def _shown(self, document: Mapping[str, Any]) -> Stored:
+        return self.shown(stored(document))
 
 
 def _names_id(where: Predicate) -> bool:

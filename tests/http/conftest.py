@@ -1,11 +1,17 @@
-"""Worlds for the interactions: an empty one, and one with an open record; and ledgers that nobody serves."""
+"""Worlds for the interactions: an empty one, one with an open record; what runs a command; ledgers nobody serves."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import pytest
+from click.testing import CliRunner
 from pymongo.errors import AutoReconnect
 
 from fhir_server.audit_event.ledger import Ledger
+from fhir_server.commands import main
+from fhir_server.foundation.problem import problem
+from fhir_server.sandbox.dossier import PLACE
 from tests.kit import people
 from tests.kit.cast import told_of_the_cast
 from tests.kit.clinical import MASKED, observation
@@ -37,6 +43,37 @@ def record(world):
     world.put(observation("o2", "2026-02-10"))
     world.put(observation("o3", "2026-03-10", meta=MASKED))
     return world
+
+
+@pytest.fixture
+def run(mongo_uri, database, monkeypatch):
+    monkeypatch.setenv("FHIR_SERVER_MONGO_URI", mongo_uri)
+
+    def run(*arguments):
+        return CliRunner().invoke(main, [*arguments, "--database", database.name])
+
+    return run
+
+
+@pytest.fixture
+def loaded(run, tmp_path):
+    """The Martins, loaded from the examples."""
+    answer = run("load", str(PLACE), "--size", "100")
+    assert answer.exit_code == 0, answer.output
+    return answer
+
+
+@pytest.fixture
+def failing_carry(monkeypatch):
+    """A ledger that takes nothing of what a transaction carries: what it tells of must not happen either."""
+
+    @contextmanager
+    def failing(world):
+        with monkeypatch.context() as patched:
+            patched.setattr(world.house.shelf, "carried", Broken())
+            yield
+
+    return failing
 
 
 @pytest.fixture
@@ -80,3 +117,10 @@ def failing(monkeypatch):
         return asked
 
     return install
+
+
+class Broken:
+    """A collection that is not there."""
+
+    def insert_one(self, *_, **__):
+        raise problem(503, "transient", "the ledger cannot be written")
