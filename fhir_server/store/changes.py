@@ -93,8 +93,7 @@ class Unit:
 
         Under a chosen id the version goes on from a deleted one's.
         """
-        type_ = resource["resourceType"]
-        name = f"{type_}/{id_ or fresh or self.ids()}"
+        name = f"{resource['resourceType']}/{id_ or fresh or self.ids()}"
         version = 1
         if id_ is not None:
             gone = self.shelf.history.find_one(
