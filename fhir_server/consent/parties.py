@@ -191,7 +191,7 @@ def emergency(case: Case) -> Verdict | None:
         return Forbid("emergency.no-right")
     if mode.reason and not (principal.reason or "").strip():
         return Forbid("emergency.no-reason")
-    if any(_opposes(each, case) for each in case.directives.of_kind(mode.consent)):
+    if any(_opposes(each, case) for each in case.directives.speaking_of(mode.consent, case.keys)):
         return Forbid("emergency.opposed")
     granted = principal.purpose is Purpose.BREAK_GLASS
     return Grant(EVERYTHING, "emergency.break-glass" if granted else "emergency.dispatch")
