@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from pymongo.database import Database
 
 from fhir_server.store.connection import connect
 from fhir_server.store.engine import Engine
-from tests.kit import recorder
+from tests.kit import databases, recorder
 
 recorder.listen()
 # how long an example takes tells of the machine and of what else runs on it
@@ -50,6 +49,6 @@ def mongo_client(mongo_uri: str) -> Iterator[Any]:
 
 @pytest.fixture
 def database(mongo_client: Any) -> Iterator[Database[dict[str, Any]]]:
-    name = f"t{uuid.uuid4().hex[:12]}"
-    yield mongo_client[name]
-    mongo_client.drop_database(name)
+    made = databases.lent(mongo_client)
+    yield made
+    databases.given_back(made)

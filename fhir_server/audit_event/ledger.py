@@ -1,9 +1,11 @@
 """Ledger (traces d'accès): what was done, on record before anyone hears the answer (decisions 20 and 21).
 
-May live here: writing records in shared batches, one chain per process; taking in what transactions carried; seals.
-May not know: what a record says beyond its envelope. If a record cannot be written, the asker gets 503.
+May live here: writing records in shared batches, one chain per process, with what is to stand only if they do; taking
+in what transactions carried. May not know: what a record says beyond its envelope; when chains are sealed (`seals.py`).
+If a record cannot be written, the asker gets 503.
 
 INVARIANT (durable): `settle` returns only when a majority has journaled the records; a kill -9 loses none of those.
+INVARIANT (together): what a ticket brings along stands if, and only if, its records do: one transaction writes both.
 INVARIANT (one chain): only the committer thread links records, and it links in the order it inserts.
 """
 
@@ -17,7 +19,7 @@ import threading
 import time
 import uuid
 from _thread import LockType
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
@@ -26,17 +28,18 @@ from typing import Any
 import pymongo
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.database import Database
-from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from fhir_server.audit_event.chain import NOTHING_BEFORE, Head, digest, linked, seal_hash
-from fhir_server.audit_event.verify import Finding, findings
-from fhir_server.foundation.moment import instant
+from fhir_server.audit_event.chain import NOTHING_BEFORE, Head, digest, linked
+from fhir_server.audit_event.seals import Seals
 from fhir_server.foundation.problem import Problem, problem
 from fhir_server.store.collections import make_collections
 
 Record = dict[str, Any]
+Along = Sequence[tuple[str, Record]]
+"""New documents, each with the collection it goes into."""
 
 INDEXES = (
     IndexModel([("facts.patients", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
@@ -48,6 +51,9 @@ INDEXES = (
 )
 """No index on the search tokens: a record has some seventy, and is only ever sought within a record or an author."""
 
+MAJORITY = WriteConcern("majority", j=True)
+DUPLICATE = 11000
+"""MongoDB's code for a key that is there already."""
 BATCH = 1_000
 WAITING = 10_000
 LINGER = 0.005
@@ -64,11 +70,16 @@ class _Unwritten(Exception):
     """The time of a batch ran out before a majority had it."""
 
 
+class _Unfit(Exception):
+    """What was brought along can never be written: something of its name is there already."""
+
+
 @dataclass(slots=True, eq=False)
 class _Ticket:
     """What one request waits for: records with their digests; `done` is held until they are written or refused."""
 
     records: list[tuple[Record, str]]
+    along: Along
     carried: str | None
     until: float
     written: bool = False
@@ -82,20 +93,17 @@ class Ledger:
         self, database: Database[Record], clock: Callable[[], datetime] | None = None, writer: str = ""
     ) -> None:
         """`clock` is the protocol clock (decisions 11), for the moments of seals; `writer` begins the chain's name."""
-        majority = WriteConcern("majority", j=True)
         seen = ReadConcern("majority")
         self._database = database
-        self._ledger = database.get_collection("ledger", read_concern=seen, write_concern=majority)
+        self._ledger = database.get_collection("ledger", read_concern=seen, write_concern=MAJORITY)
         self._carried = database.get_collection("carried", read_concern=seen, write_concern=WriteConcern(1))
-        self._seals = database.get_collection("seals", read_concern=seen, write_concern=majority)
-        self._clock = clock or (lambda: datetime.now(UTC))
+        self.seals = Seals(database, clock or (lambda: datetime.now(UTC)))
         self._name = f"{writer or socket.gethostname()}.{os.getpid()}"
         self.writer = f"{self._name}.{uuid.uuid4().hex}"
         self._anew = False
         self._genesis = self._head = Head(0, NOTHING_BEFORE, 0)
         self._queue: SimpleQueue[_Ticket | None] = SimpleQueue()
         self._taken_in: SimpleQueue[str] = SimpleQueue()
-        self._sealed: dict[str, int] | None = None
         self._open = False
         self._crowd = 0
         self._awaited = WAITING
@@ -131,10 +139,14 @@ class Ledger:
         self._threads.clear()
         with contextlib.suppress(PyMongoError):
             self._let_go()
-            self.seal()
+            self.seals.seal()
 
-    def settle(self, records: Sequence[Record], carried: str | None = None, *, wait: bool = True) -> None:
-        """Return when a majority has journaled these envelopes. Raises Problem 503 when that cannot be had.
+    def settle(
+        self, records: Sequence[Record], carried: str | None = None, *, along: Along = (), wait: bool = True
+    ) -> None:
+        """Return when a majority has journaled these envelopes, and with them what comes `along`.
+
+        Raises Problem 503 when that cannot be had; what comes along is written then no more than they are.
 
         `carried` names the entry of collection `carried` that holds the same records: it is deleted once they are
         written, and without `wait` they are only queued, since that entry is durable already.
@@ -143,7 +155,7 @@ class Ledger:
             return
         if not self._open or self._queue.qsize() >= WAITING:
             raise _refusal()
-        ticket = _Ticket([(each, digest(each)) for each in records], carried, time.monotonic() + PATIENCE)
+        ticket = _Ticket([(each, digest(each)) for each in records], along, carried, time.monotonic() + PATIENCE)
         ticket.done.acquire()
         self._queue.put(ticket)
         if self._queue.qsize() >= self._awaited:
@@ -166,35 +178,10 @@ class Ledger:
         self._let_go()
         return adopted
 
-    def seal(self) -> int | None:
-        """Seal the heads of all chains that moved; the seal's number, None if none moved or another process sealed."""
-        if self._sealed is None:
-            self._sealed = self._last_sealed()
-        moved = [head for head in self._heads() if self._sealed.get(head["writer"], 0) < head["seq"]]
-        if not moved:
-            return None
-        latest = self._latest_seal()
-        seal: Record = {
-            "_id": latest["_id"] + 1 if latest else 1,
-            "at": instant(self._clock()),
-            "prev": latest["hash"] if latest else NOTHING_BEFORE,
-            "heads": moved,
-        }
-        seal["hash"] = seal_hash(seal)
-        try:
-            self._seals.insert_one(seal)
-        except DuplicateKeyError:
-            self._sealed = None
-            return None
-        self._sealed.update({head["writer"]: head["seq"] for head in moved})
-        return int(seal["_id"])
-
     def _begin_chain(self) -> None:
         """A chain of its own name, from the latest seal."""
-        latest = self._latest_seal()
         self.writer = f"{self._name}.{uuid.uuid4().hex}"
-        self._sealed = None
-        self._genesis = self._head = Head(0, latest["hash"], latest["_id"]) if latest else Head(0, NOTHING_BEFORE, 0)
+        self._genesis = self._head = self.seals.beginning()
 
     def _commit_forever(self) -> None:
         while True:
@@ -249,7 +236,9 @@ class Ledger:
         if not waiting:
             return
         try:
-            self._write([record for ticket in waiting for record in ticket.records], max(t.until for t in waiting))
+            along = [each for ticket in waiting for each in ticket.along]
+            records = [record for ticket in waiting for record in ticket.records]
+            self._write(records, along, max(ticket.until for ticket in waiting))
         except _Unwritten:
             log.warning("no majority took a batch of the ledger in time")
             return
@@ -265,8 +254,8 @@ class Ledger:
             if ticket.carried is not None:
                 self._taken_in.put(ticket.carried)
 
-    def _write(self, records: list[tuple[Record, str]], until: float) -> None:
-        """Link and insert, in order, until a majority has every one. Raises _Unwritten when time is up."""
+    def _write(self, records: list[tuple[Record, str]], along: Along, until: float) -> None:
+        """Link and insert, in order, until a majority has every one. Raises _Unwritten when time is up, _Unfit."""
         if self._anew:
             self._anew = False
             self._begin_chain()
@@ -281,7 +270,7 @@ class Ledger:
                 raise _Unwritten
             try:
                 with pymongo.timeout(min(ATTEMPT, left)):
-                    self._ledger.insert_many([record for record, _ in pending])
+                    self._insert([record for record, _ in pending], along)
             except PyMongoError as cause:
                 pending = self._still_missing(pending, cause, until)
                 if pending and not _taken(cause):
@@ -290,6 +279,24 @@ class Ledger:
             else:
                 self._head = head
                 return
+
+    def _insert(self, records: list[Record], along: Along) -> None:
+        """All of it or, where something comes along, none of it. Raises PyMongoError, _Unfit."""
+        if not along:
+            self._ledger.insert_many(records)
+            return
+        apart: dict[str, list[Record]] = {}
+        for name, document in along:
+            apart.setdefault(name, []).append(document)
+        with self._database.client.start_session() as session, session.start_transaction(write_concern=MAJORITY):
+            self._ledger.insert_many(records, session=session)
+            for name, documents in apart.items():
+                try:
+                    self._database[name].insert_many(documents, session=session)
+                except BulkWriteError as cause:
+                    if any(each.get("code") == DUPLICATE for each in cause.details.get("writeErrors", ())):
+                        raise _Unfit from cause
+                    raise
 
     def _still_missing(
         self, records: list[tuple[Record, str]], cause: PyMongoError, until: float
@@ -326,7 +333,7 @@ class Ledger:
                     seen = there
                 if now >= seal_at:
                     seal_at = now + SEAL_EVERY
-                    self.seal()
+                    self.seals.seal()
             except (PyMongoError, Problem) as cause:
                 log.warning("the ledger's house was not kept: %s", type(cause).__name__)
 
@@ -339,59 +346,17 @@ class Ledger:
         if settled:
             self._carried.delete_many({"_id": {"$in": settled}})
 
-    def _latest_seal(self) -> Record | None:
-        return self._seals.find_one(sort=[("_id", DESCENDING)])
-
-    def _heads(self) -> Iterator[Record]:
-        """The last record of every chain; one seek per chain."""
-        found = self._ledger.aggregate(
-            [
-                {"$sort": {"chain.writer": -1, "chain.seq": -1}},
-                {
-                    "$group": {
-                        "_id": "$chain.writer",
-                        "seq": {"$first": "$chain.seq"},
-                        "hash": {"$first": "$chain.hash"},
-                    }
-                },
-            ]
-        )
-        for each in sorted(found, key=lambda head: str(head["_id"])):
-            if each["_id"] is not None:
-                yield {"writer": each["_id"], "seq": each["seq"], "hash": each["hash"]}
-
-    def _last_sealed(self) -> dict[str, int]:
-        """The number up to which each chain is sealed, by the latest seals; what older seals hold is sealed again."""
-        sealed: dict[str, int] = {}
-        for seal in self._seals.find(sort=[("_id", DESCENDING)]).limit(1_000):
-            for head in seal["heads"]:
-                sealed.setdefault(head["writer"], head["seq"])
-        return sealed
-
     def _run(self, target: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
 
-def verify(database: Database[Record]) -> list[Finding]:
-    """Every record changed, dropped or reordered, and every seal that does not hold; [] for a sound ledger."""
-    majority = ReadConcern("majority")
-    seals = database.get_collection("seals", read_concern=majority)
-    ledger = database.get_collection("ledger", read_concern=majority)
-
-    def hash_of_seal(number: int) -> str | None:
-        found = seals.find_one({"_id": number})
-        return found["hash"] if found else None
-
-    records = ledger.find().sort([("chain.writer", ASCENDING), ("chain.seq", ASCENDING)]).allow_disk_use(True)
-    return list(findings(seals.find().sort("_id", ASCENDING), records, hash_of_seal))
-
-
 def _taken(cause: PyMongoError) -> bool:
     """Whether a record was refused because it is there already, which waiting would not change."""
     return isinstance(cause, BulkWriteError) and any(
-        each.get("code") == 11000 and "_id_" in each.get("errmsg", "") for each in cause.details.get("writeErrors", [])
+        each.get("code") == DUPLICATE and "_id_" in each.get("errmsg", "")
+        for each in cause.details.get("writeErrors", [])
     )
 
 

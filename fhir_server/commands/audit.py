@@ -31,7 +31,7 @@ def verify(**place: Any) -> None:
 
     It may run beside the server. The exit status is 1 when something does not hold.
     """
-    from fhir_server.audit_event.ledger import verify as findings_of
+    from fhir_server.audit_event.seals import verify as findings_of
 
     console = Console()
     with reach(chosen(**place)) as found:

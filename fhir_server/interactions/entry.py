@@ -27,10 +27,11 @@ Outcome = Literal["0", "4", "8", "12"]
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What a transaction carries for the ledger, and under which key."""
+    """What a transaction carries for the ledger, and under which key; or what is written `along` with the entry."""
 
-    key: str
+    key: str | None
     envelopes: list[dict[str, Any]]
+    along: tuple[tuple[str, dict[str, Any]], ...] = ()
 
 
 @dataclass(slots=True)
@@ -121,6 +122,9 @@ class Entry:
         """Put what is not yet settled, and the notices, into a transaction; the envelopes to settle after it."""
         self._complete(unit)
         envelopes = self._envelopes()
+        if unit.apart and envelopes and not self.notices:
+            return Carried(None, envelopes, tuple(("resources", made) for made in unit.apart))
+        unit.join()
         key = self.house.ids()
         unit.carry(key, envelopes)
         if self.notices:
@@ -143,8 +147,12 @@ class Entry:
         """After a commit: hand what the transaction carried to the ledger.
 
         Should the ledger fail now, the answer may leave all the same: the entry is durable where it was carried, and
-        will be taken in from there.
+        will be taken in from there. What was not carried, but is to be written along with the entry, is not written
+        then: Problem 503.
         """
+        if carried.key is None:
+            self.house.ledger.settle(carried.envelopes, along=carried.along)
+            return
         self.notices.clear()
         with contextlib.suppress(Problem):
             self.house.ledger.settle(carried.envelopes, carried.key)

@@ -363,12 +363,10 @@ def atomically(visit: Visit, run: Run) -> FhirResponse:
         return made
 
     try:
-        made = visit.house.changes.atomically(attempt)
+        return visit.house.changes.atomically(attempt, lambda: visit.entry.landed(carried[0]))
     except Problem:
         visit.entry.rolled_back(mark)
         raise
-    visit.entry.landed(carried[0])
-    return made
 
 
 @lru_cache(4096)

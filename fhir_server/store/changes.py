@@ -26,7 +26,7 @@ from fhir_server.foundation.predicate import EVERYTHING, Predicate, matches
 from fhir_server.foundation.problem import Problem, conflict, forbidden
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text
-from fhir_server.store import claims, restamp, unguarded
+from fhir_server.store import along, claims, restamp, unguarded
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import Envelope, Shelf, Stored, about_facts, envelope, stored
 from fhir_server.store.freshness import Freshness
@@ -46,11 +46,16 @@ KEPT = (
 Restamped = tuple[str, Mapping[str, Any], Mapping[str, Any]]
 """`Type/id`, and its facts before and after."""
 GROUP_TYPES = frozenset({"CareTeam", "Group", "PractitionerRole", "Organization"})
+LISTENED_TO = RECORD_TYPES | GROUP_TYPES | {"SearchParameter"}
 
 
 @dataclass(slots=True)
 class Unit:
-    """One attempt at a transaction. `now` is microseconds of the domain clock, the same for all it writes."""
+    """One attempt at a transaction. `now` is microseconds of the domain clock, the same for all it writes.
+
+    `alone`: it is one new resource and nothing depends on what was read before. Then the resource may be `apart`: not
+    written here, but to go along with its ledger record.
+    """
 
     shelf: Shelf
     session: ClientSession
@@ -62,6 +67,8 @@ class Unit:
     bumped: int | None = None
     copied: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     restamped: list[Restamped] = field(default_factory=list)
+    alone: bool = False
+    apart: list[Envelope] = field(default_factory=list)
 
     def create(
         self,
@@ -110,7 +117,16 @@ class Unit:
 
     def flush(self) -> None:
         """Compose and write what is staged, so that reads in the same session see it. Raises Problem 403, 409, 412."""
+        if not self.staged:
+            return
         pending, self.staged = self.staged, []
+        if self.alone and len(pending) == 1 and along.may_go_along(pending[0], LISTENED_TO):
+            made = self._compose(pending[0], {})
+            if along.small_enough(made):
+                self.apart.append(made)
+                self.written.append(stored(made))
+                return
+        self.join()
         self._bind_binaries(pending)
         # what is referred to in a circle is known by its own facts before it is composed
         circle = pending if len(pending) > 1 else []
@@ -148,6 +164,13 @@ class Unit:
         return Stored(
             write.id, write.id.partition("/")[0], write.version, self.now, facts, text, write.method, write.blob
         )
+
+    def join(self) -> None:
+        """Write in this transaction after all what was to go along with its record: more than that is to be written."""
+        self.alone = False
+        for made in self.apart:
+            self.shelf.resources.insert_one(made, session=self.session)
+        self.apart.clear()
 
     def carry(self, key: str, envelopes: Sequence[Envelope]) -> None:
         """Keep the ledger's entry beside what it tells of, until the ledger has it (decisions 20)."""
@@ -324,10 +347,11 @@ class Changes:
         self._clock = clock
         self._ids = ids
 
-    def atomically(self, work: Callable[[Unit], Answer]) -> Answer:
+    def atomically(self, work: Callable[[Unit], Answer], landed: Callable[[], None] = lambda: None) -> Answer:
         """What `work` answers, once all it staged is majority-committed; it is run again after a write conflict.
 
-        Returns only when every worker has taken note of what the transaction ended (decisions 19).
+        `landed` is called after the commit, and writes what goes along. Returns only when every worker has taken note
+        of what the transaction ended (decisions 19).
         """
         last: list[Unit] = []
 
@@ -347,6 +371,7 @@ class Changes:
                 write_concern=WriteConcern("majority", j=True),
                 read_preference=ReadPreference.PRIMARY,
             )
+        landed()
         self._catch_up(last[0])
         bumped = last[0].bumped
         if bumped is not None:

@@ -95,8 +95,8 @@ def joined(filters: list[Filter]) -> Filter:
 
 
 def _disjunction(of: tuple[Predicate, ...], inside: bool) -> Filter:
-    if not of:
-        return {"$nor": [{}]}
+    if not of:  # of no document: MongoDB sees that by its bounds, where it would test `$nor` upon each
+        return {"$nor": [{}]} if inside else {"_id": {"$in": []}}
     values: dict[str, list[str | int | bool]] = {}
     for each in of:
         if isinstance(each, Has):

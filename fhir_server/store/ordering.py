@@ -16,8 +16,9 @@ from typing import Any, Protocol
 
 from pymongo import ASCENDING, DESCENDING
 
+from fhir_server.foundation.predicate import NOTHING
 from fhir_server.store.documents import WITHIN_A_RECORD
-from fhir_server.store.mongo import Filter
+from fhir_server.store.mongo import Filter, to_mongo
 
 Keys = list[tuple[str, int]]
 _MADE = "sort"
@@ -120,7 +121,7 @@ def after(keys: Sequence[tuple[str, int]], position: Sequence[Any]) -> Filter:
         if beyond is not None:
             branches.append({"$and": [*equal, beyond]})
         equal.append({path: value})
-    return {"$or": branches} if branches else {"$nor": [{}]}
+    return {"$or": branches} if branches else to_mongo(NOTHING)
 
 
 def _beyond(path: str, direction: int, value: Any) -> Filter | None:

@@ -1,9 +1,11 @@
-"""Worlds for the interactions: an empty one, and one with an open record."""
+"""Worlds for the interactions: an empty one, and one with an open record; and ledgers that nobody serves."""
 
 from __future__ import annotations
 
 import pytest
+from pymongo.errors import AutoReconnect
 
+from fhir_server.audit_event.ledger import Ledger
 from tests.kit import people
 from tests.kit.cast import told_of_the_cast
 from tests.kit.clinical import MASKED, observation
@@ -35,3 +37,46 @@ def record(world):
     world.put(observation("o2", "2026-02-10"))
     world.put(observation("o3", "2026-03-10", meta=MASKED))
     return world
+
+
+@pytest.fixture
+def ledgers(database):
+    """Starts ledgers; all are stopped after the test."""
+    started = []
+
+    def start(**_):
+        ledger = Ledger(database)
+        ledger.prepare()
+        ledger.start()
+        started.append(ledger)
+        return ledger
+
+    yield start
+    for ledger in started:
+        ledger.stop()
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Makes a ledger's insert fail as the database would, before or after it took the records; notes their numbers."""
+
+    def install(ledger, failures, *, after):
+        real, asked = ledger._ledger, []
+
+        class Sometimes:
+            def __getattr__(self, name):
+                return getattr(real, name)
+
+            def insert_many(self, documents, **more):
+                asked.append(len(documents))
+                if failures:
+                    failures.pop()
+                    if after:
+                        real.insert_many(documents, **more)
+                    raise AutoReconnect("gone")
+                return real.insert_many(documents, **more)
+
+        ledger._ledger = Sometimes()
+        return asked
+
+    return install

@@ -12,42 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from pymongo.errors import AutoReconnect
 
 from fhir_server.audit_event import ledger as room
-from fhir_server.audit_event.event import Deed, envelope
-from fhir_server.audit_event.ledger import Ledger, verify
+from fhir_server.audit_event.ledger import Ledger
+from fhir_server.audit_event.seals import verify
 from fhir_server.foundation.problem import Problem
-
-BASE = "https://dmp.example.org/fhir"
-
-
-def a_record(id_, **more):
-    deed = Deed(
-        None, "read", "Patient", "lea", "0", datetime.now(UTC), "req", "10.0.0.7", ("Patient/lea/_history/1",), **more
-    )
-    return envelope(deed, id_, BASE)
-
-
-@pytest.fixture
-def ledgers(database):
-    """Starts ledgers; all are stopped after the test."""
-    started = []
-
-    def start(**_):
-        ledger = Ledger(database)
-        ledger.prepare()
-        ledger.start()
-        started.append(ledger)
-        return ledger
-
-    yield start
-    for ledger in started:
-        ledger.stop()
-
-
-def ids(database):
-    return {each["_id"] for each in database.ledger.find({}, {"_id": 1})}
+from tests.kit.ledgers import a_record, ids
 
 
 def wait_until(true, seconds=8):
@@ -112,7 +82,7 @@ def test_tampering_is_found(database, ledgers, kind, tamper):
     ledger = ledgers()
     for name in ("a1", "a2", "a3"):
         ledger.settle([a_record(name)])
-    assert 1 == ledger.seal()
+    assert 1 == ledger.seals.seal()
     tamper(database.ledger)
     assert [kind] == kinds(database)
 
@@ -120,7 +90,7 @@ def test_tampering_is_found(database, ledgers, kind, tamper):
 def test_tampering_with_a_seal_is_found(database, ledgers):
     ledger = ledgers()
     ledger.settle([a_record("a1")])
-    ledger.seal()
+    ledger.seals.seal()
     database.seals.update_one({"_id": 1}, {"$set": {"at": "2020-01-01T00:00:00.000Z"}})
     assert ["seal"] == kinds(database)
 
@@ -137,11 +107,11 @@ def test_the_heads_of_all_chains_are_sealed_together_and_only_once(database, led
     one, two = ledgers(), ledgers()
     one.settle([a_record("a1")])
     two.settle([a_record("b1")])
-    assert 1 == one.seal()
+    assert 1 == one.seals.seal()
     assert {one.writer, two.writer} == {head["writer"] for head in database.seals.find_one()["heads"]}
-    assert two.seal() is None or database.seals.count_documents({}) == 2
+    assert two.seals.seal() is None or database.seals.count_documents({}) == 2
     two.settle([a_record("b2")])
-    two.seal()
+    two.seals.seal()
     assert [] == verify(database)
 
 
@@ -160,7 +130,7 @@ def test_two_processes_that_seal_at_once_make_one_seal(database, ledgers):
     one, two = ledgers(), ledgers()
     one.settle([a_record("a1")])
     made = []
-    threads = [threading.Thread(target=lambda each=each: made.append(each.seal())) for each in (one, two)]
+    threads = [threading.Thread(target=lambda each=each: made.append(each.seals.seal())) for each in (one, two)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -216,32 +186,6 @@ def test_an_entry_adopted_twice_and_settled_by_its_own_process_stands_once(datab
             thread.join()
     assert 40 == database.ledger.count_documents({})
     assert [] == verify(database)
-
-
-@pytest.fixture
-def failing(monkeypatch):
-    """Makes a ledger's insert fail as the database would, before or after it took the records; notes their numbers."""
-
-    def install(ledger, failures, *, after):
-        real, asked = ledger._ledger, []
-
-        class Sometimes:
-            def __getattr__(self, name):
-                return getattr(real, name)
-
-            def insert_many(self, documents, **more):
-                asked.append(len(documents))
-                if failures:
-                    failures.pop()
-                    if after:
-                        real.insert_many(documents, **more)
-                    raise AutoReconnect("gone")
-                return real.insert_many(documents, **more)
-
-        ledger._ledger = Sometimes()
-        return asked
-
-    return install
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -323,8 +267,8 @@ def test_a_stop_drains_what_is_queued(database, ledgers):
 
 CHILD = """
 import sys, threading
-sys.path[:0] = [{root!r}, {here!r}]
-from test_ledger import a_record
+sys.path.insert(0, {root!r})
+from tests.kit.ledgers import a_record
 from fhir_server.audit_event.ledger import Ledger
 from fhir_server.store.connection import connect
 ledger = Ledger(connect({uri!r})[{name!r}])
@@ -344,8 +288,7 @@ for thread in range(8):
 
 
 def test_a_kill_9_loses_no_entry_that_was_acknowledged(database, mongo_uri, ledgers):
-    here = Path(__file__).parent
-    program = CHILD.format(root=str(here.parents[1]), here=str(here), uri=mongo_uri, name=database.name)
+    program = CHILD.format(root=str(Path(__file__).parents[2]), uri=mongo_uri, name=database.name)
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as child:
         acknowledged = [child.stdout.readline().strip() for _ in range(1_000)]
         os.kill(child.pid, signal.SIGKILL)

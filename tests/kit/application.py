@@ -19,6 +19,7 @@ from fhir_server.app import close_house, create_app
 from fhir_server.settings import Settings
 from fhir_server.smart.claims import ACCESS_TOKEN, claims_of
 from tests.kit import people
+from tests.kit.databases import given_back, lent
 from tests.kit.world import submission
 
 FHIR_JSON = "application/fhir+json"
@@ -29,16 +30,16 @@ DEMONSTRATION = "urn:oid:1.2.250.1.213.1.4.11"
 
 @contextmanager
 def application(mongo_uri: str, mongo_client: Any, **flags: Any) -> Iterator[Flask]:
-    """An application, a sandbox unless told otherwise; closed, and its database dropped, afterwards."""
-    name = f"app{uuid.uuid4().hex[:12]}"
-    app = create_app(Settings.read({}, mongo_uri=mongo_uri, database=name, **{"sandbox": True, **flags}))
+    """An application, a sandbox unless told otherwise; closed, and its database emptied, afterwards."""
+    database = lent(mongo_client)
+    app = create_app(Settings.read({}, mongo_uri=mongo_uri, database=database.name, **{"sandbox": True, **flags}))
     yield app
     atexit.unregister(close_house)
     close_house(app.extensions["house"])
     app.extensions["smart"].close()
     for client in app.extensions["clients"]:
         client.close()
-    mongo_client.drop_database(name)
+    given_back(database)
 
 
 def granted(app: Flask, scopes: str = "system/*.cruds") -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
-
 import pytest
 
+from tests.kit.databases import given_back, lent
 from tests.kit.trips import counted
 
 
@@ -17,12 +16,12 @@ def counting_client(mongo_uri):
 
 @pytest.fixture
 def databases(counting_client):
-    names: list[str] = []
+    made = []
 
     def make():
-        names.append(f"w{uuid.uuid4().hex[:12]}")
-        return counting_client[names[-1]]
+        made.append(lent(counting_client))
+        return made[-1]
 
     yield make
-    for name in names:
-        counting_client.drop_database(name)
+    for each in made:
+        given_back(each)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import pytest
 import requests
 
-from fhir_server.audit_event.ledger import verify
+from fhir_server.audit_event.seals import verify
 from fhir_server.store.connection import connect
 from fhir_server.store.engine import address_of
 from tests.kit.application import FHIR_JSON, deposit
@@ -38,7 +38,7 @@ class Told:
     """What the clients were told, over all rounds; guarded by `lock`."""
 
     documents: dict[str, list[str]] = field(default_factory=dict)  # uniqueId: the three locations
-    organizations: dict[str, str] = field(default_factory=dict)  # name: id
+    places: dict[str, str] = field(default_factory=dict)  # name: id
     labels: dict[str, list[str]] = field(default_factory=dict)  # document: the label of each acknowledged version
     doubtful: dict[str, str] = field(default_factory=dict)  # document: the label of a patch nobody answered
     entries: dict[str, str] = field(
@@ -104,10 +104,10 @@ class Client(threading.Thread):
 
     def creates(self):
         name = f"killed {next(self.numbers)}"
-        answered = self.ask("POST", "Organization", {"resourceType": "Organization", "name": name})
+        answered = self.ask("POST", "Location", {"resourceType": "Location", "name": name})
         if answered.ok:
             with self.told.lock:
-                self.told.organizations[name] = place(answered.headers["Location"])
+                self.told.places[name] = place(answered.headers["Location"])
 
     def labels(self):
         if not self.mine:
@@ -127,7 +127,7 @@ class Client(threading.Thread):
 
     def reads(self):
         with self.told.lock:
-            known = list(self.told.organizations.values())[-20:]
+            known = list(self.told.places.values())[-20:]
             known += [each[1] for each in list(self.told.documents.values())[-20:]]
         for path in random.sample(known, min(3, len(known))):
             self.ask("GET", path)
@@ -216,12 +216,12 @@ def held_against(served: Served, told: Told) -> None:
 
 
 OF_THE_SANDBOX = "DocumentReference/paul-consultation"
-TYPES = ("Organization", "DocumentReference", "List", "Binary")
+TYPES = ("Location", "DocumentReference", "List", "Binary")
 
 
 def everything_acknowledged_is_there(kept, told):
-    names = {json.loads(each["body"]).get("name"): id_ for id_, each in kept.items() if each["type"] == "Organization"}
-    assert {} == {name: id_ for name, id_ in told.organizations.items() if names.get(name) != id_}
+    names = {json.loads(each["body"]).get("name"): id_ for id_, each in kept.items() if each["type"] == "Location"}
+    assert {} == {name: id_ for name, id_ in told.places.items() if names.get(name) != id_}
     assert [] == [id_ for places in told.documents.values() for id_ in places if id_ not in kept]
 
 
@@ -296,5 +296,5 @@ def the_api_shows(served, told):
             ).json()  # fmt: skip
             assert {document, list_} == {place(each["fullUrl"]) for each in found["entry"]}
             assert session.get(f"{served.fhir}/{binary}", timeout=20).content.startswith(b"letter ")
-        for id_ in random.sample(sorted(told.organizations.values()), 3):
+        for id_ in random.sample(sorted(told.places.values()), 3):
             assert session.get(f"{served.fhir}/{id_}", timeout=20).status_code == 200

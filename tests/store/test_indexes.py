@@ -141,6 +141,17 @@ def test_whatever_refers_to_a_document_is_found_by_an_index(world, town_database
     assert [] == [told(each) for each in kept if not counts(each) and each["docsExamined"] > 2 * returned(each)]
 
 
+def test_a_chain_that_finds_nobody_on_its_way_examines_nothing(world, town_database):
+    url = "DocumentReference?author:Practitioner.family=nobody"
+    world.ask(people.operator(), "GET", url)
+    with profiled(town_database) as found:
+        answered = world.ask(people.operator(), "GET", url)
+    assert (200, 0) == (answered.status, answered.json["total"])
+    kept = [each for each in found if each["ns"] == "town.resources"]
+    assert kept
+    assert [] == [told(each) for each in kept if each["docsExamined"]]
+
+
 def test_a_read_in_context_and_a_page_are_one_round_trip_each(world, town_database):
     who = physician(patient=HELD)
     for url in (DOCUMENT, f"DocumentReference?patient={HELD}"):
