@@ -9,6 +9,7 @@ import rest_rows
 import smart_rows
 
 from fhir_server import settings
+from fhir_server.consent.explain import words
 from fhir_server.consent.rules import rules_table
 from fhir_server.definitions.library import load, profile_json
 from fhir_server.definitions.search_parameters import unplaced
@@ -23,6 +24,21 @@ MADE = "Made from the code by `make docs`; do not edit."
 def rules() -> str:
     """The ordered table of rules, each with its law."""
     return f"# Rules\n\n{MADE} What they mean together: [consent](../consent.md).\n\n{rules_table().strip()}\n"
+
+
+def reasons() -> str:
+    """Every reason code with its sentence, and who is told of as what in an explanation."""
+    lines = [
+        "# Reasons",
+        "",
+        f"{MADE} A reason says why something was shown or kept back: to the holder in `$explain-access`,",
+        "to the operator in `fhir-server explain` and beside the trace, never to who was refused.",
+        "",
+        "| code | français | English |",
+        "|---|---|---|",
+        *(f"| `{code}` | {text} | {words('en')[code]} |" for code, text in words("fr").items()),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def matrix() -> str:
@@ -140,6 +156,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "rules.md": rules,
     "requirements.md": dmp_rules.document,
     "law.md": law.document,
+    "reasons.md": reasons,
     "access-matrix.md": matrix,
     "search-parameters.md": search_parameters,
     "routes.md": routes,

@@ -9,6 +9,7 @@ write no Way, is a denial; a rule that raises is a Forbid.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -17,9 +18,9 @@ from fhir_server.consent.directive import Directives
 from fhir_server.consent.matrix import Matrix
 from fhir_server.consent.obligations import MinimalView, Obligation
 from fhir_server.consent.request import AccessRequest
-from fhir_server.consent.rules import READING, RULES
+from fhir_server.consent.rules import READING, RULES, Rule
 from fhir_server.consent.settings import settings
-from fhir_server.consent.verdict import Forbid, Grant, Oblige, Way, Withhold
+from fhir_server.consent.verdict import Forbid, Grant, Oblige, Verdict, Way, Withhold
 from fhir_server.foundation.predicate import (
     EVERYTHING,
     NOTHING,
@@ -84,17 +85,22 @@ def decide(request: AccessRequest, directives: Directives, matrix: Matrix) -> De
         Way: heard.ways,
     }
     try:
-        case = case_of(request, directives, matrix, settings())
-        for rule in RULES if request.writes else READING:
-            verdict = rule(case)
-            if verdict is None:
-                continue
+        for _, verdict in verdicts(request, directives, matrix):
             if isinstance(verdict, Forbid):
                 return Deny((verdict.reason,))
             lists[type(verdict)].append(verdict)
     except Exception:  # noqa: BLE001 - INVARIANT (deny by default): whatever went wrong, nothing is shown
         return Deny(("rule.failed",))
     return _writable(request, heard) if request.writes else _readable(request, heard)
+
+
+def verdicts(request: AccessRequest, directives: Directives, matrix: Matrix) -> Iterator[tuple[Rule, Verdict]]:
+    """What each rule that has something to say of `request` says, in the order of the table."""
+    case = case_of(request, directives, matrix, settings())
+    for rule in RULES if request.writes else READING:
+        verdict = rule(case)
+        if verdict is not None:
+            yield rule, verdict
 
 
 def refuses(principal: Principal) -> str | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from fhir_server.consent.provision import Json, Members, Provision, Unreadable, named, read
+from fhir_server.consent.provision import Json, Members, Provision, Unreadable, named, read, takes_back
 from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.moment import Interval
 
@@ -98,10 +98,13 @@ def _parse(id_: str, consent: Json, members: Members) -> Directive:
         if "provision" in each:
             raise Unreadable("provisions are nested deeper than two levels")
         nested.append(read(each, members))
+    root = read(provision, members)
+    if any(takes_back(root, each) for each in nested):
+        raise Unreadable("a nested provision says the contrary of all that its root says")
     return Directive(
         id=id_,
         kind=_kind(consent),
-        root=read(provision, members),
+        root=root,
         nested=tuple(nested),
         performers=frozenset(each["reference"] for each in consent.get("performer") or () if each.get("reference")),
         sourced="sourceAttachment" in consent or "sourceReference" in consent,

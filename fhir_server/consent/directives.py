@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +27,7 @@ from fhir_server.consent.directive import (
 )
 from fhir_server.consent.provision import ALWAYS, Members
 from fhir_server.consent.request import AccessRequest, Standing, Verb
+from fhir_server.consent.succession import succeeded
 from fhir_server.definitions.identifiers import keys_of
 from fhir_server.foundation.moment import Interval, interval
 from fhir_server.foundation.predicate import BEGINNING, END
@@ -68,6 +69,19 @@ class RecordState:
             representatives=self.representatives,
             **more,
         )
+
+    def holding(self, directives: Iterable[Directive]) -> RecordState:
+        """This record, if its Consents were these."""
+        return replace(self, directives=Directives(tuple(directives), self.directives.terms))
+
+    def assuming(self, new: Directive) -> RecordState:
+        """This record, if a Consent were put on record: what that ends is ended, a refusal of the record shuts it."""
+        kept = self.directives.all
+        if new.active:
+            ended = {each.id for each in succeeded(new, kept)}
+            kept = (*(each for each in kept if each.id not in ended), new)
+        refused = any(each.kind == CREATION and not each.permit and each.active for each in kept)
+        return replace(self.holding(kept), standing="closed" if refused else self.standing)
 
 
 class Records:
@@ -113,9 +127,10 @@ class Records:
             else:
                 self._known.clear()
 
-    def members_of(self, consent: Resource) -> Members:
-        """What the teams, roles and organisations a Consent names stand for."""
-        return self._members(actors_named(consent))
+    def members_of(self, *consents: Resource, beside: Mapping[str, Resource] | None = None) -> Members:
+        """What the teams, roles and organisations that Consents name stand for; `beside` are those not stored yet."""
+        named = frozenset(reference for each in consents for reference in actors_named(each))
+        return self._members(named, beside or {})
 
     def _read(self, patient: str) -> RecordState | None:
         found = unguarded.directives_of(self._shelf, patient)
@@ -123,12 +138,12 @@ class Records:
         if holder is None:
             return None
         named = frozenset(reference for consent in found["consents"] for reference in actors_named(consent))
-        return state_of(holder, found["consents"], found["related"], self._members(named))
+        return state_of(holder, found["consents"], found["related"], self._members(named, {}))
 
-    def _members(self, named: Iterable[str]) -> Members:
+    def _members(self, named: Iterable[str], beside: Mapping[str, Resource]) -> Members:
         """The keys each reference stands for, and when; teams within teams are followed a few steps."""
-        known: dict[str, Resource] = {}
-        wanted = set(named)
+        known: dict[str, Resource] = dict(beside)
+        wanted = set(named).union(*({inner for inner, _ in _steps(each)} for each in beside.values()))
         for _ in range(_DEPTH):
             missing = sorted(wanted - known.keys())
             if not missing:

@@ -13,6 +13,8 @@ from fhir_server.consent.verdict import Forbid, Grant, Oblige, Verdict, Withhold
 from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Has, Not, Predicate, one_of
 from fhir_server.foundation.principal import Kind, Purpose
 
+EXPLAINING = "explain-access"
+"""The operation that tells who can see what."""
 _BLOCKING = CONSULTING | {REPRESENTATION}
 
 
@@ -83,6 +85,19 @@ def unreadable_directive(case: Case) -> Verdict | None:
     if request.checks_existence:
         return Withhold(_all_but_identity(case), "directive.unreadable")
     return Forbid("directive.unreadable")
+
+
+def explained_to_few(case: Case) -> Verdict | None:
+    """Explication des accès: who can see what, and why, is told to the patient's side, the médecin traitant, the host.
+
+    DMP-44, DMP-51, DMP-80.
+    """
+    request = case.request
+    if request.verb != "operation" or request.operation != EXPLAINING:
+        return None
+    host = request.principal.kind is Kind.OPERATOR
+    told = host or case.patient_side or (case.treating and case.normal)
+    return None if told else Forbid("explain.not-told")
 
 
 def operator(case: Case) -> Verdict | None:

@@ -38,6 +38,8 @@ TEAMS = ("CareTeam/", "Group/")
 EXPANDED = (*TEAMS, "PractitionerRole/")
 ACTOR_TYPES = ("CareTeam/", "Group/", "PractitionerRole/", "Organization/", "Practitioner/")
 ALWAYS = Interval(BEGINNING, END)
+What: TypeAlias = tuple[frozenset[str], Predicate, Interval]
+EVERYTHING_SAID: What = (frozenset(), EVERYTHING, ALWAYS)
 # PCF forbids them (0..0); each would narrow what a permit gives, so none may be passed over.
 _LOCAL = re.compile(r"[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}")
 _UNKNOWN_LIMITS = ("action", "class", "code", "modifierExtension")
@@ -53,7 +55,8 @@ class Provision:
 
     `actors` are the keys named, None when the element is absent (whoever asks); `members` those of the teams named,
     with the time in which each belongs to them.
-    `purposes` empty means all. `reach` is what of the record it speaks of, `limited` whether that is less than all.
+    `purposes` empty means all. `reach` is what of the record it speaks of, `limited` whether that is less than all;
+    `what` is that as it is said: labels, data and their time, which a permit and a deny reach differently.
     """
 
     permit: bool
@@ -64,6 +67,12 @@ class Provision:
     labels: frozenset[str]
     reach: Predicate
     limited: bool
+    what: What = EVERYTHING_SAID
+
+    @property
+    def named(self) -> tuple[frozenset[str], frozenset[str]] | None:
+        """The keys it names, and those of the teams it names; None where it speaks to everybody."""
+        return None if self.actors is None else (self.actors, frozenset(self.members))
 
     def in_force(self, at: int) -> bool:
         """Whether its period covers the moment (microseconds); a date lasts until the end of its day."""
@@ -95,7 +104,8 @@ def read(provision: Json, members: Members) -> Provision:
     permit = provision["type"] == "permit"
     actors, team = _actors(provision, permit, members)
     labels = frozenset(_label(each) for each in _list(provision, "securityLabel"))
-    reach = both(_labelled(labels, permit), _about(provision, members), _dated(provision, permit))
+    about = _about(provision, members)
+    reach = both(_labelled(labels, permit), about, _dated(provision, permit))
     if permit and any(name in provision for name in ("data", "dataPeriod")):
         reach = either(reach, Has("resource", "Patient"))  # whoever may see a part knows whose it is
     return Provision(
@@ -107,7 +117,27 @@ def read(provision: Json, members: Members) -> Provision:
         labels=labels,
         reach=reach,
         limited=reach != EVERYTHING,
+        what=(labels, about, _period(provision.get("dataPeriod"))),
     )
+
+
+def takes_back(root: Provision, nested: Provision) -> bool:
+    """Whether a nested provision leaves nothing of its root."""
+    return (
+        root.permit is not nested.permit
+        and _as_many(root, nested)
+        and (not nested.purposes or (bool(root.purposes) and root.purposes <= nested.purposes))
+        and nested.period.lo <= root.period.lo
+        and root.period.hi <= nested.period.hi
+        and nested.what in (EVERYTHING_SAID, root.what)
+    )
+
+
+def _as_many(root: Provision, nested: Provision) -> bool:
+    """Whether whoever the root speaks to is spoken to by what is nested in it."""
+    if nested.named is None:
+        return True
+    return root.named is not None and all(some <= more for some, more in zip(root.named, nested.named, strict=True))
 
 
 def named(provision: Json) -> frozenset[str]:
@@ -236,6 +266,8 @@ def _period(period: Any) -> Interval:
         end = interval(period["end"]).hi if "end" in period else END
     except (ValueError, TypeError) as unread:
         raise Unreadable("a period cannot be read") from unread
+    if end < start:
+        raise Unreadable("a period ends before it begins")
     return Interval(start, end)
 
 

@@ -24,6 +24,7 @@ READING: tuple[Rule, ...] = (
     parties.ledger_is_append_only,
     parties.record_closed,
     parties.unreadable_directive,
+    parties.explained_to_few,
     parties.operator,
     parties.holder,
     parties.hidden_from_holder,

@@ -55,6 +55,7 @@ class Settings:
     representative_consents: frozenset[str]
     collected: frozenset[str]
     card_reading: Mapping[str, Any]
+    one_active: Mapping[str, str]
 
 
 @cache
@@ -97,6 +98,7 @@ def read(rules: Mapping[str, Any]) -> Settings:
         representative_consents=frozenset(rules["representative"]["consents"]),
         collected=frozenset(rules["collected"]),
         card_reading=rules["cardReading"],
+        one_active=rules["oneActive"],
     )
 
 

@@ -49,10 +49,10 @@ def of_access(
     if readers:
         known = who if readers == READERS else "|".join((who, *readers))
         house.outbox.first_connection(
-            patient, known, lambda: (each for each in _told(house, patient, first) if each.reader in readers)
+            patient, known, lambda: (each for each in told(house, patient, first) if each.reader in readers)
         )
     if any(isinstance(each, TellHolder) for each in obligations) and _newly(house, patient, principal.token):
-        return _told(house, patient, Happening("emergency", patient, principal.token, house.clock(), by=principal))
+        return told(house, patient, Happening("emergency", patient, principal.token, house.clock(), by=principal))
     return ()
 
 
@@ -71,7 +71,7 @@ def of_deposit(house: House, principal: Principal, document: Stored) -> tuple[No
         for patient in document.facts.get("patients", ())
         if principal.reference != f"Patient/{patient}"
     ]
-    return tuple(each for happening in happened for each in _told(house, happening.patient, happening))
+    return tuple(each for happening in happened for each in told(house, happening.patient, happening))
 
 
 def of_opening(house: House, principal: Principal, patient: Mapping[str, Any]) -> tuple[Notice, ...]:
@@ -80,7 +80,8 @@ def of_opening(house: House, principal: Principal, patient: Mapping[str, Any]) -
     return notices(opened, contacts_of(patient))
 
 
-def _told(house: House, patient: str, happening: Happening) -> tuple[Notice, ...]:
+def told(house: House, patient: str, happening: Happening) -> tuple[Notice, ...]:
+    """The notices of a happening, to the holder and to those who represent him."""
     holder, representatives = persons_of(house, patient)
     return notices(happening, contacts_of(holder, representatives)) if holder else ()
 

@@ -14,7 +14,7 @@ import orjson
 
 from fhir_server.foundation.moment import from_micros, instant
 from fhir_server.foundation.problem import Issue, Problem, bad_request, problem
-from fhir_server.interactions import answers, bodies, conditional, meant, pipeline, provide
+from fhir_server.interactions import answers, bodies, conditional, consents, meant, pipeline, provide
 from fhir_server.interactions.bundle_entries import ORDER, Item, check, items_of
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse, query_text
@@ -241,6 +241,7 @@ def _in_order(visit: Visit, items: list[Item], unit: Unit) -> list[dict[str, Any
 def _flushed(visit: Visit, unit: Unit) -> None:
     """Write what is staged; a state that may not be left is noted as refused in every record that was written to."""
     try:
+        consents.settle(visit, unit)
         unit.flush()
     except Problem as refused:
         if refused.status == 403:

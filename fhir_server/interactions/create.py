@@ -8,7 +8,7 @@ from typing import Any
 from fhir_server.foundation.predicate import NOTHING, both, either, one_of
 from fhir_server.foundation.principal import Kind
 from fhir_server.foundation.problem import Problem, forbidden
-from fhir_server.interactions import announce, answers, bodies, meant
+from fhir_server.interactions import announce, answers, bodies, consents, meant
 from fhir_server.interactions.pipeline import Change, Visit
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import existence_is_told, of_resource
@@ -49,6 +49,7 @@ def stage(visit: Visit, resource: dict[str, Any], id_: str | None = None) -> Wri
     Those two are no secret from whom the existence check tells them (DMP-101), nor from the holder.
     """
     scope = visit.scoped("c")
+    consents.readable(visit, resource)
     visit.subject = of_resource(resource, visit.request.owner)
     before, after = visit.rights(visit.subject, Change(proposed=resource), "create")
     if before == NOTHING:
@@ -114,6 +115,7 @@ def less(version: Stored, hidden: frozenset[str]) -> Stored:
 def _flushed(visit: Visit, unit: Unit) -> None:
     """Write what is staged; a state that may not be left is noted as refused in its record (decisions 20)."""
     try:
+        consents.settle(visit, unit)
         unit.flush()
     except Problem as refused:
         if refused.status == 403:

@@ -7,21 +7,36 @@ May not know: tokens, consents. It satisfies `smart.directory.Directory`.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from fhir_server.consent.case import of_age
 from fhir_server.consent.settings import settings
-from fhir_server.definitions.identifiers import key_of, spellings
+from fhir_server.definitions.identifiers import key_of, keys_of, spellings
 from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.moment import micros
+from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.notices.occasion import contacts_of
 from fhir_server.smart.directory import Insured
 from fhir_server.store import unguarded
 from fhir_server.store.documents import Shelf
 
 CHAIN_AT_MOST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where somebody signs in: an organisation, its keys with those of all it is part of, its sector of activity."""
+
+    reference: str | None = None
+    name: str = ""
+    keys: frozenset[str] = frozenset()
+    sector: str | None = None
+
+
+NOWHERE = Place()
 
 
 class StoredDirectory:
@@ -50,6 +65,35 @@ class StoredDirectory:
         for each in chain.values():
             keys |= {key_of(one.get("system", ""), one.get("value", "")) for one in each.get("identifier", [])}
         return f"Organization/{found['id']}", str(found.get("name", "")), frozenset(keys)
+
+    def professionals(self, references: Iterable[str]) -> dict[str, tuple[Principal, ...]]:
+        """Who these professionals (`Practitioner/x`) would be, signed in: once for each place the directory gives them.
+
+        Who is not in the directory is left out. Three round trips, and for each place those of `organization`.
+        """
+        persons = unguarded.bodies(self._shelf, sorted(references))
+        roles: dict[str, list[str]] = {each: [] for each in persons}
+        for role in unguarded.by_tokens(self._shelf, [f"PractitionerRole.practitioner={each}" for each in persons]):
+            person = role.get("practitioner", {}).get("reference", "").partition("/_history/")[0]
+            place = role.get("organization", {}).get("reference")
+            if person in roles and place and role.get("active") is not False:
+                roles[person].append(place)
+        places = {place: self.place(place) for each in roles.values() for place in each}
+        return {
+            reference: tuple(
+                _signed_in(body, places.get(place, NOWHERE)) for place in sorted(set(roles[reference])) or [""]
+            )
+            for reference, body in persons.items()
+        }
+
+    def place(self, reference: str) -> Place:
+        """An organisation as a place where somebody signs in; nowhere if the directory does not know it."""
+        known = self.organization(reference)
+        if known is None:
+            return NOWHERE
+        body = self._by_reference(known[0]) or {}
+        codes = [coding.get("code") for each in body.get("type", []) for coding in each.get("coding", [])]
+        return Place(known[0], known[1], known[2] | {known[0]}, next(iter(codes), None))
 
     def patient_by_ins(self, system: str, value: str) -> str | None:
         """The id of the one Patient with this INS, or None."""
@@ -93,6 +137,29 @@ class StoredDirectory:
 
     def _by_reference(self, reference: str) -> dict[str, Any] | None:
         return unguarded.bodies(self._shelf, [reference]).get(reference)
+
+
+def _signed_in(practitioner: dict[str, Any], place: Place) -> Principal:
+    """The professional a sign-in at a place would give; of UNKNOWN kind where no profession is known."""
+    words = profile_json("dmp/professions.json")
+    accepted = {*words["accepted"], *words["systems"].values()}
+    codings = [one for each in practitioner.get("qualification", []) for one in each.get("code", {}).get("coding", [])]
+    profession = next((each["code"] for each in codings if each.get("system") in accepted), None)
+    reference = f"Practitioner/{practitioner['id']}"
+    return Principal(
+        kind=Kind.PROFESSIONAL if profession else Kind.UNKNOWN,
+        subject=reference,
+        client="",
+        name=_name(practitioner),
+        reference=reference,
+        identities=keys_of(practitioner),
+        organization=place.reference,
+        organization_name=place.name,
+        organizations=place.keys,
+        profession=profession,
+        specialties=frozenset(each["code"] for each in codings if each.get("system") not in accepted),
+        sector=place.sector,
+    )
 
 
 def _name(practitioner: dict[str, Any]) -> str:

@@ -213,6 +213,21 @@ TABLE: tuple[Operation, ...] = (
             Parameter("query", "string", 0, 1, "the search, as its query string; or the parameters themselves"),
         ),
     ),
+    Operation(
+        "explain-access",
+        "Explain who can see it",
+        "Who can see a resource of a record, or the record of a Patient, and why: each actor that matters, with the "
+        "decision, its reasons in French and in English, and the Consents that caused them. For the holder, who "
+        "represents the holder, the médecin traitant and the operator; nothing is written.",
+        "r",
+        "Parameters",
+        parameters=(
+            Parameter("actor", "Reference", 0, 1, "somebody in particular, of the directory or of the record"),
+            Parameter("profession", "code", 0, 1, "as of this profession (TRE_G15), instead of the directory's"),
+            Parameter("purpose", "code", 0, 1, "in this mode: TREAT, BTG (bris de glace) or ETREAT (centre 15)"),
+            Parameter("assume", "Consent", 0, 1, "a Consent as if it were on record: both decisions side by side"),
+        ),
+    ),
 )
 
 BY_ID = {each.id: each for each in TABLE}

@@ -199,6 +199,11 @@ def as_stored(house: House, shown: Stored, unit: Unit | None) -> Stored:
     return unguarded.current(house.shelf, shown.id, unit.session if unit else None) or shown
 
 
+def consents_of(house: House, patient: str, unit: Unit) -> list[Stored]:
+    """The active Consents of a record, as this transaction sees them: what a new one ends or contradicts."""
+    return unguarded.active_consents(house.shelf, patient, unit.session)
+
+
 def persons_of(house: House, patient: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     """The Patient and those who represent the holder now: who is to be told of something, and where (DMP-142)."""
     found = unguarded.directives_of(house.shelf, patient)

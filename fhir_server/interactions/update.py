@@ -12,7 +12,7 @@ from fhir_server.consent.request import Verb
 from fhir_server.foundation.predicate import NOTHING, both, matches
 from fhir_server.foundation.principal import Kind
 from fhir_server.foundation.problem import Issue, Problem, bad_request, conflict, forbidden, problem
-from fhir_server.interactions import answers, bodies, create, meant, summary
+from fhir_server.interactions import answers, bodies, consents, create, meant, summary
 from fhir_server.interactions.pipeline import Change, Visit
 from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.interactions.subject import Subject, of_instance, of_resource
@@ -101,6 +101,7 @@ def telling(visit: Visit, before: Stored | None) -> Iterator[None]:
 def land(visit: Visit, before: Stored, resource: dict[str, Any], hidden: frozenset[str] = frozenset()) -> FhirResponse:
     """Decide upon the change of what may be read, and stage it; `hidden` mentions stay unsaid. Raises Problem 403."""
     scope = visit.scoped("u")
+    consents.readable(visit, resource)
     old, new = of_instance(visit.route, visit.house, visit.unit), of_resource(resource)
     visit.subject = Subject(tuple(dict.fromkeys((*old.patients, *new.patients))), joint=True, facts=old.facts)
     standing = before.envelope()

@@ -38,6 +38,8 @@ Occasion = Literal[
     "identifiers",
     "password-changed",
     "authenticator",
+    "consent-unreadable",
+    "consent-contradictory",
 ]
 PARIS = ZoneInfo("Europe/Paris")
 _SHORT_LIVED = ("otp", "recovery")
@@ -129,14 +131,7 @@ def notice(happening: Happening, contact: Contact) -> Notice | None:
         return None
     words = _words(contact.language)
     said = words["notices"][happening.occasion]
-    text = said["text"].format(
-        who=_who(happening.by, words),
-        mode=words["emergency"].get(happening.by.purpose.value, "") if happening.by else "",
-        moment=happening.at.astimezone(PARIS).strftime(words["moment"]),
-        code=happening.code,
-        minutes=profile_json("dmp/notices.json")["code_minutes"],
-        days=profile_json("dmp/rules.json")["creation"]["codeDays"],
-    )
+    text = text_of(happening, contact.language)
     frame = words[said.get("frame", "code" if happening.code else "mail")]
     return Notice(
         key=sha256(f"{happening.occasion}|{happening.patient}|{happening.key}|{contact.to}".encode()).hexdigest(),
@@ -150,6 +145,20 @@ def notice(happening: Happening, contact: Contact) -> Notice | None:
         labels=labels,
         about=happening.about,
         reader=contact.reader,
+    )
+
+
+def text_of(happening: Happening, language: Literal["fr", "en"] = "fr") -> str:
+    """What is said of a happening, as a text message says it."""
+    words = _words(language)
+    said: str = words["notices"][happening.occasion]["text"]
+    return said.format(
+        who=_who(happening.by, words),
+        mode=words["emergency"].get(happening.by.purpose.value, "") if happening.by else "",
+        moment=happening.at.astimezone(PARIS).strftime(words["moment"]),
+        code=happening.code,
+        minutes=profile_json("dmp/notices.json")["code_minutes"],
+        days=profile_json("dmp/rules.json")["creation"]["codeDays"],
     )
 
 

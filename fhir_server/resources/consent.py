@@ -1,7 +1,8 @@
 """Consentement: what IHE PCF asks of a Consent beyond R4, so that it can be enforced.
 
 May live here: the rules of PCF's FoundationConsent and its three levels (https://profiles.ihe.net/ITI/PCF/). May not
-know: what a Consent permits; reading it into directives is `consent/directive.py`.
+know: what a Consent permits; reading it into directives is `consent/directive.py`. What each of our categories may say
+besides is `consent_forms.py`.
 
 They bind a Consent that claims a PCF profile or is of one of our categories; another Consent about privacy is told
 what PCF would miss, as warnings; a Consent about something else (research, directives, treatment) is left alone.
@@ -14,6 +15,7 @@ from typing import Any
 
 from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.problem import Issue, Severity
+from fhir_server.resources.consent_forms import check_form
 from fhir_server.resources.shape import Row, claims, codings, issues_of, nodes, values
 
 Resource = Mapping[str, Any]
@@ -59,6 +61,7 @@ def check_consent(resource: Resource) -> list[Issue]:
     if not bound and not _is_about_privacy(resource):
         return []
     issues = [*issues_of(resource, _FOUNDATION, "FoundationConsent"), *_scope(resource), *_roles(resource)]
+    issues += check_form(resource)
     if claims(resource, BASIC):
         issues += issues_of(resource, _BASIC_ROWS, "consentBasic")
     if claims(resource, INTERMEDIATE):

@@ -69,6 +69,12 @@ def directives_of(shelf: Shelf, patient: str) -> dict[str, list[dict[str, Any]]]
     return answer
 
 
+def active_consents(shelf: Shelf, patient: str, session: ClientSession | None) -> list[Stored]:
+    """The active Consents of a record, as a transaction sees them."""
+    where = {"facts.patient": patient, "type": "Consent", "facts.state": "active"}
+    return [stored(each) for each in shelf.resources.find(where, session=session)]
+
+
 def groups_of(shelf: Shelf, ids: Iterable[str]) -> list[dict[str, Any]]:
     """The care teams, groups, roles and organisations that Consents name, to be expanded into their members."""
     wanted = [id_ for id_ in ids if id_.partition("/")[0] in _GROUPS]
@@ -83,6 +89,13 @@ def by_token(
     """(`Type/id`, facts) of what carries an index token: a directory or an INS lookup."""
     found = shelf.resources.find({"index": token}, {"facts": 1}, session=session, limit=limit)
     return [(each["_id"], each["facts"]) for each in found]
+
+
+def by_tokens(shelf: Shelf, tokens: Sequence[str]) -> list[dict[str, Any]]:
+    """Parsed resources of the shared directory that carry one of these index tokens."""
+    return [
+        json_text.read(each["body"]) for each in shelf.resources.find({"index": {"$in": list(tokens)}}, {"body": 1})
+    ]
 
 
 def bodies(shelf: Shelf, ids: Sequence[str]) -> dict[str, dict[str, Any]]:

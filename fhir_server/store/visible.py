@@ -283,6 +283,20 @@ class VisibleStore:
         """Whether an envelope at hand passes the guard: the other interpreter, for what is about to be written."""
         return matches(self.guard, envelope)
 
+    def shows(self, envelope: Mapping[str, Any]) -> bool:
+        """Whether an envelope as it stands is among what this store hands out: all of the guard, in memory."""
+        type_ = str(envelope["type"])
+        left = (self._left_something(type_), self._held_something(type_))
+        return matches(both(self._covered, self._residual, *left), envelope)
+
+    def as_if_unnamed(self, version: Stored) -> dict[str, Any]:
+        """The envelope of a version without what it mentions, or is about, that may not be seen."""
+        facts = dict(version.facts)
+        for name in ("mentions", "held"):
+            if facts.get(name) and self._residual != EVERYTHING:
+                facts[name] = [each for each in facts[name] if matches(self._mentioned, each, inside=True)]
+        return {**version.envelope(), "facts": facts}
+
     def explain(self, type_: str, where: Predicate, order: Sequence[ordering.Ordered], limit: int) -> Mapping[str, Any]:
         """MongoDB's execution statistics of a page; for operators and tests."""
         shelf, keys = self._shelf, ordering.keys_of(order)

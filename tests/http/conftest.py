@@ -1,11 +1,14 @@
-"""Worlds for the interactions: an empty one, and one with an open record; and ledgers that nobody serves."""
+"""Worlds for the interactions: an empty one, one with an open record; what runs a command; ledgers nobody serves."""
 
 from __future__ import annotations
 
 import pytest
+from click.testing import CliRunner
 from pymongo.errors import AutoReconnect
 
 from fhir_server.audit_event.ledger import Ledger
+from fhir_server.commands import main
+from fhir_server.sandbox.dossier import PLACE
 from tests.kit import people
 from tests.kit.cast import told_of_the_cast
 from tests.kit.clinical import MASKED, observation
@@ -37,6 +40,24 @@ def record(world):
     world.put(observation("o2", "2026-02-10"))
     world.put(observation("o3", "2026-03-10", meta=MASKED))
     return world
+
+
+@pytest.fixture
+def run(mongo_uri, database, monkeypatch):
+    monkeypatch.setenv("FHIR_SERVER_MONGO_URI", mongo_uri)
+
+    def run(*arguments):
+        return CliRunner().invoke(main, [*arguments, "--database", database.name])
+
+    return run
+
+
+@pytest.fixture
+def loaded(run, tmp_path):
+    """The Martins, loaded from the examples."""
+    answer = run("load", str(PLACE), "--size", "100")
+    assert answer.exit_code == 0, answer.output
+    return answer
 
 
 @pytest.fixture

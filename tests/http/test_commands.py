@@ -19,16 +19,6 @@ HOSPITAL = ["--acts-as", "establishment", "--organization", "Organization/x", "-
 
 
 @pytest.fixture
-def run(mongo_uri, database, monkeypatch):
-    monkeypatch.setenv("FHIR_SERVER_MONGO_URI", mongo_uri)
-
-    def run(*arguments):
-        return CliRunner().invoke(main, [*arguments, "--database", database.name])
-
-    return run
-
-
-@pytest.fixture
 def keys(tmp_path):
     key = ECKey.generate_key("P-384", {"use": "sig", "alg": "ES384"}, auto_kid=True)
     path = tmp_path / "public.jwks.json"
@@ -172,14 +162,6 @@ def test_a_directory_without_a_database_is_a_mistake(tmp_path):
     assert "there is no database under" in answer.output
 
 
-@pytest.fixture
-def loaded(run, tmp_path):
-    """The Martins, loaded from the examples."""
-    answer = run("load", str(PLACE), "--size", "100")
-    assert answer.exit_code == 0, answer.output
-    return answer
-
-
 def test_a_directory_is_loaded_whole_and_put_on_record(loaded, run, database):
     wanted = len(list(PLACE.glob("*-*.json")))
     assert f"{wanted} of {wanted} resources loaded" in loaded.output
@@ -203,35 +185,3 @@ def test_a_file_that_is_no_json_is_named(run, tmp_path):
     answer = run("load", str(tmp_path / "x.json"))
     assert answer.exit_code == 1
     assert "x.json" in answer.output
-
-
-def test_a_decision_is_explained_with_its_reasons_and_its_filter(loaded, run):
-    treating = run("explain", "--as", "dr-moreau", "--patient", "paul-martin").output
-    assert "permit" in treating
-    assert "consent.treating-physician" in treating
-    assert '"facts.patients": "paul-martin"' in treating
-    assert "{}" not in treating  # what is settled by the type and the record does not reach MongoDB
-    refused = run("explain", "--as", "dr-garnier", "--patient", "paul-martin", "--language", "en").output
-    assert "deny" in refused
-    assert "party.occupational-medicine: Occupational medicine" in refused
-    assert "Patient/lea-martin: none" in run("explain", "--as", "lea-martin", "--patient", "lea-martin").output
-    emergency = ("explain", "--as", "dr-roux", "--patient", "paul-martin", "--purpose", "BTG")
-    assert "emergency.no-reason" in run(*emergency).output
-    reasoned = run(*emergency, "--reason", "inconscient").output
-    assert "permit" in reasoned
-    assert "obliged   the holder is told of the access" in reasoned
-
-
-@pytest.mark.parametrize(
-    ("asked", "words"),
-    [
-        (["--as", "nobody", "--patient", "paul-martin"], "nobody is `nobody`"),
-        (["--as", "dr-roux", "--patient", "nobody"], "there is no Patient `nobody`"),
-        (["--as", "dr-roux", "--patient", "paul-martin", "--purpose", "FUN"], "is no purpose"),
-        (["--as", "Organization/cnam", "--patient", "paul-martin"], "nobody who signs in"),
-    ],
-)
-def test_what_cannot_be_explained_says_why(loaded, run, asked, words):
-    answer = run("explain", *asked)
-    assert answer.exit_code == 1
-    assert words in answer.output

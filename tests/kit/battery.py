@@ -172,6 +172,7 @@ OF_OTHERS = (
     "DocumentReference/$docref?patient={p}&_count=1",
     "DocumentReference/$docref?patient={p}&start=2026-01-01&type=http://loinc.org|11490-0",
     "DocumentReference/$explain?patient={p}",
+    *("Patient/{p}/$explain-access", "Patient/{p}/$explain-access?profession=60"),
 )
 OF_CONDITIONS = (
     "patient={p}&description:exact=lettre d2",
@@ -236,7 +237,7 @@ def _reads(who: Principal, each: str) -> Iterator[Step]:
     for url in (each, f"{each}/_history", f"{each}/_history?_count=1"):
         yield Step(who, "GET", url)
     yield Step(who, "HEAD", each)
-    for asked in ("$meta", "$validate", "$validate?mode=delete"):
+    for asked in ("$meta", "$validate", "$validate?mode=delete", "$explain-access", "$explain-access?purpose=BTG"):
         yield Step(who, "GET", f"{each}/{asked}")
     for version in (1, 2, 99):
         yield Step(who, "GET", f"{each}/_history/{version}")

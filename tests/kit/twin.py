@@ -206,7 +206,7 @@ def answer(world: World, numbers: Numbers, index: int, probe: Step) -> tuple[lis
     trips: list[list[str]] = []
     got = [_counted(world, trips, lambda: one(world, numbers, index, probe, NOTHING))]
     while probe.pages and got[-1].status == 200 and len(got) < 50:
-        link = next((each["url"] for each in got[-1].json["link"] if each["relation"] == "next"), None)
+        link = next((each["url"] for each in got[-1].json.get("link", ()) if each["relation"] == "next"), None)
         if link is None:
             break
         following = link.removeprefix(f"{BASE}/")

@@ -108,6 +108,8 @@ def resource(name: str, given: dict[str, Any], record: dict[str, Any], people: d
             }
         },
     }
+    if not built["securityLabel"]:
+        del built["securityLabel"]
     if given.get("archived"):
         built["extension"] = [{"url": IS_ARCHIVED, "valueBoolean": True}]
     if given.get("encounter"):

@@ -24,19 +24,33 @@ EMERGENCY = "Accès en urgence"
 # Asks are named by the title of their case and their number in it.
 UNSOURCED = ("Sans source qui cite la mesure, la représentation d'un majeur ne vaut rien", 0)
 BODILESS = ("Un tiers ouvre le DMP d'une personne qui n'en a pas, avec son consentement", 9)
+TWO = "De deux médecins traitants, aucun ne lit la désignation de l'autre"
+PLACE = "Un lieu ou une équipe ne fait pas un médecin traitant"
+NOBODY = "Une autorisation sans acteur n'autorise personne"
+FORMLESS = "a Consent that says what its category does not is 422 to everybody: no record can hold one"
 TRACES = "Personne n'écrit une trace, pas même l'opérateur"
 NOT_OVER_HTTP: dict[tuple[str, int], str] = {
     UNSOURCED: "a Consent of ours without a source is 422 to everybody: no record can hold one",
     BODILESS: "the case asks what is decided before a body is read; a create brings one",
+    (TWO, 0): "a new médecin traitant ends the old one: no record can hold two",
+    (TWO, 1): "a new médecin traitant ends the old one: no record can hold two",
+    (PLACE, 0): FORMLESS,
+    (NOBODY, 0): FORMLESS,
 }
 """What no request can ask, and why."""
-EARLIER: dict[tuple[str, int], int] = {(TRACES, 0): 405, (TRACES, 1): 405, (TRACES, 2): 405}
-"""Writes that the routes refuse before anything is decided: an AuditEvent takes none from anybody (decisions 6)."""
+EARLIER: dict[tuple[str, int], int] = {(TRACES, 0): 405, (TRACES, 1): 405, (TRACES, 2): 405} | {
+    ("Le titulaire donne, retire et refuse, lui-même", 5): 422,
+    ("Un professionnel qui consulte recueille la décision du titulaire, pour un confrère ou contre l'urgence", 4): 422,
+}
+"""Writes that are refused before anything is decided: an AuditEvent takes none from anybody (decisions 6), and a Consent
+that cannot be read, or is not of the form of its category, is no Consent to be decided upon."""
 NAMED_ONLY: dict[str, tuple[int, ...]] = {
     # within a nested provision, through a team or a role, or by naming nobody
     "Un permis imbriqué n'hérite pas du motif de la racine et ne vaut que pour qui il nomme": (0,),
     "Une équipe de soins ne compte que si un consentement la nomme": (0, 4),
     "Une autorisation d'un exercice vaut dans son lieu seulement": (0,),
+    "Une équipe dans une équipe compte, un établissement qui en est membre aussi": (0, 1),
+    "Un groupe vaut par ses membres, sauf ceux qui n'en sont plus": (0,),
     "PCF Basic, permit: tout professionnel, pour le soin, sous masque et matrice": (0,),
     "PCF Advanced, normal et non restreint: le restreint et au-delà est retiré": (0,),
     "PCF Advanced, le restreint en bris de glace pour un groupe": (0,),
@@ -87,6 +101,22 @@ def test_a_consent_of_ours_without_a_source_is_refused_to_the_operator_too(serve
     record.fresh()
     consent = cases.consent(CASES[UNSOURCED[0]]["consents"][0], 0, record.built.record)
     assert 422 == server.ask(server.operator, "PUT", f"Consent/{consent['id']}", consent).status
+
+
+@pytest.mark.parametrize("title", [PLACE, NOBODY])
+def test_a_consent_that_is_not_of_the_form_of_its_category_is_refused_to_the_operator_too(server, title):
+    record = Record(server, {**CASES[title], "consents": []})
+    record.fresh()
+    consent = cases.consent(CASES[title]["consents"][0], 0, record.built.record)
+    assert 422 == server.ask(server.operator, "PUT", f"Consent/{consent['id']}", consent).status
+
+
+def test_of_two_treating_physicians_the_second_ends_the_first(server):
+    """DMP-54: so no request can ask what the case asks."""
+    record = Record(server, CASES[TWO])
+    record.fresh()
+    first, second = (server.ask(server.operator, "GET", record.names[each]).json for each in ("mt", "mt-autre"))
+    assert ("inactive", "active") == (first["status"], second["status"])
 
 
 def test_a_create_without_a_body_is_refused_before_anything_is_decided(server):
@@ -157,6 +187,8 @@ class Asked:
         type_, _, id_ = place.partition("/")
         if self.ask.get("existence"):
             return {"existence": place in self.existence().ids}
+        if self.ask.get("operation") == "explain-access":
+            return {"operation": self.get(f"{place}/$explain-access").status == 200}
         if "operation" in self.ask:
             # traces have a search of their own, which a closed record leaves to its holder as well
             copy = f"Patient/{self.patient}/${self.ask['operation']}?_count=100"

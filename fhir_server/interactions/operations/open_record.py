@@ -11,7 +11,7 @@ from typing import Any
 from fhir_server.foundation.moment import instant
 from fhir_server.foundation.predicate import NOTHING, Has, Predicate, both
 from fhir_server.foundation.problem import Issue, bad_request, conflict, forbidden, unprocessable
-from fhir_server.interactions import announce, answers, bodies, create, parameters
+from fhir_server.interactions import announce, answers, bodies, consents, create, parameters
 from fhir_server.interactions.pipeline import Change, Visit, compile_criteria
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import Subject, of_instance
@@ -45,11 +45,12 @@ def run(visit: Visit) -> FhirResponse:
     if not (answers_given.get("email") or answers_given.get("mobile") or patient.get("telecom")):
         raise unprocessable((Issue("error", "required", "give an e-mail address or a mobile number", "Parameters"),))
     unit = create.within(visit)
-    consents = [_consent(visit, subject, each, consenting) for each in _consents(visit, answers_given)]
+    agreed = [_consent(visit, subject, each, consenting) for each in _consents(visit, answers_given)]
     whose = Has("patients", visit.route.id)
     by = bodies.submitter_of(visit.principal)
     opened = unit.replace(before, _opened(patient, answers_given), method="PUT", by=by, after=both(scope, whose))
-    writes = [opened, *consents]
+    writes = [opened, *agreed]
+    consents.settle(visit, unit)
     unit.flush()
     versions = [unit.preview(write) for write in writes]
     visit.note(

@@ -9,6 +9,7 @@ from fhir_server.interactions.operations import (
     document,
     everything,
     explain,
+    explain_access,
     match,
     meta,
     open_record,
@@ -29,6 +30,7 @@ RUNS: Mapping[str, Run] = {
     "Resource-meta-add": meta.add,
     "Resource-meta-delete": meta.take,
     "Resource-explain": explain.run,
+    "Resource-explain-access": explain_access.run,
 }
 """By the id of the OperationDefinition."""
 

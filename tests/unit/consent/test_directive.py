@@ -283,7 +283,7 @@ def test_references_to_be_expanded_are_found_at_both_levels_and_nowhere_in_what_
 
 def test_each_directive_is_found_once_however_often_it_names_somebody():
     both = [*actor("Practitioner/x"), *actor("Organization/o")]
-    found = parse(a_consent(actor=both, provision=[{"type": "deny", "actor": both}]))
+    found = parse(a_consent(actor=both, provision=[{"type": "deny", "actor": both, "period": {"end": "2020"}}]))
     index = Directives((found,))
     keys = frozenset({"Practitioner/x", "Organization/o"})
     assert index.naming(keys, EARLY) == (found,)

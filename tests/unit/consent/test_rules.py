@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fhir_server.consent import decision, limits, matrix, parties, rules, wishes, writing
+from fhir_server.consent import decision, rules, writing
 from fhir_server.consent.decision import Deny, Permit, decide
 from fhir_server.consent.directive import FOREIGN, Directives, kinds
 from fhir_server.consent.explain import LANGUAGES, explain, sentence, words
@@ -21,12 +21,25 @@ from fhir_server.foundation.predicate import EVERYTHING
 from fhir_server.foundation.principal import Kind, Principal
 
 ROOT = Path(__file__).parents[3]
-REASON = re.compile(r'"((?:[a-z]+)\.[a-z]+(?:-[a-z]+)*)"')
+PACKAGE = Path(decision.__file__).parents[1]
+CODE = r'"([a-z]+\.[a-z]+(?:-[a-z]+)*)"'
+SAID = re.compile(rf"(?:refuse_here\(|Deny\(\(|refused=\()[^)]*?{CODE}|(?:refused or|or) \({CODE}")
+"""How a reason that is no rule's is said where requests are answered."""
 
 
 def reasons() -> set[str]:
-    modules = (decision, limits, matrix, parties, wishes, writing)
-    return {each for module in modules for each in REASON.findall(inspect.getsource(module))}
+    """Every code in the rooms of the rules: they name nothing else so."""
+    return {each for path in PACKAGE.glob("consent/*.py") for each in re.findall(CODE, path.read_text("utf-8"))}
+
+
+def reasons_of_others() -> set[str]:
+    found = (pair for path in PACKAGE.glob("interactions/**/*.py") for pair in SAID.findall(path.read_text("utf-8")))
+    return {each for pair in found for each in pair if each}
+
+
+def actors() -> set[str]:
+    room = (PACKAGE / "interactions" / "actors.py").read_text("utf-8")
+    return {*re.findall(CODE, room), "actor.asked", "actor.treating-physician"}
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -60,11 +73,33 @@ def test_the_documentation_says_how_rules_combine():
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_reason_has_a_sentence(language):
-    assert reasons() - set(words(language)) == set()
+    assert {"party.blocked", "write.hand-on", "explain.not-told"} <= reasons()
+    assert {"operator.only", "resource.not-visible", "transaction.failed"} <= reasons_of_others()
+    assert set() == (reasons() | reasons_of_others()) - set(words(language))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_sentence_is_of_a_reason_and_reads_as_one(language):
+    assert set() == set(words(language)) - reasons() - reasons_of_others() - actors()
+    told = {code: text for code, text in words(language).items() if not code.startswith("actor.")}
+    assert [] == [code for code, text in told.items() if not re.fullmatch(r"[A-ZÀ-Ý][^.]+\.", text)]
+
+
+def test_no_two_reasons_read_alike():
+    for language in LANGUAGES:
+        assert len(set(words(language).values())) == len(words(language))
 
 
 def test_the_languages_say_the_same_things():
     assert set(words("fr")) == set(words("en"))
+    assert [] == [code for code, text in words("fr").items() if text == words("en")[code]]
+
+
+def test_the_documentation_lists_every_reason():
+    page = (ROOT / "docs" / "reference" / "reasons.md").read_text("utf-8")
+    assert [] == [
+        code for code in words("fr") if f"| `{code}` | {words('fr')[code]} | {words('en')[code]} |" not in page
+    ]
 
 
 def test_a_sentence_is_french_unless_another_language_is_asked_and_known():
