@@ -37,6 +37,7 @@ TESTS = (
     "tests/security/test_generated_decisions.py",
     "tests/security/test_decisions.py",
     "tests/security/test_matrix_cells.py",
+    "tests/security/test_matrix_cells.py",
     "tests/unit/consent",
 )
 # what reads source text, or is about the rules as a list, tells nothing of a mutant

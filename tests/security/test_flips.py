@@ -26,6 +26,7 @@ ELSEWHERE = {
     "title": "what the file is called",
     "consentTypes": "unit/test_law_elsewhere.py",
     "consentDocument": "unit/test_law_elsewhere.py",
+    "oneActive": "unit/test_law_elsewhere.py",
     "switches.wrong_category": "unit/test_law_elsewhere.py",
     "switches.ins_control_key": "unit/test_law_elsewhere.py",
     "access": "http/test_law_elsewhere_over_http.py and unit/test_law_elsewhere.py",

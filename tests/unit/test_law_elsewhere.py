@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from fhir_server.consent import directive, provision, succession
 from fhir_server.resources import consent, consent_patterns, document_reference, patient
 from fhir_server.smart.issue import lifetimes
-from tests.kit.changed_law import changed, everywhere
+from tests.kit.changed_law import SHIPPED, changed, everywhere, under
 
 SYSTEM = "https://dmp-on-fhir.example/CodeSystem/dmp-consent-type"
 
@@ -53,6 +54,24 @@ def test_a_wrong_control_key_is_told_or_refused():
     assert ["warning"] == severities(patient._control_keys(wrong))
     with everywhere(changed(("switches", "ins_control_key"), "error")):
         assert ["error"] == severities(patient._control_keys(wrong))
+
+
+@pytest.mark.parametrize(("kind", "within"), SHIPPED["oneActive"].items())
+def test_what_a_new_consent_ends_is_what_the_law_says(kind, within):
+    """DMP-54, DMP-73: one in the record, or one for the same actors; turned over, the other of the two."""
+    new, same, other = (
+        directive.Directive(f"Consent/{name}", kind, provision.read(permit(actor), {}))
+        for name, actor in (("new", "Practitioner/a"), ("same", "Practitioner/a"), ("other", "Practitioner/b"))
+    )
+    ended = {"record": [same, other], "actors": [same]}
+    assert ended[within] == [*succession.succeeded(new, (same, other))]
+    for turned in ("record", "actors"):
+        with under(changed(("oneActive", kind), turned)):
+            assert ended[turned] == [*succession.succeeded(new, (same, other))]
+
+
+def permit(actor: str):
+    return {"type": "permit", "actor": [{"reference": {"reference": actor}}]}
 
 
 def severities(issues) -> list[str]:
