@@ -37,6 +37,7 @@ from fhir_server.notices.mail import Mail
 from fhir_server.notices.outbox import Outbox, Way
 from fhir_server.notices.text import Letter, Text
 from fhir_server.settings import Settings, SettingsFault
+from fhir_server.smart.parting import forget
 from fhir_server.smart.psc import Provider
 from fhir_server.smart.registration import Vouching
 from fhir_server.smart.server import Config, Smart, build
@@ -185,6 +186,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     smart = build_smart(house, chosen, database, sandbox.provider if sandbox else _provider(chosen))
     smart.prepare()
+    house.partings.append(lambda patient: forget(smart.records, smart.revocation, patient))
     open_house(house)
     authenticate: Callable[[str | None], Principal] = smart.bearer.principal
     if sandbox:

@@ -19,6 +19,8 @@ CHOICES: tuple[tuple[int, str, str, str], ...] = (
     (5, "an unknown `_format`", "406, as an unknown Accept", "another format than was asked for helps nobody"),
     (14, "`OPTIONS`", "204 with CORS headers, without a token", "a browser's preflight carries none"),
     (17, "`_pretty` and `_summary` of no known value", "400", "who asks for less is never given more"),
+    (25, "a conditional read of a Patient", "answered whole",
+     "its médecin traitant is computed, and changes without a version"),
     (26, "`_summary` and `_elements` on writes and on a count of versions", "400",
      "an answer to a write is shaped by `Prefer`"),
     (27, "deleting what never was", "404 for an address, 204 for a condition that finds nothing",

@@ -16,6 +16,8 @@ from typing import Any
 
 import orjson
 
+from fhir_server.foundation.moment import from_micros, instant
+
 NOTHING_BEFORE = "0" * 64
 
 
@@ -51,9 +53,46 @@ def linked(record: dict[str, Any], content: str, writer: str, head: Head) -> Hea
     return Head(head.seq + 1, hash_, head.seal)
 
 
+def emptied(record: Mapping[str, Any], entry: str) -> dict[str, Any]:
+    """What is left of the trace of a record that was destroyed: its place in the chain, and nothing it said.
+
+    The digest of what it said holds the chain together; `entry` is that of the destruction, which must be there. Of an
+    emptied one it makes the same again.
+    """
+    told = record.get("emptied") or {"digest": digest(record), "entry": entry}
+    at, (_, _, id_) = int(record["updated"]), str(record["_id"]).partition("/")
+    body = {
+        "resourceType": "AuditEvent",
+        "id": id_,
+        "meta": {"versionId": "1", "lastUpdated": instant(from_micros(at))},
+        "type": {"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "110110"},
+        "recorded": instant(from_micros(at)),
+        "outcomeDesc": "the record that this trace told of was destroyed",
+        "agent": [{"requestor": False}],
+        "source": {"observer": {"display": "DMP"}},
+    }
+    return {
+        "_id": record["_id"],
+        "type": "AuditEvent",
+        "version": 1,
+        "updated": at,
+        "method": "POST",
+        "facts": {"class": ["audit"]},
+        "index": [],
+        "dates": {},
+        "first": {},
+        "last": {},
+        "own": [],
+        "body": orjson.dumps(body).decode(),
+        "emptied": {"digest": told["digest"], "entry": told["entry"]},
+        "chain": record["chain"],
+    }
+
+
 def hash_of(record: Mapping[str, Any]) -> str:
-    """The hash that the record should have where it stands."""
-    return _placed(record["chain"], digest(record))
+    """The hash that the record should have where it stands; that of an emptied one by the digest it kept."""
+    told = record.get("emptied")
+    return _placed(record["chain"], digest(record) if told is None else str(told["digest"]))
 
 
 def _placed(chain: Mapping[str, Any], content: str) -> str:

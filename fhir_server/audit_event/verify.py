@@ -9,7 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from fhir_server.audit_event.chain import NOTHING_BEFORE, hash_of, seal_hash
+from fhir_server.audit_event.chain import NOTHING_BEFORE, emptied, hash_of, seal_hash
+from fhir_server.audit_event.shapes import RULES
+
+DESTRUCTION = f"{RULES}write.destruction"
+"""By which rule a record is destroyed: what the trace of it says."""
 
 Kind = Literal["changed", "dropped", "reordered", "unchained", "seal"]
 
@@ -70,6 +74,8 @@ def _of_records(
     records: Iterable[Mapping[str, Any]], sealed: dict[str, _Sealed], hash_of_seal: Callable[[int], str | None]
 ) -> Iterator[Finding]:
     writer, seq, last = None, 0, ""
+    destroyed: set[str] = set()
+    empty: dict[str, str] = {}
     for record in records:
         chain = record.get("chain")
         id_ = str(record["_id"])
@@ -82,6 +88,16 @@ def _of_records(
         yield from _of_record(record, id_, seq, last)
         seq, last = chain["seq"], chain["hash"]
         yield from _of_sealed(sealed.get(str(writer)), id_, seq, last)
+        if "emptied" in record:
+            empty.setdefault(_entry_of(record["emptied"], "entry"), id_)
+        elif DESTRUCTION in str(record.get("body")):
+            destroyed.add(_entry_of(record.get("entry"), "id"))
+    for entry in sorted(empty.keys() - destroyed):
+        yield Finding("changed", empty[entry], "the record was emptied, and no destruction of a record tells of it")
+
+
+def _entry_of(told: Any, name: str) -> str:
+    return str(told.get(name)) if isinstance(told, Mapping) else ""
 
 
 def _of_record(record: Mapping[str, Any], id_: str, seq: int, last: str) -> Iterator[Finding]:
@@ -107,6 +123,8 @@ def _of_sealed(sealed: _Sealed | None, id_: str, seq: int, hash_: str) -> Iterat
 def _holds(record: Mapping[str, Any]) -> bool:
     """Whether the hash holds; content of a kind that was never written does not."""
     try:
+        if "emptied" in record and emptied(record, "") != dict(record):
+            return False
         return bool(hash_of(record) == record["chain"]["hash"])
     except (TypeError, KeyError, AttributeError, ValueError):
         return False

@@ -26,17 +26,18 @@ from fhir_server.consent.directive import (
     role_keys,
 )
 from fhir_server.consent.provision import ALWAYS, Members
-from fhir_server.consent.request import AccessRequest, Standing, Verb
+from fhir_server.consent.request import UNTOLD, AccessRequest, Life, Standing, Verb
 from fhir_server.consent.succession import succeeded
 from fhir_server.definitions.identifiers import keys_of
+from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.moment import Interval, interval
 from fhir_server.foundation.predicate import BEGINNING, END
 from fhir_server.foundation.principal import Principal
+from fhir_server.resources import closing
 from fhir_server.store import unguarded
 from fhir_server.store.documents import Shelf
 from fhir_server.store.freshness import Listening
 
-CLOSING = "https://interop.esante.gouv.fr/ig/fhir/dmp/StructureDefinition/dmp-fermeture"
 CAPACITY = 20_000
 _DEPTH = 4
 
@@ -56,6 +57,7 @@ class RecordState:
     representatives: frozenset[str]
     directives: Directives = field(repr=False)
     version: int = 0
+    life: Life = UNTOLD
 
     def asked(self, principal: Principal, verb: Verb, type_: str, now: datetime, **more: Any) -> AccessRequest:
         """What somebody asks of this record, with what the record says of itself; `more` as in `AccessRequest`."""
@@ -67,6 +69,7 @@ class RecordState:
             standing=self.standing,
             birth=self.birth,
             representatives=self.representatives,
+            life=self.life,
             **more,
         )
 
@@ -167,6 +170,21 @@ def state_of(
         representatives=frozenset(terms),
         directives=Directives(tuple(parsed), terms),
         version=_version(holder),
+        life=life_of(holder),
+    )
+
+
+def life_of(holder: Resource) -> Life:
+    """What a Patient says of the life of its record."""
+    found, barred = closing.of(holder), profile_json("dmp/rules.json")["creation"]["notOnline"]
+    offline = any(
+        each.get("url") == barred and each.get("valueBoolean") is True for each in holder.get("extension") or ()
+    )
+    return Life(
+        closed=found.day if found else None,
+        motive=found.motive if found else None,
+        deceased=closing.is_dead(holder),
+        offline=offline,
     )
 
 
@@ -242,8 +260,7 @@ def _standing(holder: Resource, directives: Iterable[Directive]) -> Standing:
     refused = any(each.kind == CREATION and not each.permit and each.active for each in directives)
     if holder.get("active") is True and not refused:
         return "open"
-    closed = any(each.get("url") == CLOSING for each in holder.get("extension") or ())
-    return "closed" if closed or refused else "none"
+    return "closed" if closing.of(holder) is not None or refused else "none"
 
 
 def _term(period: Any) -> Interval:

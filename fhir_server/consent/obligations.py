@@ -31,11 +31,20 @@ class MinimalView:
     """Show of the Patient what TD02 tells, save where `unless` already lets the whole be seen.
 
     `treating`: the caller is the médecin traitant DMP; `authorised`: the state of the caller's access authorisation.
+    `open_`: whether the record is open, which an opposition may end whatever the Patient says (DMP-102).
     """
 
     treating: bool
     authorised: Standing
     unless: Predicate = NOTHING
+    open_: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TellStanding:
+    """The Patient `patient` (an id) tells its reader that he is its médecin traitant DMP (DMP-50, DMP-101)."""
+
+    patient: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +59,7 @@ class RecordReason:
     """The reason given for the access stands in its trace (DMP-117)."""
 
 
-Obligation: TypeAlias = MinimalView | TellHolder | RecordReason
+Obligation: TypeAlias = MinimalView | TellStanding | TellHolder | RecordReason
 
 
 class Version(Protocol):
@@ -71,13 +80,23 @@ V = TypeVar("V", bound=Version)
 
 def apply(obligations: Iterable[Obligation], version: V) -> V:
     """The version as the obligations leave it; the same object where they leave it whole."""
+    if version.type != "Patient":
+        return version
+    standing = False
     for each in obligations:
-        if isinstance(each, MinimalView) and version.type == "Patient":
+        if isinstance(each, MinimalView):
             envelope = {"_id": version.id, "type": version.type, "facts": version.facts}
             patient = json_text.read(version.body)
             shown = told(patient, each, whole=matches(each.unless, envelope))
             return replace(version, body=json_text.write(shown))  # type: ignore[type-var]
-    return version
+        standing = standing or (isinstance(each, TellStanding) and version.id == f"Patient/{each.patient}")
+    return replace(version, body=json_text.write(treated(json_text.read(version.body)))) if standing else version  # type: ignore[type-var]
+
+
+def treated(patient: dict[str, Any]) -> dict[str, Any]:
+    """The Patient as its médecin traitant DMP reads it; who is not it is told nothing by a mere reading."""
+    others = [each for each in patient.get("extension", ()) if each.get("url") != TREATING]
+    return {**patient, "extension": [*others, {"url": TREATING, "valueBoolean": True}]}
 
 
 def told(patient: dict[str, Any], view: MinimalView, *, whole: bool) -> dict[str, Any]:
@@ -96,6 +115,8 @@ def told(patient: dict[str, Any], view: MinimalView, *, whole: bool) -> dict[str
         for each in patient.get("name", ())
         if each.get("use") in (None, "official", "usual")
     ]
+    if view.open_ is not None:
+        kept["active"] = view.open_
     meta = patient.get("meta", {})
     kept["meta"] = {**meta, "tag": [*meta.get("tag", ()), SUBSETTED]}
     kept["extension"] = [*(each for each in others if each.get("url") in _KEPT_EXTENSIONS), *standing]

@@ -15,6 +15,7 @@ from fhir_server.foundation.principal import Kind, Purpose
 
 EXPLAINING = "explain-access"
 """The operation that tells who can see what."""
+_OF_A_STEP = ("Patient", "RelatedPerson", "Consent", "Provenance", "Communication")
 _BLOCKING = CONSULTING | {REPRESENTATION}
 
 
@@ -46,7 +47,7 @@ def record_closed(case: Case) -> Verdict | None:
     reason = "record.closed" if request.standing == "closed" else "record.none"
     if request.checks_existence:
         return Withhold(_all_but_identity(case), reason)
-    if _opens(case) or _copies(case):
+    if _opens(case) or _copies(case) or _steps(case):
         return None
     if request.by_holder and not request.writes and request.type in case.settings.closed_reads:
         return Withhold(Not(one_of("resource", sorted(case.settings.closed_reads))), reason)
@@ -54,19 +55,24 @@ def record_closed(case: Case) -> Verdict | None:
 
 
 def _opens(case: Case) -> bool:
-    """Whether this is a step of an opening: of a new record by who may open one, of a closed one by its holder."""
+    """Whether this is the word of the patient's side that opens a record: a new one, or the holder's a closed one."""
     request = case.request
-    if request.verb != "create" or request.principal.kind.value not in case.settings.opening:
+    if (request.verb, request.type) != ("create", "Consent"):
         return False
-    if request.standing == "none":
-        return request.type in ("Patient", "RelatedPerson", "Consent", "Provenance")
-    return request.by_holder and request.type == "Consent"
+    own = request.principal.kind.value in case.settings.opening and request.standing == "none"
+    return own or (request.by_holder and request.standing == "closed")
+
+
+def _steps(case: Case) -> bool:
+    """Whether this is part of a step in the life of the record: who takes which is said in `life.py`."""
+    request = case.request
+    return request.writes and request.operation in case.settings.steps and request.type in _OF_A_STEP
 
 
 def _copies(case: Case) -> bool:
-    """Whether the holder asks for a copy of a closed record."""
+    """Whether the holder, or who represents him, asks for a copy of a closed record."""
     request = case.request
-    return request.by_holder and request.verb == "operation" and request.operation in case.settings.closed_operations
+    return case.patient_side and request.verb == "operation" and request.operation in case.settings.closed_operations
 
 
 def _all_but_identity(case: Case) -> Predicate:
@@ -188,7 +194,8 @@ def existence_answer(case: Case) -> Verdict | None:
     if existence_check(case) is None:
         return None
     authorised = any(each.kind in CONSULTING for each in case.permits)
-    return Oblige(MinimalView(case.treating, "active" if authorised else "none"), "existence.minimal")
+    open_ = case.request.standing == "open"
+    return Oblige(MinimalView(case.treating, "active" if authorised else "none", open_=open_), "existence.minimal")
 
 
 def emergency(case: Case) -> Verdict | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fhir_server.consent import wishes
-from fhir_server.consent.case import Case, of_age
+from fhir_server.consent.case import Case, may_represent, of_age
 from fhir_server.consent.directive import (
     AUTHORISATION,
     BLOCK,
@@ -27,9 +27,9 @@ from fhir_server.consent.directive import (
 from fhir_server.consent.provision import ALWAYS
 from fhir_server.consent.verdict import Verdict, Way
 from fhir_server.foundation.predicate import EVERYTHING, Not, one_of
-from fhir_server.foundation.principal import Kind
 
-_THIRD_PARTIES = (Kind.PROFESSIONAL, Kind.RECEPTION, Kind.ESTABLISHMENT)
+OPENING_FOR = "open-record-for"
+"""The operation by which a third party opens a record."""
 _CONSULTS = (
     wishes.treating_physician,
     wishes.authorised_professional,
@@ -43,39 +43,57 @@ def opening(case: Case) -> Verdict | None:
 
     DMP-20 to DMP-22, DMP-26, DMP-90, DMP-91, DMP-93.
     """
-    request, kind = case.request, case.request.principal.kind
-    if request.verb != "create" or request.standing != "none" or kind.value not in case.settings.opening:
+    request = case.request
+    if request.standing != "none" or request.verb not in ("create", "update") or request.life.deceased:
         return None
-    third = kind in _THIRD_PARTIES
+    step = request.operation == OPENING_FOR and request.proposed is not None
     match request.type:
         case "Patient":
-            opens = third and _is_identity(request.proposed)
+            opens = step
         case "Consent":
-            opens = request.patient is not None and (case.patient_side or (third and _agrees(case)))
-            opens = opens and _collected(case, {CREATION})
+            opens = step and _is_answer(case)
+            opens = opens or (case.patient_side and request.operation is None and _collected(case, {CREATION}))
         case "RelatedPerson":
-            opens = third and request.patient is not None and _may_be_represented(case)
+            opens = step and is_guardian(request.proposed or {})
         case _:
-            opens = third and request.patient is not None and request.type == "Provenance"
+            opens = step and request.type == "Provenance"
     return Way("write.opening") if opens else None
 
 
-def _agrees(case: Case) -> bool:
-    """Whether the Consent says yes: an opposition is the holder's own to write (DMP-103)."""
+def _is_answer(case: Case) -> bool:
+    """An answer that is asked for at an opening, said by who may say it: a minor says none (DMP-22, DMP-93)."""
     wanted = _proposed(case)
-    return wanted is not None and wanted.permit
+    if wanted is None or wanted.root is None or wanted.kind not in case.settings.opening_consents:
+        return False
+    actors = wanted.root.actors or frozenset()
+    if wanted.kind == REPRESENTATION:  # whom a measure names speaks of it himself; it has to be cited
+        named = case.request.representatives
+        return wanted.permit and wanted.sourced and bool(actors) and actors | wanted.performers <= named
+    if not wanted.performers or not wanted.performers <= speakers(case):
+        return False
+    if wanted.kind in (AUTHORISATION, ESTABLISHMENT, TREATING):
+        return wanted.permit and bool(actors or wanted.root.members)
+    return wanted.kind != CREATION or wanted.permit
 
 
-def _may_be_represented(case: Case) -> bool:
-    """Whether the person proposed is none who represents, or represents a minor: nobody invents an adult's guardian."""
-    birth, at = case.request.birth, case.request.at
-    minor = bool(birth) and not of_age(birth or "", at, case.settings.majority)
-    return case.request.proposed is not None and (minor or not is_guardian(case.request.proposed))
+def speakers(case: Case) -> frozenset[str]:
+    """Who may consent for a record: the grown holder, and who represents him; for a minor these alone."""
+    request = case.request
+    own = {f"Patient/{request.patient}"} if is_grown(case) else set()
+    rules = (case.directives, request.birth, request.at, case.settings.majority)
+    return frozenset(own.union(each for each in request.representatives if may_represent(each, *rules)))
 
 
-def _is_identity(patient: Mapping[str, Any] | None) -> bool:
-    """An identity may be brought by a third party; it is a Consent that opens the record (DMP-22)."""
-    return patient is not None and patient.get("active") is not True
+def is_grown(case: Case) -> bool:
+    """Whether the holder is of age beyond doubt: a date that is known in part could make an adult of a minor."""
+    birth = case.request.birth or ""
+    return len(birth) == len("2000-01-31") and of_age(birth, case.request.at, case.settings.majority)
+
+
+def is_yes(case: Case) -> bool:
+    """Whether what is proposed is the consent to an open record, said by who may say it."""
+    wanted = _proposed(case)
+    return wanted is not None and wanted.kind == CREATION and _is_answer(case)
 
 
 def holder_decides(case: Case) -> Verdict | None:
@@ -172,11 +190,12 @@ def _collected(case: Case, kinds: Iterable[str]) -> bool:
 
 
 def _is_authorised(case: Case) -> Any:
-    """Whether a key is named by an active authorisation of the record."""
+    """Whether a key is named by an active authorisation of the record, and by no block."""
     at = case.request.at
 
     def authorised(key: str) -> bool:
-        named = case.directives.actors.get(key, ())
-        return any(each.kind == AUTHORISATION and each.permit and each.in_force(at) for each in named)
+        named = [each for each in case.directives.actors.get(key, ()) if each.in_force(at)]
+        blocked = any(each.kind == BLOCK and not each.permit for each in named)
+        return not blocked and any(each.kind == AUTHORISATION and each.permit for each in named)
 
     return authorised

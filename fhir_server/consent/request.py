@@ -26,6 +26,22 @@ WRITES = frozenset({"create", "update", "patch", "delete"})
 
 
 @dataclass(frozen=True, slots=True)
+class Life:
+    """What a Patient says of the life of its record: the day (FHIR date) and motive of a closing, None where unsaid.
+
+    `deceased`: the holder has died. `offline`: the insurance scheme rules out that the record is opened online.
+    """
+
+    closed: str | None = None
+    motive: str | None = None
+    deceased: bool = False
+    offline: bool = False
+
+
+UNTOLD = Life()
+
+
+@dataclass(frozen=True, slots=True)
 class AccessRequest:
     """Who asks what. `type` is a FHIR type, "" for the whole system; `patient` the record's id, None for no record.
 
@@ -34,7 +50,8 @@ class AccessRequest:
 
     For a write: `current` is the envelope of what stands at the address (its facts are enough), `proposed` the resource
     to be put there, `changes` the top-level elements that differ between the two, and `members` what the teams of a
-    proposed Consent stand for, None where they were not looked up.
+    proposed Consent stand for, None where they were not looked up. A write that is a step in the life of the record
+    has the `operation` it belongs to; `demanded` says that the holder asks for what is done.
     """
 
     principal: Principal
@@ -51,6 +68,8 @@ class AccessRequest:
     proposed: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
     changes: frozenset[str] | None = None
     members: Members | None = field(default=None, compare=False, repr=False)
+    life: Life = UNTOLD
+    demanded: bool = False
     at: int = field(init=False, compare=False, repr=False, default=0)
     keys: frozenset[str] = field(init=False, compare=False, repr=False, default=frozenset())
 

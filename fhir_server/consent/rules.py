@@ -1,8 +1,8 @@
 """Rules: the one ordered table of what French law and the holder's wishes make of a request.
 
 May live here: RULES, and the table the documentation prints. May not know: the store, the clock, HTTP. Each rule is a
-pure function of a Case, of fifteen lines at most, in the room of its kind: `parties`, `wishes`, `limits`, `writing`;
-words and durations come from `profiles/dmp`.
+pure function of a Case, of fifteen lines at most, in the room of its kind: `parties`, `wishes`, `limits`, `life`,
+`writing`; words and durations come from `profiles/dmp`.
 
 A Forbid that applies wins; the residual is any grant and no withhold, and an exception to a withhold is written in the
 same rule; no Grant is a denial. A write needs a Way of its own besides.
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from fhir_server.consent import limits, parties, wishes, writing
+from fhir_server.consent import life, limits, parties, wishes, writing
 from fhir_server.consent.case import Case
 from fhir_server.consent.verdict import Verdict
 
@@ -36,6 +36,7 @@ READING: tuple[Rule, ...] = (
     parties.emergency,
     parties.emergency_is_told,
     wishes.treating_physician,
+    wishes.treating_physician_knows,
     wishes.authorised_professional,
     wishes.authorised_establishment,
     wishes.care_team,
@@ -58,7 +59,7 @@ READING: tuple[Rule, ...] = (
     limits.own_subscriptions,
 )
 
-RULES: tuple[Rule, ...] = (*READING, *writing.WRITING)
+RULES: tuple[Rule, ...] = (*READING, *life.LIFE, *writing.WRITING)
 
 
 def rules_table() -> str:

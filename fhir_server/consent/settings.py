@@ -24,6 +24,15 @@ class Emergency:
 
 
 @dataclass(frozen=True, slots=True)
+class Motive:
+    """One motive of closing: who may give it, whether the record may be opened again, whether it is an opposition."""
+
+    parties: frozenset[str]
+    reopens: bool
+    opposes: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the rules read; see `profiles/dmp/rules.json` for what each means."""
 
@@ -56,6 +65,10 @@ class Settings:
     collected: frozenset[str]
     card_reading: Mapping[str, Any]
     one_active: Mapping[str, str]
+    steps: Mapping[str, frozenset[str]]
+    opening_consents: frozenset[str]
+    motives: Mapping[str, Motive]
+    retention_years: int
 
 
 @cache
@@ -64,8 +77,12 @@ def settings() -> Settings:
     return read(profile_json("dmp/rules.json"))
 
 
-def read(rules: Mapping[str, Any]) -> Settings:
-    """Settings from the JSON of `rules.json`; KeyError where something is missing, for nothing is guessed."""
+def read(rules: Mapping[str, Any], closing: Mapping[str, Any] | None = None) -> Settings:
+    """Settings from the JSON of `rules.json`, and of `closing-reasons.json` where it is not the one that is shipped.
+
+    KeyError where something is missing, for nothing is guessed.
+    """
+    motives = (closing or profile_json("dmp/closing-reasons.json"))["codes"]
     switches, labels, history = rules["switches"], rules["labels"], rules["careHistory"]
     closed, deposit, holder = rules["closed"], rules["deposit"], rules["holder"]
     feed = deposit["insuranceFeed"]
@@ -99,6 +116,13 @@ def read(rules: Mapping[str, Any]) -> Settings:
         collected=frozenset(rules["collected"]),
         card_reading=rules["cardReading"],
         one_active=rules["oneActive"],
+        steps={step: frozenset(parties) for step, parties in rules["life"]["steps"].items()},
+        opening_consents=frozenset(rules["life"]["openingConsents"]),
+        motives={
+            code: Motive(frozenset(each["parties"]), each["reopens"], each.get("opposes", False))
+            for code, each in motives.items()
+        },
+        retention_years=rules["retention"]["yearsAfterClosure"],
     )
 
 

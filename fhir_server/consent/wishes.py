@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from fhir_server.consent.case import Case, designations
 from fhir_server.consent.directive import AUTHORISATION, CONSULTING, ESTABLISHMENT, FOREIGN, Directive
+from fhir_server.consent.obligations import TellStanding
 from fhir_server.consent.provision import Provision
-from fhir_server.consent.verdict import Grant, Verdict, Withhold
+from fhir_server.consent.verdict import Grant, Oblige, Verdict, Withhold
 from fhir_server.foundation.predicate import Not, Predicate, both, either
 
 
@@ -23,6 +24,17 @@ def treating_physician(case: Case) -> Verdict | None:
         return None
     reach = [each.root.reach for each in designations(case) if each.root and each in case.permits]
     return Grant(either(*reach), "consent.treating-physician") if reach else None
+
+
+def treating_physician_knows(case: Case) -> Verdict | None:
+    """Médecin traitant DMP: every Patient he reads tells him that he is it, and nobody else.
+
+    DMP-50, DMP-101.
+    """
+    request = case.request
+    # the existence check tells it by itself, and that it is not so too
+    told = case.treating and request.patient is not None and not request.writes and not request.checks_existence
+    return Oblige(TellStanding(str(request.patient)), "consent.treating-physician") if told else None
 
 
 def authorised_professional(case: Case) -> Verdict | None:

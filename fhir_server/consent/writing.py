@@ -197,13 +197,8 @@ def professional_relabels(case: Case) -> Verdict | None:
         or not request.normal
     ):
         return None
-    secret = Has("label", case.settings.hidden_from_representatives)
-    added = request.current is not None and not matches(
-        secret, request.current
-    )  # who did not write it may add, not lift
     locked = (Has("label", case.settings.hidden_from_holder), *_others(case), *LEVELS, DELETED, SUPERSEDED, ARCHIVED)
-    kept = (*locked, *_masks_of_others(case))
-    return Way("write.label", unchanged=kept if added else (*kept, secret))
+    return Way("write.label", unchanged=(*locked, *_masks_of_others(case)))
 
 
 def _others(case: Case) -> tuple[Predicate, ...]:

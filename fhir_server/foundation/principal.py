@@ -68,3 +68,9 @@ class Principal:
     scopes: tuple[str, ...] = ()
     secret_session: bool = False
     issuer: str = ""
+
+    @property
+    def submits_as(self) -> tuple[str, ...]:
+        """The keys under which a deposit is remembered: the organisation for its system, the person for a person."""
+        systems = (Kind.ESTABLISHMENT, Kind.INSURANCE_FEED, Kind.RECEPTION)
+        return tuple(sorted(self.identities if self.kind not in systems else self.organizations or self.identities))

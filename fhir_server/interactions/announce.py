@@ -13,7 +13,8 @@ from fhir_server.consent.obligations import Obligation, TellHolder
 from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.interactions.house import House
 from fhir_server.interactions.subject import persons_of
-from fhir_server.notices.occasion import Happening, Notice, Reader, contacts_of, hidden, notices
+from fhir_server.notices.occasion import Happening, Notice, Occasion, Reader, contacts_of, hidden, notices
+from fhir_server.resources.closing import is_dead
 from fhir_server.store.documents import Stored, held_of
 
 REMEMBERED = 50_000
@@ -78,6 +79,26 @@ def of_opening(house: House, principal: Principal, patient: Mapping[str, Any]) -
     """What is told when a record is opened, at the address just given (DMP-25, DMP-107)."""
     opened = Happening("opened", patient["id"], house.ids(), house.clock(), by=principal)
     return notices(opened, contacts_of(patient))
+
+
+def of_life(
+    house: House, principal: Principal, patient: str, occasion: Occasion, people: Iterable[Mapping[str, Any]]
+) -> tuple[Notice, ...]:
+    """What the holder and who represents him are told of a step in the life of the record (DMP-107).
+
+    `people` are the Patient and RelatedPersons as the step leaves them; who has died is told nothing.
+    """
+    stored, standing_in = persons_of(house, patient)
+    written = {str(each["id"]): each for each in people}
+    holder = written.pop(patient, stored)
+    if holder is None:
+        return ()
+    related = [each for each in standing_in if each.get("id") not in written]
+    happened = Happening(occasion, patient, house.ids(), house.clock(), by=principal)
+    # who gives another address does not keep the one that is known from being told
+    known = contacts_of(stored) if stored else ()
+    contacts = {each.to: each for each in (*known, *contacts_of(holder, [*related, *written.values()]))}
+    return notices(happened, [each for each in contacts.values() if each.reader != "holder" or not is_dead(holder)])
 
 
 def told(house: House, patient: str, happening: Happening) -> tuple[Notice, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_server.foundation.principal import Kind, Principal
+from fhir_server.foundation.principal import Principal
 from fhir_server.foundation.problem import Issue, Problem, bad_request, problem
 from fhir_server.interactions import conditional
 from fhir_server.interactions.house import House
@@ -92,6 +92,4 @@ def _target(text: str, where: str, house: House, unit: Unit | None, asker: Princ
 
 def submitter_of(principal: Principal) -> tuple[str, ...]:
     """The keys under which a deposit is remembered: the organisation for its system, the person for a person."""
-    if principal.kind in (Kind.ESTABLISHMENT, Kind.INSURANCE_FEED, Kind.RECEPTION):
-        return tuple(sorted(principal.organizations or principal.identities))
-    return tuple(sorted(principal.identities))
+    return principal.submits_as

@@ -136,7 +136,7 @@ def _resource(type_: str, canonical: str) -> dict[str, Any]:
         "readHistory": True,
         "updateCreate": "update" in offered,
         "conditionalCreate": "create" in offered,
-        "conditionalRead": "full-support",
+        "conditionalRead": "not-supported" if type_ == "Patient" else "full-support",
         "conditionalUpdate": "update" in offered,
         "conditionalDelete": "single" if "delete" in offered else "not-supported",
         "referencePolicy": ["literal", "logical"],

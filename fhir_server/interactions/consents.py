@@ -19,7 +19,7 @@ from fhir_server.foundation.principal import Kind
 from fhir_server.foundation.problem import Issue, unprocessable
 from fhir_server.interactions import announce, bodies
 from fhir_server.interactions.pipeline import Visit
-from fhir_server.interactions.subject import consents_of
+from fhir_server.interactions.subject import active_consents
 from fhir_server.notices.communication import communication
 from fhir_server.notices.occasion import Happening, Occasion
 from fhir_server.store.changes import Unit
@@ -51,7 +51,7 @@ def settle(visit: Visit, unit: Unit) -> None:
     for write in fresh:
         by_patient.setdefault(_patient(write), []).append(write)
     for patient, writes in by_patient.items():
-        standing = [each for each in consents_of(visit.house, patient, unit) if each.id not in staged]
+        standing = [each for each in active_consents(visit.house, patient, unit) if each.id not in staged]
         _Settling.of(visit, unit, patient, writes, standing).all()
 
 

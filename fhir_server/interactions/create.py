@@ -102,7 +102,7 @@ def landed(visit: Visit, write: Write, status: int, hidden: frozenset[str] = fro
         visit.entry.notices.extend(announce.of_deposit(visit.house, visit.principal, version))
     elif write.before is not None and write.before.facts.get("label") != version.facts.get("label"):
         visit.house.outbox.relabel(version.id, version.facts.get("label", ()), unit.session)
-    return answers.written(visit.request, less(version, hidden), status)
+    return answers.written(visit.request, visit.as_seen(less(version, hidden)), status)
 
 
 def less(version: Stored, hidden: frozenset[str]) -> Stored:

@@ -7,7 +7,7 @@ May not know: what a deed looks like as an AuditEvent; that is `audit_event/even
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -46,6 +46,7 @@ class Entry:
     id: str
     deeds: list[Deed] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    afterwards: list[Callable[[], None]] = field(default_factory=list)
     _settled: int = 0
 
     @classmethod
@@ -97,6 +98,7 @@ class Entry:
     def rewind(self, mark: Mark) -> None:
         """Forget what came after a mark: the attempt it tells of was rolled back, and what it carried with it."""
         del self.deeds[mark[0] :]
+        self.afterwards.clear()
         if len(self.notices) > mark[1]:
             self.house.announced.clear()
         del self.notices[mark[1] :]
@@ -156,6 +158,12 @@ class Entry:
         self.notices.clear()
         with contextlib.suppress(Problem):
             self.house.ledger.settle(carried.envelopes, carried.key)
+
+    def ended(self) -> None:
+        """Do what is to be done afterwards: once every worker knows of the commit."""
+        waiting, self.afterwards = self.afterwards, []
+        for each in waiting:
+            each()
 
     def refuse_all(self, problem: Problem, since: int = 0) -> None:
         """After a failure outside any decision: one deed that says so, if none since the `since`-th says it yet."""

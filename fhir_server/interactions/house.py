@@ -44,7 +44,8 @@ class House:
     """One per process.
 
     `clock` is the domain clock (decisions 11), `ids` the source of resource ids (UUIDv7), `run` what runs each
-    interaction (`registry.RUN`), `memory` decides by the matrix.
+    interaction (`registry.RUN`), `memory` decides by the matrix. `partings` are what else forgets the people of a
+    record (patient id) that is destroyed.
     """
 
     shelf: Shelf
@@ -61,4 +62,5 @@ class House:
     limits: Limits = Limits()
     run: Mapping[str, Callable[[Any], FhirResponse]] = field(default_factory=dict)
     announced: set[tuple[str, str]] = field(default_factory=set)
+    partings: list[Callable[[str], None]] = field(default_factory=list)
     canonical: str = "https://dmp-on-fhir.example"

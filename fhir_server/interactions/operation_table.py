@@ -55,6 +55,13 @@ _COUNT = Parameter("_count", "integer", 0, 1, "how many resources of the record 
 _PAGE = Parameter("_page", "string", 0, 1, "the sealed place of a page, as a next link gives it")
 _SINCE = Parameter("_since", "instant", 0, 1, "only what was written at this moment or later")
 _TYPE = Parameter("_type", "code", 0, None, "only these types, one each or separated by commas")
+_BREAK_GLASS = Parameter("breakGlass", "boolean", 1, 1, "may a professional break the glass in an emergency")
+_DISPATCH = Parameter("emergencyDispatch", "boolean", 1, 1, "may the doctor who regulates centre 15 open it")
+_FEEDING = Parameter("feeding", "boolean", 1, 1, "may professionals deposit documents")
+_EMAIL = Parameter("email", "string", 0, 1, "where notices go")
+_MOBILE = Parameter("mobile", "string", 0, 1, "where notices go")
+_PHYSICIAN = Parameter("treatingPhysician", "Reference", 0, 1, "médecin traitant DMP")
+_AUTHORIZED = Parameter("authorized", "Reference", 0, None, "professionals and establishments who may consult")
 _META = Parameter("meta", "Meta", 1, 1, "profiles, tags and security labels")
 
 TABLE: tuple[Operation, ...] = (
@@ -67,14 +74,100 @@ TABLE: tuple[Operation, ...] = (
         ("Patient",),
         affects=True,
         parameters=(
-            Parameter("breakGlass", "boolean", 1, 1, "may a professional break the glass in an emergency"),
-            Parameter("emergencyDispatch", "boolean", 1, 1, "may the doctor who regulates centre 15 open it"),
-            Parameter("feeding", "boolean", 1, 1, "may professionals deposit documents"),
-            Parameter("email", "string", 0, 1, "where notices go"),
-            Parameter("mobile", "string", 0, 1, "where notices go"),
-            Parameter("treatingPhysician", "Reference", 0, 1, "médecin traitant DMP"),
-            Parameter("authorized", "Reference", 0, None, "professionals and establishments who may consult"),
+            _BREAK_GLASS,
+            _DISPATCH,
+            _FEEDING,
+            _EMAIL,
+            _MOBILE,
+            _PHYSICIAN,
+            _AUTHORIZED,
         ),
+    ),
+    Operation(
+        "open-record-for",
+        "Open a record for somebody",
+        "Opens the DMP with consent, by a professional, an establishment or a reception desk: the identity, who "
+        "represents a minor or a protected adult, and the answers as Consents, in one transaction.",
+        "c",
+        "Patient",
+        ("Patient",),
+        instance=False,
+        type=True,
+        affects=True,
+        parameters=(
+            Parameter("patient", "Patient", 1, 1, "the qualified identity, with its INS"),
+            Parameter("representative", "RelatedPerson", 0, 1, "the legal representative, who consents for the holder"),
+            Parameter("protectionMeasure", "string", 0, 1, "the measure that an adult is represented by"),
+            _BREAK_GLASS,
+            _DISPATCH,
+            _FEEDING,
+            _EMAIL,
+            _MOBILE,
+            _PHYSICIAN,
+            _AUTHORIZED,
+        ),
+    ),
+    Operation(
+        "open-automatically",
+        "Open a record automatically",
+        "Opens the DMP without a Consent, by the operator, with a notice that says until when it may be opposed.",
+        "c",
+        "Patient",
+        ("Patient",),
+        instance=False,
+        type=True,
+        affects=True,
+        parameters=(
+            Parameter("patient", "Patient", 1, 1, "the qualified identity, with its INS"),
+            Parameter("representative", "RelatedPerson", 0, 1, "the legal representative of a minor"),
+        ),
+    ),
+    Operation(
+        "close-record",
+        "Close the record",
+        "Closes the DMP for a motive, by its holder, who represents him, or the operator; nobody reads or feeds it.",
+        "u",
+        "Patient",
+        ("Patient",),
+        affects=True,
+        parameters=(
+            Parameter("reason", "code", 1, 1, "the motive: patient-demande, opposition, deces, erreur-identite"),
+            Parameter("text", "string", 0, 1, "why, in words"),
+            Parameter("deceased", "dateTime", 0, 1, "when the holder died, with the motive of a death"),
+        ),
+    ),
+    Operation(
+        "reopen-record",
+        "Open the record again",
+        "Opens a closed DMP again within its retention, with a new consent; what was permitted before holds no more.",
+        "u",
+        "Patient",
+        ("Patient",),
+        affects=True,
+        parameters=(
+            Parameter(
+                "consentedBy", "Reference", 0, 1, "who consents, where a third party asks: a legal representative"
+            ),
+        ),
+    ),
+    Operation(
+        "destroy-record",
+        "Destroy the record",
+        "Destroys a closed DMP, by the operator: after its retention, or earlier at the demand of its living holder.",
+        "d",
+        "OperationOutcome",
+        ("Patient",),
+        affects=True,
+        parameters=(Parameter("demanded", "boolean", 0, 1, "whether the holder demands it"),),
+    ),
+    Operation(
+        "copy-record",
+        "Copy the record",
+        "All that the holder may see of the DMP, open or closed, the content of documents with it; page by page.",
+        "r",
+        "Bundle",
+        ("Patient",),
+        parameters=(_COUNT, _PAGE),
     ),
     Operation(
         "everything",

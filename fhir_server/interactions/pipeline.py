@@ -15,7 +15,7 @@ from fhir_server.consent.decision import Deny, Permit
 from fhir_server.consent.memory import NO_DIRECTIVES
 from fhir_server.consent.obligations import Obligation
 from fhir_server.consent.provision import Members
-from fhir_server.consent.request import AccessRequest, Verb
+from fhir_server.consent.request import UNTOLD, AccessRequest, Verb
 from fhir_server.foundation.predicate import (
     EVERYTHING,
     NOTHING,
@@ -25,7 +25,7 @@ from fhir_server.foundation.predicate import (
 )
 from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.foundation.problem import Problem, bad_request, forbidden, not_found, problem
-from fhir_server.interactions import announce
+from fhir_server.interactions import announce, designating
 from fhir_server.interactions.entry import Carried, Entry
 from fhir_server.interactions.house import House
 from fhir_server.interactions.led import Led
@@ -134,6 +134,16 @@ class Visit:
             return _door(self.house.shelf, residual, scope, right, self.house.matrix.shared)
         return VisibleStore(self.house.shelf, residual, both(scope, right), self.unit.session, self.house.matrix.shared)
 
+    def as_seen(self, version: Stored) -> Stored:
+        """A Patient that was just written as its writer would read it; any other version as it is.
+
+        Where he may not read it, nothing is computed.
+        """
+        if version.type != "Patient":
+            return version
+        permits, denials = self.decisions(self.subject, "read")
+        return version if denials else self.opened(every(permits)).shown(version)
+
     def _permitted(self, permits: list[Permit]) -> None:
         self.granted = tuple(dict.fromkeys(reason for permit in permits for reason in permit.reasons))
         self.obligations = tuple(dict.fromkeys(each for permit in permits for each in permit.obligations))
@@ -203,6 +213,7 @@ class Visit:
             proposed=change.proposed,
             changes=change.changes,
             members=self._members(change.proposed),
+            life=record.life if record else UNTOLD,
         )
         new = self.principal.kind is Kind.OPERATOR or (verb == "create" and self.route.type == "Patient")
         unknown = patient is not None and record is None and not new
@@ -359,14 +370,17 @@ def atomically(visit: Visit, run: Run) -> FhirResponse:
         visit.entry.rewind(mark)
         made = run(replace(visit, unit=unit))
         unit.flush()
+        designating.settle(visit.entry, unit)
         carried[:] = [visit.entry.carry(unit)]
         return made
 
     try:
-        return visit.house.changes.atomically(attempt, lambda: visit.entry.landed(carried[0]))
+        made = visit.house.changes.atomically(attempt, lambda: visit.entry.landed(carried[0]))
     except Problem:
         visit.entry.rolled_back(mark)
         raise
+    visit.entry.ended()
+    return made
 
 
 @lru_cache(4096)

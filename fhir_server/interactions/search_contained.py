@@ -24,6 +24,7 @@ from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.sights import TRACES, sights
 from fhir_server.resources import json_text, references
+from fhir_server.resources.patient import believed
 from fhir_server.search import contained, own
 from fhir_server.search.index import index_of
 from fhir_server.search.query import Query
@@ -100,7 +101,7 @@ def _themselves(visit: Visit, query: Query, version: Stored) -> list[dict[str, A
     shown = apply(visit.obligations, version)
     resource = json_text.read(shown.body)
     mentioned = [each["id"] for each in version.facts.get("mentions", ())]
-    ids = contained.found(references.drop(resource, mentioned) if mentioned else resource, query.type, query.where)
+    ids = contained.found(believed(references.drop(resource, mentioned)), query.type, query.where)
     entries = search.entries(visit, [version], "match") if _matches_itself(query, version, resource) else []
     for one in resource.get("contained") or ():
         if one.get("resourceType") == query.type and one.get("id") in ids:

@@ -199,9 +199,14 @@ def as_stored(house: House, shown: Stored, unit: Unit | None) -> Stored:
     return unguarded.current(house.shelf, shown.id, unit.session if unit else None) or shown
 
 
-def consents_of(house: House, patient: str, unit: Unit) -> list[Stored]:
-    """The active Consents of a record, as this transaction sees them: what a new one ends or contradicts."""
-    return unguarded.active_consents(house.shelf, patient, unit.session)
+def patient_at(house: House, patient: str, unit: Unit | None) -> Stored | None:
+    """The Patient of a record, for a step in its life by somebody who does not read it."""
+    return unguarded.current(house.shelf, f"Patient/{patient}", unit.session if unit else None)
+
+
+def active_consents(house: House, patient: str, unit: Unit | None) -> list[Stored]:
+    """The active Consents of a record, as a transaction sees them: what a step in its life or a new one ends."""
+    return unguarded.active_consents(house.shelf, patient, unit.session if unit else None)
 
 
 def persons_of(house: House, patient: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:

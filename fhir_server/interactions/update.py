@@ -12,7 +12,7 @@ from fhir_server.consent.request import Verb
 from fhir_server.foundation.predicate import NOTHING, both, matches
 from fhir_server.foundation.principal import Kind
 from fhir_server.foundation.problem import Issue, Problem, bad_request, conflict, forbidden, problem
-from fhir_server.interactions import answers, bodies, consents, create, meant, summary
+from fhir_server.interactions import answers, bodies, consents, create, dying, meant, summary
 from fhir_server.interactions.pipeline import Change, Visit
 from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.interactions.subject import Subject, of_instance, of_resource
@@ -102,24 +102,27 @@ def land(visit: Visit, before: Stored, resource: dict[str, Any], hidden: frozens
     """Decide upon the change of what may be read, and stage it; `hidden` mentions stay unsaid. Raises Problem 403."""
     scope = visit.scoped("u")
     consents.readable(visit, resource)
+    resource = dying.held(visit, before, resource)
     old, new = of_instance(visit.route, visit.house, visit.unit), of_resource(resource)
     visit.subject = Subject(tuple(dict.fromkeys((*old.patients, *new.patients))), joint=True, facts=old.facts)
     standing = before.envelope()
-    change = Change(standing, resource, _changed(before.resource(), resource))
+    stood = bodies.kept(before.resource())
+    change = Change(standing, resource, _changed(stood, resource))
     # a patch is an update said otherwise; of a document it is a right of its own (DMP-145)
     verb: Verb = "patch" if visit.route.interaction == "patch" and before.type == "DocumentReference" else "update"
     allowed, after = visit.rights(visit.subject, change, verb)
     if allowed == NOTHING or not matches(allowed, standing) or not visit.covers("u", scope, before):
         visit.refuse_here("write.refused")
         raise forbidden()
-    if alike(before.resource(), resource) and _same_content(visit, before, resource) and matches(after, standing):
+    if alike(stood, resource) and _same_content(visit, before, resource) and matches(after, standing):
         return _left(visit, before, hidden)
     method = "PATCH" if visit.route.interaction == "patch" else "PUT"
-    naming = create.naming(visit, resource, before.resource())
+    naming = create.naming(visit, resource, stood)
     by = bodies.submitter_of(visit.principal)
     write = create.within(visit).replace(
         before, resource, method=method, by=by, after=both(scope, after), naming=naming
     )
+    dying.ends(visit, before, resource)
     return create.landed(visit, write, 200, hidden)
 
 
@@ -132,7 +135,7 @@ def _left(visit: Visit, before: Stored, hidden: frozenset[str]) -> FhirResponse:
         granted=visit.granted,
         about=({"id": before.id, **before.facts},),
     )
-    return answers.written(visit.request, create.less(before, hidden), 200)
+    return answers.written(visit.request, visit.as_seen(create.less(before, hidden)), 200)
 
 
 def _same_content(visit: Visit, before: Stored, resource: dict[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -30,7 +30,10 @@ Occasion = Literal[
     "emergency",
     "otp",
     "opened",
+    "opened-automatically",
     "closed",
+    "reopened",
+    "destroyed",
     "announcement",
     "creation",
     "recovery",
@@ -159,7 +162,21 @@ def text_of(happening: Happening, language: Literal["fr", "en"] = "fr") -> str:
         code=happening.code,
         minutes=profile_json("dmp/notices.json")["code_minutes"],
         days=profile_json("dmp/rules.json")["creation"]["codeDays"],
+        deadline=opposition_ends(happening.at).strftime("%d/%m/%Y"),
     )
+
+
+def said_of(occasion: Occasion, at: datetime) -> str:
+    """What a notice without a name or a code says, in French, to be kept with the record."""
+    words = _words("fr")
+    moment = at.astimezone(PARIS).strftime(words["moment"])
+    text: str = words["notices"][occasion]["text"]
+    return text.format(moment=moment, deadline=opposition_ends(at).strftime("%d/%m/%Y"))
+
+
+def opposition_ends(at: datetime) -> date:
+    """The last day, in French legal time, to oppose a record that is opened automatically at that moment (DMP-103)."""
+    return (at.astimezone(PARIS) + timedelta(days=profile_json("dmp/rules.json")["life"]["oppositionDays"])).date()
 
 
 def hidden(reader: Reader, labels: Iterable[str]) -> bool:

@@ -14,11 +14,12 @@ is out of it as soon as it is sent.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
 from pymongo.client_session import ClientSession
@@ -28,7 +29,7 @@ from pymongo.write_concern import WriteConcern
 
 from fhir_server.foundation.moment import instant
 from fhir_server.notices.mail import Undeliverable
-from fhir_server.notices.occasion import Notice, hidden
+from fhir_server.notices.occasion import Notice, Occasion, hidden
 from fhir_server.store.collections import make_collections
 
 log = logging.getLogger(__name__)
@@ -156,6 +157,13 @@ class Outbox:
             self._known.clear()
         self._known.add(key)
         return first
+
+    def forget_record(self, patient: str) -> None:
+        """Forget what was told of a record that is destroyed, but that it is (DMP-107), and who connected to it."""
+        told = [each for each in get_args(Occasion) if each != "destroyed"]
+        self._outbox.delete_many({"patient": patient, "occasion": {"$in": told}})
+        begins = re.compile(f"^{re.escape(patient)}\\|")
+        self._connections.delete_many({"_id": begins})
 
     def forget(self) -> None:
         """Forget which connections are known: the database was emptied (sandbox)."""

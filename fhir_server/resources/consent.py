@@ -16,6 +16,7 @@ from typing import Any
 from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.problem import Issue, Severity
 from fhir_server.resources.consent_forms import check_form
+from fhir_server.resources.designation import check_designation
 from fhir_server.resources.shape import Row, claims, codings, issues_of, nodes, values
 
 Resource = Mapping[str, Any]
@@ -61,7 +62,7 @@ def check_consent(resource: Resource) -> list[Issue]:
     if not bound and not _is_about_privacy(resource):
         return []
     issues = [*issues_of(resource, _FOUNDATION, "FoundationConsent"), *_scope(resource), *_roles(resource)]
-    issues += check_form(resource)
+    issues += [*check_form(resource), *check_designation(resource)]
     if claims(resource, BASIC):
         issues += issues_of(resource, _BASIC_ROWS, "consentBasic")
     if claims(resource, INTERMEDIATE):

@@ -35,6 +35,7 @@ PATTERNS: dict[str, Pattern] = {
     "urgence-bris-de-glace": Pattern(purpose="BTG"),
     "urgence-samu": Pattern(purpose="ETREAT"),
     "medecin-traitant": Pattern(labels=True),
+    "representant-legal": Pattern(purpose=None),
 }
 
 
@@ -47,11 +48,17 @@ def consent(
     actor: str | None = None,
     performer: str | None = None,
     period: dict[str, str] | None = None,
+    mode: str | None = None,
+    cites: str | None = None,
 ) -> dict[str, Any]:
     """An active Consent of one of our categories; `patient`, `actor` and `performer` are references, `now` an instant.
 
+    Its source says in which `mode` it was collected (K5), and what it `cites`, as a measure of protection.
+
     Raises KeyError for a category without a pattern.
     """
+    collected = f" ({mode})" if mode else ""
+    said = f" {cites}" if cites else ""
     pattern, policy = PATTERNS[category], profile_json("dmp/policies.json")["policies"][category]
     granted = pattern.permit if permit is None else permit
     provision: dict[str, Any] = {"type": "permit" if granted else "deny"}
@@ -86,8 +93,8 @@ def consent(
         "sourceAttachment": {
             "contentType": "text/plain; charset=utf-8",
             "language": "fr-FR",
-            "data": b64encode(f"{policy['title']} : {'accepté' if granted else 'refusé'}.".encode()).decode(),
-            "title": policy["title"],
+            "data": b64encode(f"{policy['title']} : {'accepté' if granted else 'refusé'}.{said}".encode()).decode(),
+            "title": f"{policy['title']}{collected}",
         },
         "policy": [{"uri": policy["uri"]}],
         "provision": provision,

@@ -67,6 +67,18 @@ def without_computed(resource: dict[str, Any]) -> dict[str, Any]:
     )
 
 
+def believed(resource: dict[str, Any]) -> dict[str, Any]:
+    """A resource as it is searched by: a médecin traitant that a contained Patient claims is not believed either."""
+    several = resource.get("contained")
+    if not isinstance(several, list) or not any(_is_patient(each) for each in several):
+        return resource
+    return {**resource, "contained": [without_computed(each) if _is_patient(each) else each for each in several]}
+
+
+def _is_patient(node: Any) -> bool:
+    return isinstance(node, dict) and node.get("resourceType") == "Patient"
+
+
 def _control_keys(resource: Resource) -> Iterator[Issue]:
     severity: Severity = (
         "error" if profile_json("dmp/rules.json")["switches"]["ins_control_key"] == "error" else "warning"

@@ -6,6 +6,7 @@ May not know: who may read. A key is found only in an envelope that came through
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -42,6 +43,12 @@ class Blobs:
         except NoFile as missing:
             raise LookupError("the content of this binary is missing") from missing
         return content
+
+    def remove(self, key: str) -> None:
+        """Remove bytes and their binding, of a record that is destroyed; harmless where they are gone already."""
+        with contextlib.suppress(NoFile):
+            self._bucket.delete(key)
+        self._bindings.delete_one({"_id": key})
 
     def sweep(self, now: datetime | None = None) -> int:
         """Remove what was written more than an hour ago and never bound; how many."""

@@ -26,7 +26,8 @@ from fhir_server.foundation.predicate import EVERYTHING, Predicate, matches
 from fhir_server.foundation.problem import Problem, conflict, forbidden
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text
-from fhir_server.store import along, claims, restamp, unguarded
+from fhir_server.resources.patient import without_computed
+from fhir_server.store import along, claims, designations, restamp, unguarded
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import Envelope, Shelf, Stored, about_facts, envelope, stored
 from fhir_server.store.freshness import Freshness
@@ -146,6 +147,8 @@ class Unit:
                 done[write.id] = made["facts"]
                 self._put(write, made)
             self._tell_listeners(write, done.get(write.id))
+        for patient in designations.concerned(pending):
+            designations.refresh(self.shelf, patient, self.session)
 
     def preview(self, write: Write) -> Stored:
         """The version a write makes: as stored once flushed, else as it will be, with the facts it has of itself."""
@@ -156,6 +159,8 @@ class Unit:
             raise LookupError("a deletion makes no version to show")
         facts = own_facts(write)
         about = access.about_of(write.resource)
+        if write.before is not None:
+            facts |= designations.kept(write.before.facts)
         if about:
             known = {each.id: own_facts(each) for each in self.staged if each.resource}
             neighbours = self._neighbours({**write.resource}, about, known)
@@ -191,7 +196,8 @@ class Unit:
         if any(each.id == write.id for each in self.staged):
             raise conflict("the same resource is written twice in one transaction")
         if write.resource is not None:
-            write.resource = stamped(write.resource, write.id.partition("/")[2], write.version, self.now)
+            kept = without_computed(write.resource) if write.id.startswith("Patient/") else write.resource
+            write.resource = stamped(kept, write.id.partition("/")[2], write.version, self.now)
             if write.id.startswith("Binary/"):
                 write.resource, write.blob = self._shelve_content(write.resource)
         self.staged.append(write)
@@ -254,6 +260,8 @@ class Unit:
             about=write.about,
             set_by=setters_of(write),
         )
+        if write.id.startswith("Patient/") and write.method != "POST":
+            designations.add(made, designations.of(self.shelf, write.id.removeprefix("Patient/"), self.session))
         if not matches(write.after, made):
             raise forbidden()
         return made

@@ -34,6 +34,7 @@ from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Exists, Has, N
 from fhir_server.foundation.problem import problem
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text, references
+from fhir_server.resources.patient import believed
 from fhir_server.search import contained
 from fhir_server.search.index import index_of
 from fhir_server.search.words import words_of
@@ -51,7 +52,9 @@ STRUCTURES = 30_000
 """How many numbers and elements a resource may leave: some 10 MB of the 16 that a document of MongoDB may have."""
 INDEXED_BY = "indexed_by"
 """Which version of a SearchParameter all is indexed by (`own_parameters.py`)."""
-COLLECTIONS = ("resources", "history", "blobs", "invalidations", "leases", INDEXED_BY, claims.COLLECTION)
+DESTRUCTIONS = "destructions"
+"""Which records are being destroyed (`destruction.py`)."""
+COLLECTIONS = ("resources", "history", "blobs", "invalidations", "leases", INDEXED_BY, DESTRUCTIONS, claims.COLLECTION)
 WITHIN_A_RECORD = [("facts.patient", ASCENDING), ("index", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]
 """The index of what carries a token within a record, the latest first."""
 RESOURCE_INDEXES = (
@@ -74,6 +77,7 @@ RESOURCE_INDEXES = (
 )
 HISTORY_INDEXES = (
     IndexModel([("id", ASCENDING), ("version", DESCENDING)]),
+    IndexModel([("facts.patient", ASCENDING)], sparse=True),  # by which a record is destroyed
     IndexModel([("type", ASCENDING), ("updated", DESCENDING), ("id", DESCENDING), ("version", DESCENDING)]),
     IndexModel([("facts.mentions.id", ASCENDING)], sparse=True),
     IndexModel([("facts.mentions.held.id", ASCENDING)], sparse=True),
@@ -196,7 +200,7 @@ def envelope(
     }
     # INVARIANT (words of its own): what speaks of something else, or goes away with it, is nobody's to find this by
     alone = references.drop(resource, mentioned) if mentioned else resource
-    held = contained.index(alone)
+    held = contained.index(believed(alone))
     tokens += contained.tokens(held)
     structures = {"numbers": indexed.numbers, "together": indexed.together, "contained": held}
     inner = sum(len(part) for each in held for part in each.values() if isinstance(part, list))

@@ -15,12 +15,14 @@ from fhir_server.search.index import may_come_by_reference
 def may_be_mentioned(token: str) -> bool:
     """Whether a token that is asked for can stand under a mention: it speaks of a reference to what has an owner."""
     said, _, value = token.partition("=")
-    target = value.partition("/")[0]
-    if target in _shared_types() and target != value:
-        return False  # `Patient/x`: what belongs to no record is never a mention (resources/facts.py)
     type_, _, code = (
         said.removesuffix(":identifier").removesuffix(":of-type").removesuffix("!").partition("^")[0].partition(".")
     )
+    target = value.partition("/")[0]
+    if type_ != "Patient" and target in _shared_types() and target != value:
+        # what belongs to no record is no mention (resources/facts.py), save who a Patient says is his médecin traitant,
+        # for the sake of the Consent that designates him (designations.py)
+        return False
     return may_come_by_reference(type_, code)
 
 

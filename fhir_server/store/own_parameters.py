@@ -27,6 +27,7 @@ from fhir_server.resources.facts import is_of_record
 from fhir_server.search import contained, own
 from fhir_server.search.index import index_of, markers
 from fhir_server.search.own import Own
+from fhir_server.store import designations
 from fhir_server.store.documents import INDEXED_BY, Shelf, sort_keys
 from fhir_server.store.freshness import Freshness
 
@@ -170,7 +171,11 @@ def _indexed(document: Document) -> UpdateOne:
     if "first" in document:
         made |= sort_keys(indexed.dates)
     if mentions:
-        made["facts.mentions"] = [{**each, "token": through.get(each["id"], [])} for each in mentions]
+        said = designations.SAYS
+        made["facts.mentions"] = [
+            {**each, "token": designations.tokens_of(each[said]) if said in each else through.get(each["id"], [])}
+            for each in mentions
+        ]
     structures = {"numbers": indexed.numbers, "together": indexed.together}
     made |= {name: several for name, several in structures.items() if several}
     gone = {name: "" for name, several in structures.items() if not several and name in document}

@@ -70,9 +70,15 @@ def directives_of(shelf: Shelf, patient: str) -> dict[str, list[dict[str, Any]]]
 
 
 def active_consents(shelf: Shelf, patient: str, session: ClientSession | None) -> list[Stored]:
-    """The active Consents of a record, as a transaction sees them."""
+    """The active Consents of a record, as a transaction sees them: what a step or a new one ends or contradicts."""
     where = {"facts.patient": patient, "type": "Consent", "facts.state": "active"}
     return [stored(each) for each in shelf.resources.find(where, session=session)]
+
+
+def consents_of(shelf: Shelf, patient: str, category: str, session: ClientSession | None = None) -> list[Stored]:
+    """The active Consents of a record in a category (`system|code`), in order of id."""
+    query = {"facts.patient": patient, "index": f"Consent.category={category}", "facts.state": "active"}
+    return [stored(each) for each in shelf.resources.find(query, sort=[("_id", 1)], session=session)]
 
 
 def groups_of(shelf: Shelf, ids: Iterable[str]) -> list[dict[str, Any]]:

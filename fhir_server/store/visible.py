@@ -35,7 +35,8 @@ from fhir_server.foundation.predicate import (
 )
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text, references
-from fhir_server.store import ordering
+from fhir_server.resources.designation import with_designated
+from fhir_server.store import designations, ordering
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import LISTS, Shelf, Stored, nameable, stored
 from fhir_server.store.mentioned import may_be_mentioned
@@ -350,16 +351,22 @@ class VisibleStore:
             return node
         return either(node, Some("mentions", both(either(*named), self._mentioned)))
 
-    def _shown(self, document: Mapping[str, Any]) -> Stored:
-        version = stored(document)
+    def shown(self, version: Stored) -> Stored:
+        """A version at hand, written just now, as it is seen through this door."""
         mentions = version.facts.get("mentions")
-        if not mentions or self._residual == EVERYTHING or not version.body:
+        if not mentions or not version.body or (self._residual == EVERYTHING and version.type != "Patient"):
             return version
-        hidden = {each["id"] for each in mentions if not matches(self._mentioned, each, inside=True)}
-        if not hidden:
+        hidden = [each for each in mentions if not matches(self._mentioned, each, inside=True)]
+        gone = {each["id"] for each in hidden if designations.SAYS not in each}
+        said = designations.said(each for each in mentions if each not in hidden) if version.type == "Patient" else []
+        if not gone and not said:
             return version
-        shown = references.drop(json_text.read(version.body), hidden)
-        return replace(version, body=json_text.write(shown))
+        resource = json_text.read(version.body)
+        resource = references.drop(resource, gone) if gone else resource
+        return replace(version, body=json_text.write(with_designated(resource, said) if said else resource))
+
+    def _shown(self, document: Mapping[str, Any]) -> Stored:
+        return self.shown(stored(document))
 
 
 def _names_id(where: Predicate) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import pytest
 from click.testing import CliRunner
 from pymongo.errors import AutoReconnect
 
 from fhir_server.audit_event.ledger import Ledger
 from fhir_server.commands import main
+from fhir_server.foundation.problem import problem
 from fhir_server.sandbox.dossier import PLACE
 from tests.kit import people
 from tests.kit.cast import told_of_the_cast
@@ -61,6 +64,19 @@ def loaded(run, tmp_path):
 
 
 @pytest.fixture
+def failing_carry(monkeypatch):
+    """A ledger that takes nothing of what a transaction carries: what it tells of must not happen either."""
+
+    @contextmanager
+    def failing(world):
+        with monkeypatch.context() as patched:
+            patched.setattr(world.house.shelf, "carried", Broken())
+            yield
+
+    return failing
+
+
+@pytest.fixture
 def ledgers(database):
     """Starts ledgers; all are stopped after the test."""
     started = []
@@ -101,3 +117,10 @@ def failing(monkeypatch):
         return asked
 
     return install
+
+
+class Broken:
+    """A collection that is not there."""
+
+    def insert_one(self, *_, **__):
+        raise problem(503, "transient", "the ledger cannot be written")

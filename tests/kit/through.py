@@ -41,6 +41,13 @@ OF_LINKS = (
     "Practitioner?_has:Provenance:agent:target:DocumentReference.description=lettre d2",
     "Practitioner?_has:Provenance:agent:patient={p}",
     "Practitioner?_has:Provenance:agent:patient=unheard-of",
+    "Patient?general-practitioner=Practitioner/noel",
+    "Patient?general-practitioner:missing=true&_total=accurate",
+    "Patient?general-practitioner.name=noel&_count=1",
+    "Patient?_id={p}&_include=Patient:general-practitioner&_sort=general-practitioner",
+    "Practitioner?_has:Patient:general-practitioner:_id={p}",
+    "Practitioner/noel/Patient?_summary=count",
+    "Practitioner/bernard/*?_type=Patient",
     "AuditEvent?patient={p}&entity:DocumentReference.description=lettre d2",
     "AuditEvent?entity:DocumentReference._has:Provenance:target:recorded=ge2000",
 )

@@ -19,6 +19,7 @@ from fhir_server.consent.matrix import Matrix
 from fhir_server.consent.request import AccessRequest, changed
 from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.principal import Kind, Principal, Purpose
+from fhir_server.resources import closing
 from fhir_server.resources.facts import about_of
 from fhir_server.store.documents import envelope as compose
 
@@ -129,12 +130,12 @@ def patient(record: dict[str, Any]) -> dict[str, Any]:
     if record.get("birth"):
         built["birthDate"] = record["birth"]
     if record["standing"] == "closed":
-        built["extension"] = [
-            {
-                "url": "https://interop.esante.gouv.fr/ig/fhir/dmp/StructureDefinition/dmp-fermeture",
-                "extension": [{"url": "dateFermeture", "valueDate": "2026-01-01"}],
-            }
-        ]
+        built = closing.closed(built, record.get("closed", "2026-01-01"), record.get("motive", "patient-demande"))
+    if record.get("deceased"):
+        built["deceasedBoolean"] = True
+    if record.get("offline"):
+        barred = {"url": profile_json("dmp/rules.json")["creation"]["notOnline"], "valueBoolean": True}
+        built["extension"] = [*built.get("extension", ()), barred]
     return built
 
 
@@ -252,11 +253,17 @@ def request(built: World, ask: dict[str, Any]) -> AccessRequest:
         proposed=proposed,
         changes=changed(current, proposed) if current and proposed else None,
         members={name: expand(name, built.known) for name in built.known},
+        life=built.state.life,
+        demanded=ask.get("demanded", False),
     )
 
 
 def proposed_by(built: World, ask: dict[str, Any]) -> dict[str, Any] | None:
     name = ask.get("on", "propose")
+    if "closes" in ask:
+        return closing.closed(built.resources[name], "2026-11-23", ask["closes"])
+    if ask.get("opens"):
+        return closing.opened(built.resources[name])
     if "consent" in ask:
         return {**consent(ask["consent"], 0, built.record), "id": name}
     if "to" not in ask:

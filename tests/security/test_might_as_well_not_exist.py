@@ -115,7 +115,7 @@ def of_a_consent(kind: str, actor: str) -> tuple[Log, str]:
 
 CONSENTS = [
     pytest.param(people.radiologist(), "ps-blocage", "Practitioner/noel", id="the block of another"),
-    pytest.param(people.doctor(), "medecin-traitant", "Practitioner/diallo", id="another's designation"),
+    pytest.param(people.radiologist(), "medecin-traitant", "Practitioner/noel", id="another's designation"),
 ]
 
 

@@ -52,11 +52,16 @@ def run(visit: Visit) -> FhirResponse:
     place = telling.position(visit, asked, given.get("_page"))
     alone = door.within(ALONE)
     page = alone.page("", where, ORDER, count, place)
-    pointed = _pointed(alone, page.entries, types)
-    telling.disclosed(visit, found, [*page.entries, *pointed])
-    entries = [*_entries(visit, page.entries, "match"), *_entries(visit, pointed, "include")]
+    named = pointed(alone, page.entries, types)
+    telling.disclosed(visit, found, [*page.entries, *named])
+    entries = [*_entries(visit, page.entries, "match"), *_entries(visit, named, "include")]
     house, links = visit.house, telling.links(visit, asked, page.next)
     return FhirResponse(200, answers.bundle("searchset", entries, id_=house.ids(), now=house.clock(), link=links))
+
+
+def of_record(visit: Visit, found: Stored) -> Predicate:
+    """All of a record that the token may search, and its Patient."""
+    return both(_inside(found), _searchable(visit, found, ()))
 
 
 def _inside(found: Stored) -> Predicate:
@@ -118,7 +123,7 @@ def _care(given: dict[str, Any], types: tuple[str, ...]) -> Predicate:
     return either(*dated, one_of("resource", undated))
 
 
-def _pointed(door: VisibleStore, matches: list[Stored], types: tuple[str, ...]) -> list[Stored]:
+def pointed(door: VisibleStore, matches: list[Stored], types: tuple[str, ...] = ()) -> list[Stored]:
     """What the resources of a page name in the directory: what is of a record has a page of its own."""
     named = dict.fromkeys(each for match in matches for each in local_references(match.resource()))
     wanted = [each for each in named if not types or each.partition("/")[0] in types]

@@ -6,16 +6,17 @@ the holder: `dmp-creation`, the two emergency questions, feeding, and those auth
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from fhir_server.foundation.moment import instant
-from fhir_server.foundation.predicate import NOTHING, Has, Predicate, both
+from fhir_server.foundation.predicate import NOTHING, Predicate, both
 from fhir_server.foundation.problem import Issue, bad_request, conflict, forbidden, unprocessable
-from fhir_server.interactions import announce, answers, bodies, consents, create, parameters
+from fhir_server.interactions import announce, answers, bodies, consents, create, life, parameters
 from fhir_server.interactions.pipeline import Change, Visit, compile_criteria
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import Subject, of_instance
-from fhir_server.resources import consent_patterns
+from fhir_server.resources import closing, json_text
+from fhir_server.resources.designation import designated, with_designated
 from fhir_server.smart.scope import narrow
 from fhir_server.store.write import Write
 
@@ -36,20 +37,21 @@ def run(visit: Visit) -> FhirResponse:
     before = visit.door(subject, "read").read("Patient", visit.route.id)
     if before is None:
         raise visit.unseen()
-    scope = visit.scoped("u")
     consenting = narrow(visit.principal.scopes, "Consent", "c", visit.principal, compile_criteria)
-    patient = before.resource()
+    patient = bodies.kept(before.resource())
     record = visit.house.records.record(visit.route.id)
-    if record is None or record.standing == "open":
+    # what is remembered may be of before another opening: the Patient was read in this transaction
+    if record is None or record.standing == "open" or patient.get("active") is True:
         raise conflict("the record is open already")
+    if record.standing == "closed" or closing.of(patient) is not None:
+        raise conflict("the record is closed: it is opened again by `$reopen-record`")
     if not (answers_given.get("email") or answers_given.get("mobile") or patient.get("telecom")):
         raise unprocessable((Issue("error", "required", "give an e-mail address or a mobile number", "Parameters"),))
     unit = create.within(visit)
     agreed = [_consent(visit, subject, each, consenting) for each in _consents(visit, answers_given)]
-    whose = Has("patients", visit.route.id)
-    by = bodies.submitter_of(visit.principal)
-    opened = unit.replace(before, _opened(patient, answers_given), method="PUT", by=by, after=both(scope, whose))
-    writes = [opened, *agreed]
+    made = opened(patient, answers_given)
+    written = life.put(visit, before, made, life.allowed(visit, "update", record, before.key, made, before=before))
+    writes = [written, *agreed]
     consents.settle(visit, unit)
     unit.flush()
     versions = [unit.preview(write) for write in writes]
@@ -60,35 +62,39 @@ def run(visit: Visit) -> FhirResponse:
         granted=visit.granted,
     )
     visit.entry.notices.extend(announce.of_opening(visit.house, visit.principal, versions[0].resource()))
-    return answers.one(versions[0])
+    said = [each for write in agreed for each in designated(write.resource or {})]
+    return answers.one(replace(versions[0], body=json_text.write(with_designated(versions[0].resource(), said))))
 
 
-def _opened(patient: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    telecom = list(patient.get("telecom", []))
+def opened(person: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """An active Patient or RelatedPerson, with where notices go (DMP-25)."""
+    telecom = list(person.get("telecom", []))
     for name, point in (
         ("email", {"system": "email", "value": given.get("email"), "use": "home"}),
         ("mobile", {"system": "phone", "value": given.get("mobile"), "use": "mobile"}),
     ):
         if given.get(name) and point not in telecom:
             telecom.append(point)
-    return {**patient, "active": True, **({"telecom": telecom} if telecom else {})}
+    return {**person, "active": True, **({"telecom": telecom} if telecom else {})}
+
+
+def authorised(given: dict[str, Any]) -> list[tuple[str, str]]:
+    """Who is named from the start (DMP-26): the category of the Consent that says so, and the reference."""
+    physician = given.get("treatingPhysician")
+    named = [("medecin-traitant", str(physician["reference"]))] if physician else []
+    for actor in given.get("authorized", []):
+        reference = str(actor["reference"])
+        named.append(("etablissement" if reference.startswith("Organization/") else "ps-autorisation", reference))
+    return named
 
 
 def _consents(visit: Visit, given: dict[str, Any]) -> list[dict[str, Any]]:
-    patient, now = f"Patient/{visit.route.id}", instant(visit.house.clock())
-    made = [consent_patterns.consent("dmp-creation", patient, now)]
-    made += [
-        consent_patterns.consent(category, patient, now, permit=bool(given[name]))
-        for name, category in QUESTIONS.items()
-    ]
-    physician = given.get("treatingPhysician")
-    if physician:
-        made.append(consent_patterns.consent("medecin-traitant", patient, now, actor=physician["reference"]))
-    for actor in given.get("authorized", []):
-        reference = actor["reference"]
-        category = "etablissement" if reference.startswith("Organization/") else "ps-autorisation"
-        made.append(consent_patterns.consent(category, patient, now, actor=reference))
-    return made
+    def made(category: str, **more: Any) -> dict[str, Any]:
+        return life.consent(visit, category, visit.route.id, **more)
+
+    said = [made("dmp-creation")]
+    said += [made(category, permit=bool(given[name])) for name, category in QUESTIONS.items()]
+    return [*said, *(made(category, actor=actor) for category, actor in authorised(given))]
 
 
 def _consent(visit: Visit, subject: Subject, resource: dict[str, Any], scope: Predicate) -> Write:

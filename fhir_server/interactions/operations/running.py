@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fhir_server.interactions.operations import (
+    close_record,
+    copy_record,
+    destroy_record,
     docref,
     document,
     everything,
@@ -12,7 +15,10 @@ from fhir_server.interactions.operations import (
     explain_access,
     match,
     meta,
+    open_automatically,
     open_record,
+    open_record_for,
+    reopen_record,
     validate,
 )
 from fhir_server.interactions.pipeline import Run, Visit
@@ -20,6 +26,12 @@ from fhir_server.interactions.request import FhirResponse
 
 RUNS: Mapping[str, Run] = {
     "open-record": open_record.run,
+    "Patient-open-record-for": open_record_for.run,
+    "Patient-open-automatically": open_automatically.run,
+    "Patient-close-record": close_record.run,
+    "Patient-reopen-record": reopen_record.run,
+    "Patient-destroy-record": destroy_record.run,
+    "Patient-copy-record": copy_record.run,
     "Patient-everything": everything.run,
     "Encounter-everything": everything.run,
     "Composition-document": document.run,

@@ -165,7 +165,7 @@ def test_a_question_is_everything_a_decision_over_reading_may_use():
     for name, other in others.items():
         assert one != room._question(replace(asked, **{name: other}), Directives()), name
     # of a write, or worked out from the others
-    not_asked = {"now", "at", "keys", "current", "proposed", "changes", "members"}
+    not_asked = {"now", "at", "keys", "current", "proposed", "changes", "members", "life", "demanded"}
     assert {each.name for each in fields(AccessRequest)} == not_asked | others.keys()
     assert memory.decide(asked) is memory.decide(asked)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from fhir_server.consent import directives as room
-from fhir_server.consent.directives import CLOSING, Records, expand, state_of
+from fhir_server.consent.directives import Records, expand, state_of
 from fhir_server.consent.provision import ALWAYS
 from fhir_server.foundation.moment import interval
+from fhir_server.resources.closing import CLOSING
 
 GUARD = {
     "coding": [

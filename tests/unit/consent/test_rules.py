@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fhir_server.consent import decision, rules, writing
+from fhir_server.consent import decision, life, rules, writing
 from fhir_server.consent.decision import Deny, Permit, decide
 from fhir_server.consent.directive import FOREIGN, Directives, kinds
 from fhir_server.consent.explain import LANGUAGES, explain, sentence, words
@@ -140,7 +140,7 @@ def test_without_a_rule_nothing_is_granted(monkeypatch):
 
 def test_reading_rules_come_first_and_writing_rules_give_no_grant():
     assert RULES[: len(READING)] == READING
-    assert rules.RULES[len(READING) :] == writing.WRITING
+    assert rules.RULES[len(READING) :] == (*life.LIFE, *writing.WRITING)
 
 
 def test_the_words_of_the_rules_are_types_of_the_code_system():

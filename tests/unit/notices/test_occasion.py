@@ -173,4 +173,4 @@ def test_every_occasion_and_every_kind_of_asker_has_words(language):
     assert set(OCCASIONS) == set(words["notices"])
     assert {kind.value for kind in Kind} == set(words["who"])
     asked = {name for said in words["notices"].values() for name in re.findall(r"{(\w+)}", said["text"])}
-    assert {"who", "mode", "moment", "code", "minutes", "days"} == asked
+    assert {"who", "mode", "moment", "code", "minutes", "days", "deadline"} == asked

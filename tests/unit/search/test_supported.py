@@ -23,7 +23,6 @@ def test_every_offered_parameter_finds_its_values():
         "_text",
         "_filter",
         "_query",
-        "general-practitioner",
     ],
 )
 def test_what_does_not_work_is_not_offered(code):
