@@ -7,7 +7,7 @@ May not know: the store, the clock, HTTP. The law of the table is in `rules.py`.
 from __future__ import annotations
 
 from fhir_server.consent.case import Case
-from fhir_server.consent.directive import CONSULTING, REPRESENTATION, UNREADABLE, Directive
+from fhir_server.consent.directive import CONSULTING, REPRESENTATION, UNREADABLE, Directive, parse
 from fhir_server.consent.obligations import MinimalView, TellHolder
 from fhir_server.consent.verdict import Forbid, Grant, Oblige, Verdict, Withhold
 from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Has, Not, Predicate, one_of
@@ -59,8 +59,10 @@ def _opens(case: Case) -> bool:
     request = case.request
     if (request.verb, request.type) != ("create", "Consent"):
         return False
-    own = request.principal.kind.value in case.settings.opening and request.standing == "none"
-    return own or (request.by_holder and request.standing == "closed")
+    if request.standing == "none":
+        return request.principal.kind.value in case.settings.opening
+    said = parse(request.proposed or {})
+    return request.by_holder and said is not None and said.kind in case.settings.closed_consents
 
 
 def _steps(case: Case) -> bool:

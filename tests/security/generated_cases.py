@@ -161,21 +161,33 @@ def of_a_closed_record() -> Iterator[Case]:
 
 
 def at_an_opening() -> Iterator[Case]:
-    creation = {"type": LAW["consents"]["creation"]}
-    for kind, who in (
-        ("professional", "pharmacien"),
-        ("reception", "accueil"),
-        ("establishment", "chu"),
-        ("representative", "paul"),
-        ("holder", "lea"),
-        ("insurance-feed", "assurance"),
+    """A Consent alone opens a record for a grown holder, online; everybody else takes a step (`life.json`)."""
+    given = {"type": LAW["consents"]["creation"]}
+    minor = {"record": {"standing": "none", "birth": "2015-03-01"}, "related": [GUARD]}
+    for who, expect, more in (
+        ("lea", {"allowed": True}, {"record": {"standing": "none"}}),
+        ("lea", {"refused": "opening.not-online"}, minor),
+        ("paul", {"refused": "opening.not-online"}, minor),
+        ("pharmacien", {"refused": "record.none"}, minor),
+        ("accueil", {"refused": "record.none"}, minor),
+        ("chu", {"refused": "record.none"}, minor),
+        ("assurance", {"refused": "record.none"}, minor),
     ):
         by = {"performer": "RelatedPerson/paul"} if who == "paul" else OWN
-        allowed = kind in LAW["closed"]["opening"]
-        ask = {"as": who, "verb": "create", "type": "Consent", "consent": {**creation, **by}}
-        world = {"record": {"standing": "none", "birth": "2015-03-01"}, "related": [GUARD]}
-        title = f"Ouverture par {kind}"
-        yield case(title, "opening", "DMP-21 DMP-22", [{**ask, "expect": {"allowed": allowed}}], **world)
+        ask = {"as": who, "verb": "create", "type": "Consent", "consent": {**given, **by}, "expect": expect}
+        title = f"Un consentement de {who} à l'ouverture{' pour un mineur' if more is minor else ''}"
+        yield case(title, "online_opening", "DMP-20 DMP-22 DMP-90 K12", [ask], **more)
+    for kind in LAW["holder"]["consents"]:
+        if kind != LAW["consents"]["representation"]:
+            ask = consents("pharmacien", typed(kind), allowed=kind in LAW["life"]["openingConsents"])
+            title = f"Une réponse donnée à l'ouverture par un tiers: {kind}"
+            asks = [{**ask, "operation": "open-record-for"}]
+            yield case(title, "opening", "DMP-22 DMP-26 K11 K14", asks, record={"standing": "none"})
+        reopens = kind in LAW["closed"]["holder"]["consents"]
+        ask = consents("lea", typed(kind))
+        expect = {"allowed": True} if reopens else {"refused": "record.closed"}
+        title = f"Dans un DMP fermé, le titulaire dit: {kind}"
+        yield case(title, "record_closed", "DMP-105", [{**ask, "expect": expect}], record={"standing": "closed"})
 
 
 # --- feeding ---

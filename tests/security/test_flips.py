@@ -27,6 +27,9 @@ ELSEWHERE = {
     "consentTypes": "unit/test_law_elsewhere.py",
     "consentDocument": "unit/test_law_elsewhere.py",
     "oneActive": "unit/test_law_elsewhere.py",
+    "life.endedByClosing": "http/test_law_of_a_life_over_http.py",
+    "life.collectedBy": "http/test_law_of_a_life_over_http.py",
+    "life.oppositionDays": "unit/test_law_elsewhere.py",
     "switches.wrong_category": "unit/test_law_elsewhere.py",
     "switches.ins_control_key": "unit/test_law_elsewhere.py",
     "access": "http/test_law_elsewhere_over_http.py and unit/test_law_elsewhere.py",
@@ -36,8 +39,6 @@ ELSEWHERE = {
 AWAITED: dict[str, str] = {
     "representatives": "the number of representatives",
     "announcement": "the announcement",
-    "retention": "the destruction after ten years",
-    "closed.holder.consents": "reopening",
 }
 """What is being made live: who reads this should find it empty."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from fhir_server.consent import directive, provision, succession
+from fhir_server.notices import occasion
 from fhir_server.resources import consent, consent_patterns, document_reference, patient
 from fhir_server.smart.issue import lifetimes
 from tests.kit.changed_law import SHIPPED, changed, everywhere, under
@@ -68,6 +69,15 @@ def test_what_a_new_consent_ends_is_what_the_law_says(kind, within):
     for turned in ("record", "actors"):
         with under(changed(("oneActive", kind), turned)):
             assert ended[turned] == [*succession.succeeded(new, (same, other))]
+
+
+def test_an_automatic_opening_is_opposed_for_as_many_days_as_the_law_says():
+    """DMP-103."""
+    at = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    shipped = occasion.opposition_ends(at)
+    for days in (SHIPPED["life"]["oppositionDays"] - 1, SHIPPED["life"]["oppositionDays"] + 1):
+        with everywhere(changed(("life", "oppositionDays"), days)):
+            assert date(2026, 11, 1) + timedelta(days=days) == occasion.opposition_ends(at) != shipped
 
 
 def permit(actor: str):
