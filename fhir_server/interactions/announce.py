@@ -45,6 +45,8 @@ def of_access(
     """
     if principal.kind is not Kind.PROFESSIONAL:
         return ()
+    if principal.secret_session:  # to who represents it has not been: what comes after it is the first
+        readers = tuple(each for each in readers if each == "holder")
     who = principal.reference or principal.subject
     first = Happening("first-connection", patient, who, house.clock(), by=principal)
     if readers:
@@ -73,6 +75,21 @@ def of_deposit(house: House, principal: Principal, document: Stored) -> tuple[No
         if principal.reference != f"Patient/{patient}"
     ]
     return tuple(each for happening in happened for each in told(house, happening.patient, happening))
+
+
+def of_showing(house: House, document: Stored) -> tuple[Notice, ...]:
+    """What is told of a document that was hidden from the holder and is not any more: that there is one (DMP-81).
+
+    Its deposit was not told then. Nor is now who deposited it: it is for the document itself to say.
+    """
+    labels = frozenset(document.facts.get("label", ()))
+    return tuple(
+        each
+        for patient in document.facts.get("patients", ())
+        for each in told(
+            house, patient, Happening("shown", patient, document.id, house.clock(), about=document.id, labels=labels)
+        )
+    )
 
 
 def of_opening(house: House, principal: Principal, patient: Mapping[str, Any]) -> tuple[Notice, ...]:

@@ -25,7 +25,7 @@ from fhir_server.foundation.predicate import (
 )
 from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.foundation.problem import Problem, bad_request, forbidden, not_found, problem
-from fhir_server.interactions import announce, designating
+from fhir_server.interactions import announce, collecting
 from fhir_server.interactions.entry import Carried, Entry
 from fhir_server.interactions.house import House
 from fhir_server.interactions.led import Led
@@ -370,7 +370,7 @@ def atomically(visit: Visit, run: Run) -> FhirResponse:
         visit.entry.rewind(mark)
         made = run(replace(visit, unit=unit))
         unit.flush()
-        designating.settle(visit.entry, unit)
+        collecting.settle(visit.entry, unit)
         carried[:] = [visit.entry.carry(unit)]
         return made
 

@@ -42,7 +42,7 @@ FORMS: Mapping[str, Form] = {
     "etablissement": Form("permit", (1, None), ("Organization",), limits=_ALL),
     "urgence-bris-de-glace": Form(of=_TEAMS, purposes=frozenset({"BTG"})),
     "urgence-samu": Form(of=_TEAMS, purposes=frozenset({"ETREAT"})),
-    "medecin-traitant": Form("permit", (1, 1), ("Practitioner", "PractitionerRole"), purposes=_TREAT, limits=_ALL),
+    "medecin-traitant": Form("permit", (1, 1), ("Practitioner",), purposes=_TREAT, limits=_ALL),
     "representant-legal": Form("permit", (1, None), ("RelatedPerson",)),
 }
 

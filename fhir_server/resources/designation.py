@@ -1,6 +1,6 @@
 """Désignation: whom a Consent makes the médecin traitant DMP, and what a Patient says of it (DMP-50, DMP-54, DMP-125).
 
-May live here: reading the person a designation names, what is asked of one beyond IHE PCF, and a Patient with that
+May live here: reading the person a designation names, what is asked of it beyond its form, and a Patient with that
 person as `generalPractitioner`. May not know: who may know of it, that there is one at a time, the store.
 
 INVARIANT (one truth): the Consent alone says who it is. What a Patient says is computed of it on the way out, and what
@@ -45,7 +45,7 @@ def designated(consent: Resource) -> list[dict[str, Any]]:
 
 
 def check_designation(consent: Resource) -> Iterator[Issue]:
-    """What is asked of an active designation beyond its form: no end, for it lasts until it is taken back (DMP-125)."""
+    """What is asked of an active designation: no end, for it lasts until it is taken back (DMP-125)."""
     if not is_designation(consent) or consent.get("status") != "active" or text(consent, "provision.type") != "permit":
         return
     if text(consent, "provision.period.end") is not None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pymongo.client_session import ClientSession
 
-from fhir_server.resources.designation import category, designated, is_designation, with_designated
+from fhir_server.resources.designation import designated, is_designation, with_designated
 from fhir_server.search.index import index_of
 from fhir_server.store import unguarded
 from fhir_server.store.documents import Envelope, Shelf, mention
@@ -37,7 +37,7 @@ def concerned(writes: Iterable[Write]) -> list[str]:
 
 def of(shelf: Shelf, patient: str, session: ClientSession | None) -> list[dict[str, Any]]:
     """The mentions by which a Patient says who was designated, one for each active designation."""
-    found = unguarded.consents_of(shelf, patient, "{}|{}".format(*category()), session)
+    found = sorted(unguarded.active_consents(shelf, patient, session), key=lambda each: each.id)
     said_by = ((each, designated(each.resource())) for each in found)
     return [
         {**mention(each.id, each.facts, tokens_of(references)), SAYS: references}

@@ -75,12 +75,6 @@ def active_consents(shelf: Shelf, patient: str, session: ClientSession | None) -
     return [stored(each) for each in shelf.resources.find(where, session=session)]
 
 
-def consents_of(shelf: Shelf, patient: str, category: str, session: ClientSession | None = None) -> list[Stored]:
-    """The active Consents of a record in a category (`system|code`), in order of id."""
-    query = {"facts.patient": patient, "index": f"Consent.category={category}", "facts.state": "active"}
-    return [stored(each) for each in shelf.resources.find(query, sort=[("_id", 1)], session=session)]
-
-
 def groups_of(shelf: Shelf, ids: Iterable[str]) -> list[dict[str, Any]]:
     """The care teams, groups, roles and organisations that Consents name, to be expanded into their members."""
     wanted = [id_ for id_ in ids if id_.partition("/")[0] in _GROUPS]

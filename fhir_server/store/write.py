@@ -14,7 +14,9 @@ from fhir_server.definitions.own_parameters import parameters_of
 from fhir_server.foundation.moment import from_micros, instant
 from fhir_server.foundation.predicate import Predicate
 from fhir_server.resources import facts as access
-from fhir_server.store.documents import Stored, hiding_labels
+from fhir_server.resources.patient import without_computed
+from fhir_server.store.announcement import hidden_spans
+from fhir_server.store.documents import Envelope, Stored, hiding_labels
 from fhir_server.store.naming import FREELY, Naming
 
 
@@ -33,6 +35,7 @@ class Write:
     blob: str | None = None
     about: tuple[str, ...] = ()
     by: tuple[str, ...] | None = None
+    deposited: int | None = None
 
 
 def setters_of(write: Write) -> dict[str, Sequence[str]]:
@@ -44,11 +47,18 @@ def setters_of(write: Write) -> dict[str, Sequence[str]]:
 def own_facts(write: Write) -> dict[str, Any]:
     """The facts a staged resource has of itself."""
     assert write.resource is not None  # noqa: S101 - a deletion has none
-    return access.facts_of(write.resource, submitter=frozenset(write.submitter))
+    facts = access.facts_of(write.resource, submitter=frozenset(write.submitter))
+    hidden = hidden_spans(facts.get("label", ()), write.deposited)
+    return {**facts, "hidden": hidden} if hidden else facts
 
 
 def stamped(resource: Mapping[str, Any], id_: str, version: int, updated: int) -> dict[str, Any]:
-    """The resource with the `id`, `meta.versionId` and `meta.lastUpdated` that the server owns."""
+    """The resource with the `id`, `meta.versionId` and `meta.lastUpdated` that the server owns.
+
+    INVARIANT (never stored): a Patient without what is computed of it, whoever writes and however (docs/adr/0032).
+    """
+    if resource["resourceType"] == "Patient":
+        resource = without_computed(dict(resource))
     meta = {
         **resource.get("meta", {}),
         "versionId": str(version),
@@ -56,6 +66,20 @@ def stamped(resource: Mapping[str, Any], id_: str, version: int, updated: int) -
     }
     rest = {name: value for name, value in resource.items() if name not in ("resourceType", "id", "meta")}
     return {"resourceType": resource["resourceType"], "id": id_, "meta": meta, **rest}
+
+
+def tombstone(before: Stored, version: int, updated: int) -> Envelope:
+    """What the history keeps of a deletion."""
+    return {
+        "_id": f"{before.id}/{version}",
+        "id": before.id,
+        "type": before.type,
+        "version": version,
+        "updated": updated,
+        "method": "DELETE",
+        "facts": dict(before.facts),
+        "body": "",
+    }
 
 
 def unique_of(resource: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,6 @@
 """One médecin traitant DMP at a time: designated by the holder, handed on by himself, ended in one transaction.
 
-DMP-50 to DMP-54, DMP-110 (docs/adr/0032).
+DMP-50 to DMP-54, DMP-110 (docs/adr/0031, 0032).
 """
 
 from __future__ import annotations

@@ -33,9 +33,9 @@ PLACE = "Un lieu ou une équipe ne fait pas un médecin traitant"
 NOBODY = "Une autorisation sans acteur n'autorise personne"
 FORMLESS = "a Consent that says what its category does not is 422 to everybody: no record can hold one"
 TRACES = "Personne n'écrit une trace, pas même l'opérateur"
-ENDED = "Une désignation finie, d'un autre métier ou d'un lieu ne fait pas un médecin traitant"
+ENDED = "Une désignation finie ne fait plus un médecin traitant"
 NOT_OVER_HTTP: dict[tuple[str, int], str] = {
-    **{(ENDED, number): "a designation has no end and names no place: it is 422 to everybody" for number in range(4)},
+    **{(ENDED, number): "a designation with an end is 422 to everybody (docs/adr/0032)" for number in range(3)},
     UNSOURCED: "a Consent of ours without a source is 422 to everybody: no record can hold one",
     BODILESS: "the case asks what is decided before a body is read; a create brings one",
     (TWO, 0): "a new médecin traitant ends the old one: no record can hold two",

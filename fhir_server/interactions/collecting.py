@@ -1,8 +1,8 @@
-"""Designating: what follows of a designation, or of the holder's word collected by another, in the same transaction.
+"""Collecting: what follows of a Consent in the transaction that wrote it, once it is written.
 
-May live here: that a designation begins at once, and the Provenance that names who collected the holder's word (DMP-53,
-DMP-54, DMP-110). May not know: who may write a Consent, it is written already; what it ends (`consents.py`). All of it
-is on record as what it is, in the ledger's entry of the request.
+May live here: that a designation begins now, and the Provenance that names who collected the holder's word (DMP-53,
+DMP-54, DMP-110). May not know: who may write a Consent, which others it ends (`consents.py`). All of it is on record as
+what it is, in the ledger's entry of the request.
 """
 
 from __future__ import annotations
@@ -25,14 +25,13 @@ AHEAD = 600_000_000
 
 
 def settle(entry: Entry, unit: Unit) -> None:
-    """Do what follows of the Consents that were written. Raises Problem 422."""
+    """Do what follows of the Consents that were written. Raises Problem 422 for a designation that begins later."""
     consents = [each for each in unit.written if each.type == "Consent" and each.body]
-    for each in [each for each in consents if designated(each.resource())]:
-        _begun(each, unit)
-    if entry.principal.kind is Kind.PROFESSIONAL:
-        for each in consents:
-            if each.version == 1:
-                _collected(each, entry, unit)
+    for each in consents:
+        if designated(each.resource()):
+            _begun(each, unit)
+        if entry.principal.kind is Kind.PROFESSIONAL and each.version == 1:
+            _collected(each, entry, unit)
 
 
 def _begun(written: Stored, unit: Unit) -> None:
@@ -51,7 +50,15 @@ def _collected(consent: Stored, entry: Entry, unit: Unit) -> None:
         after=EVERYTHING,
     )
     unit.flush()
-    _noted("create", unit.preview(write), entry, "write.collected-consent")
+    made = unit.preview(write)
+    entry.add(
+        "create",
+        made.type,
+        patient=made.facts.get("patient"),
+        whats=(f"{made.id}/_history/{made.version}",),
+        granted=("write.collected-consent",),
+        about=({"id": made.id, **made.facts},),
+    )
 
 
 def provenance(consent: Stored, collector: Principal, recorded: str) -> dict[str, Any]:
@@ -71,14 +78,3 @@ def provenance(consent: Stored, collector: Principal, recorded: str) -> dict[str
             }
         ],
     }
-
-
-def _noted(interaction: str, version: Stored, entry: Entry, reason: str) -> None:
-    entry.add(
-        interaction,
-        version.type,
-        patient=version.facts.get("patient"),
-        whats=(f"{version.id}/_history/{version.version}",),
-        granted=(reason,),
-        about=({"id": version.id, **version.facts},),
-    )
