@@ -36,6 +36,8 @@ from fhir_server.interactions.registry import RUN
 from fhir_server.notices.mail import Mail
 from fhir_server.notices.outbox import Outbox, Way
 from fhir_server.notices.text import Letter, Text
+from fhir_server.rounds.act import Means
+from fhir_server.rounds.going import Rounds
 from fhir_server.settings import Settings, SettingsFault
 from fhir_server.smart.parting import forget
 from fhir_server.smart.psc import Provider
@@ -47,6 +49,7 @@ from fhir_server.store.connection import Database, connect
 from fhir_server.store.documents import Shelf
 from fhir_server.store.freshness import Freshness
 from fhir_server.store.secret_keys import secret_key
+from fhir_server.store.turn import Turn
 
 if TYPE_CHECKING:
     from fhir_server.sandbox.build import Sandbox
@@ -188,9 +191,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     smart.prepare()
     house.partings.append(lambda patient: forget(smart.records, smart.revocation, patient))
     open_house(house)
+    rounds = Rounds(means(house, smart.sessions.end_all, chosen))
+    rounds.start()
     authenticate: Callable[[str | None], Principal] = smart.bearer.principal
     if sandbox:
-        authenticate = sandbox.register(app, house, smart, chosen)
+        authenticate = sandbox.register(app, house, smart, rounds, chosen)
     app.register_blueprint(fhir.blueprint(house, authenticate, chosen.fhir_base, smart.security.failed))
     documented = documentation.api(app, chosen.issuer)
     errors.register(app)
@@ -200,18 +205,28 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(sign_in.blueprint(smart, browser))
     app.register_blueprint(swagger_ui.blueprint())
     documentation.complete(app, documented)
-    _at_exit(house)
+    _at_exit(house, rounds)
     app.extensions["house"] = house
     app.extensions["smart"] = smart
+    app.extensions["rounds"] = rounds
     app.extensions["clients"] = clients
     return app
 
 
-def _at_exit(house: House) -> None:
-    """Have the house closed when this process ends: a worker's end is not `atexit`'s."""
+def means(house: House, revoke: Callable[[str], int], settings: Settings) -> Means:
+    """What the rounds work with, prepared; `revoke` ends the grants and sign-ins of a person (`Type/id`)."""
+    turn = Turn(house.shelf.database)
+    turn.prepare()
+    return Means(house, turn, settings.fhir_base, revoke)
+
+
+def _at_exit(house: House, rounds: Rounds) -> None:
+    """Have the rounds ended and the house closed with this process: a worker's end is not `atexit`'s."""
     if multiprocessing.parent_process() is None:
         atexit.register(close_house, house)
+        atexit.register(rounds.stop)  # the last that was registered comes first
     else:
+        Finalize(None, rounds.stop, exitpriority=101)
         Finalize(None, close_house, args=(house,), exitpriority=100)
 
 

@@ -13,6 +13,7 @@ from fhir_server.definitions.library import load, profile_json
 from fhir_server.definitions.search_parameters import unplaced
 from fhir_server.interactions.operation_table import TABLE
 from fhir_server.interactions.routes import ROUTES
+from fhir_server.rounds.table import rounds_table
 from fhir_server.search.supported import LEFT_OUT, supported
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
@@ -37,6 +38,13 @@ def reasons() -> str:
         *(f"| `{code}` | {text} | {words('en')[code]} |" for code, text in words("fr").items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def rounds() -> str:
+    """What the passing of time brings to records."""
+    when = "Who goes them, and when: [operating](../operating.md#rounds)."
+    why = "Why: [ADR 30](../adr/0030-what-time-does-to-a-record.md)."
+    return f"# Rounds\n\n{MADE} {when} {why}\n\n{rounds_table()}\n"
 
 
 def matrix() -> str:
@@ -142,6 +150,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "limits.md": settings.limits,
     "rules.md": rules,
     "reasons.md": reasons,
+    "rounds.md": rounds,
     "access-matrix.md": matrix,
     "search-parameters.md": search_parameters,
     "routes.md": routes,

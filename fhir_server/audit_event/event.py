@@ -86,6 +86,9 @@ def _facts(deed: Deed, kinds: tuple[Entity, ...], own: list[str]) -> dict[str, A
     labels = dict.fromkeys([*own, *(label for each in named for label in each.get("label", ()))])
     if labels:
         facts["label"] = list(labels)
+    hidden = [span for each in named for span in each.get("hidden", ())]
+    if hidden:
+        facts["hidden"] = hidden
     types = dict.fromkeys(code for each in named for code in each.get("type", ()))
     if types:
         facts["type"] = list(types)
@@ -113,7 +116,7 @@ def _mention(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _copy(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Who may know of a resource, and nothing that ends with time."""
-    names = ("patient", "patients", "joint", "absent", "class", "type", "label")
+    names = ("patient", "patients", "joint", "absent", "class", "type", "label", "hidden")
     kept = {name: facts[name] for name in names if name in facts}
     return {"id": facts["id"], "resource": str(facts["id"]).partition("/")[0], **kept}
 

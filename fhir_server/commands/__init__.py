@@ -13,7 +13,20 @@ import click
 
 from fhir_server import __version__
 
-COMMANDS = ("serve", "demo", "load", "client", "keys", "explain", "audit", "validate", "reindex", "doctor", "bench")
+COMMANDS = (
+    "serve",
+    "demo",
+    "load",
+    "client",
+    "keys",
+    "explain",
+    "audit",
+    "validate",
+    "reindex",
+    "round",
+    "doctor",
+    "bench",
+)
 """Each is a module of this package that holds a click command of the same name."""
 
 

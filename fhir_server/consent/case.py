@@ -15,6 +15,9 @@ from fhir_server.consent.settings import Settings
 from fhir_server.foundation.moment import from_micros, interval
 from fhir_server.foundation.principal import Kind, Purpose
 
+MINUTE = 60_000_000
+"""The steps in which the calendar shows to the holder what waited for an announcement (DMP-134)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -70,7 +73,7 @@ def case_of(request: AccessRequest, directives: Directives, matrix: Matrix, sett
         treating=professional
         and principal.profession in settings.treating_professions
         and any(_designates(each, person, at) for each in named),
-        represents=_may_represent(request, directives, settings.majority),
+        represents=_may_represent(request, directives, settings),
     )
 
 
@@ -87,19 +90,23 @@ def _designates(each: Directive, person: frozenset[str], at: int) -> bool:
     return actors is not None and each.permit and each.in_force(at) and not actors.isdisjoint(person)
 
 
-def _may_represent(request: AccessRequest, directives: Directives, majority: int) -> bool:
+def _may_represent(request: AccessRequest, directives: Directives, settings: Settings) -> bool:
     reference = request.representing
-    return reference is not None and may_represent(reference, directives, request.birth, request.at, majority)
+    return reference is not None and may_represent(reference, directives, request.birth, request.at, settings)
 
 
-def may_represent(reference: str, directives: Directives, birth: str | None, at: int, majority: int) -> bool:
+def may_represent(reference: str, directives: Directives, birth: str | None, at: int, settings: Settings) -> bool:
     """Whether a legal representative (`RelatedPerson/x`) still is one: in his term, and until the holder's majority
     (DMP-142), or as long as an active Consent cites a protection measure.
+
+    Of more than there may be at once (K8) the first by id are, so that the record does not hang on who asks.
     """  # noqa: D205 - the sentence is the summary
     term = directives.terms.get(reference)
-    if term is not None and not term.lo <= at <= term.hi:
-        return False
-    if birth and not of_age(birth, at, majority):
+    if term is not None:
+        now = sorted(each for each, other in directives.terms.items() if other.lo <= at <= other.hi)
+        if reference not in now[: settings.most_representatives]:
+            return False
+    if birth and not of_age(birth, at, settings.majority):
         return True
     return any(
         each.kind == REPRESENTATION and each.permit and each.sourced and each.in_force(at)

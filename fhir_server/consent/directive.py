@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from fhir_server.consent.provision import Json, Members, Provision, Unreadable, named, read, takes_back
+from fhir_server.consent.provision import ALWAYS, Json, Members, Provision, Unreadable, named, read, takes_back
 from fhir_server.definitions.library import profile_json
-from fhir_server.foundation.moment import Interval
+from fhir_server.foundation.moment import Interval, interval
+from fhir_server.foundation.predicate import BEGINNING, END
 
 _WORDS = profile_json("dmp/rules.json")
 _TYPES = _WORDS["consents"]
@@ -216,6 +217,26 @@ def is_guardian(person: Json) -> bool:
     return any(
         coding.get("code") == _WORDS["guardian"] and coding.get("system") in _role_systems() for coding in codings
     )
+
+
+def one_too_many(person: Json, terms: Mapping[str, Interval], most: int) -> bool:
+    """Whether a RelatedPerson would be a legal representative beside as many others as there may be at once (K8)."""
+    if person.get("active") is False or not is_guardian(person):
+        return False
+    mine = term_of(person.get("period"))
+    return sum(mine.lo <= each.hi and each.lo <= mine.hi for each in terms.values()) >= most
+
+
+def term_of(period: object) -> Interval:
+    """The span of a representation; one that cannot be read is over."""
+    if not isinstance(period, Mapping):
+        return ALWAYS
+    try:
+        start = interval(period["start"]).lo if "start" in period else BEGINNING
+        end = interval(period["end"]).hi if "end" in period else END
+    except (ValueError, TypeError):
+        return Interval(END, END)
+    return Interval(start, end)
 
 
 @cache

@@ -24,14 +24,14 @@ from fhir_server.consent.directive import (
     is_guardian,
     parse,
     role_keys,
+    term_of,
 )
 from fhir_server.consent.provision import ALWAYS, Members
 from fhir_server.consent.request import UNTOLD, AccessRequest, Life, Standing, Verb
 from fhir_server.consent.succession import succeeded
 from fhir_server.definitions.identifiers import keys_of
 from fhir_server.definitions.library import profile_json
-from fhir_server.foundation.moment import Interval, interval
-from fhir_server.foundation.predicate import BEGINNING, END
+from fhir_server.foundation.moment import Interval
 from fhir_server.foundation.principal import Principal
 from fhir_server.resources import closing
 from fhir_server.store import unguarded
@@ -163,7 +163,7 @@ def state_of(
     """The state of a record from its resources."""
     parsed = [directive for consent in consents if (directive := parse(consent, members)) is not None]
     guardians = [each for each in related if each.get("active") is not False and is_guardian(each)]
-    terms = {f"RelatedPerson/{each['id']}": _term(each.get("period")) for each in guardians}
+    terms = {f"RelatedPerson/{each['id']}": term_of(each.get("period")) for each in guardians}
     return RecordState(
         standing=_standing(holder, parsed),
         birth=holder.get("birthDate"),
@@ -222,14 +222,14 @@ def _steps(body: Resource) -> list[tuple[str, Interval]]:
     """The references that stand for others within a team or role, and when."""
     match body.get("resourceType"):
         case "CareTeam":
-            whole = _term(body.get("period"))
+            whole = term_of(body.get("period"))
             found = [
-                (each.get("member"), _overlap(whole, _term(each.get("period"))))
+                (each.get("member"), _overlap(whole, term_of(each.get("period"))))
                 for each in body.get("participant") or ()
             ]
         case "Group":
             found = [
-                (each.get("entity"), _term(each.get("period")))
+                (each.get("entity"), term_of(each.get("period")))
                 for each in body.get("member") or ()
                 if not each.get("inactive")
             ]
@@ -261,18 +261,6 @@ def _standing(holder: Resource, directives: Iterable[Directive]) -> Standing:
     if holder.get("active") is True and not refused:
         return "open"
     return "closed" if closing.of(holder) is not None or refused else "none"
-
-
-def _term(period: Any) -> Interval:
-    """The span of a representation; one that cannot be read is over."""
-    if not isinstance(period, Mapping):
-        return ALWAYS
-    try:
-        start = interval(period["start"]).lo if "start" in period else BEGINNING
-        end = interval(period["end"]).hi if "end" in period else END
-    except (ValueError, TypeError):
-        return Interval(END, END)
-    return Interval(start, end)
 
 
 def _version(holder: Resource) -> int:

@@ -16,7 +16,8 @@ from fhir_server.foundation.predicate import Has
 from fhir_server.foundation.principal import Kind
 from fhir_server.resources import closing as closings
 
-CLOSE, REOPEN, DESTROY, AUTOMATIC = "close-record", "reopen-record", "destroy-record", "open-automatically"
+ONLINE, AUTOMATIC = "open-record", "open-automatically"
+CLOSE, REOPEN, DESTROY = "close-record", "reopen-record", "destroy-record"
 
 
 def step_taken(case: Case) -> Verdict | None:
@@ -53,10 +54,14 @@ def online_opening(case: Case) -> Verdict | None:
     DMP-20, DMP-90, K12.
     """
     request = case.request
-    if (request.verb, request.type, request.standing) != ("create", "Consent", "none") or not case.patient_side:
+    said = (request.verb, request.type) == ("create", "Consent")
+    step = (request.verb, request.type, request.operation) == ("update", "Patient", ONLINE)
+    if request.standing != "none" or not case.patient_side or not (said or step):
         return None
     online = request.by_holder and is_grown(case) and not request.life.offline and not request.life.deceased
-    return None if online else Forbid("opening.not-online")
+    if not online:
+        return Forbid("opening.not-online")
+    return Way("write.opening") if step else None
 
 
 def automatic_opening(case: Case) -> Verdict | None:

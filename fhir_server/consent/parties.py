@@ -6,11 +6,24 @@ May not know: the store, the clock, HTTP. The law of the table is in `rules.py`.
 
 from __future__ import annotations
 
-from fhir_server.consent.case import Case
+from functools import lru_cache
+
+from fhir_server.consent.case import MINUTE, Case
 from fhir_server.consent.directive import CONSULTING, REPRESENTATION, UNREADABLE, Directive
 from fhir_server.consent.obligations import MinimalView, TellHolder
 from fhir_server.consent.verdict import Forbid, Grant, Oblige, Verdict, Withhold
-from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Has, Not, Predicate, one_of
+from fhir_server.foundation.predicate import (
+    EVERYTHING,
+    NOTHING,
+    All,
+    Any_,
+    Exists,
+    Has,
+    Not,
+    Predicate,
+    Span,
+    one_of,
+)
 from fhir_server.foundation.principal import Kind, Purpose
 
 EXPLAINING = "explain-access"
@@ -49,7 +62,8 @@ def record_closed(case: Case) -> Verdict | None:
         return Withhold(_all_but_identity(case), reason)
     if _opens(case) or _copies(case) or _steps(case):
         return None
-    if request.by_holder and not request.writes and request.type in case.settings.closed_reads:
+    own = request.by_holder or (case.represents and request.standing == "closed")
+    if own and not request.writes and request.type in case.settings.closed_reads:
         return Withhold(Not(one_of("resource", sorted(case.settings.closed_reads))), reason)
     return Forbid(reason)
 
@@ -123,15 +137,25 @@ def holder(case: Case) -> Verdict | None:
 
 
 def hidden_from_holder(case: Case) -> Verdict | None:
-    """Non visible par le patient: withheld from the holder until it is announced.
+    """Non visible par le patient: withheld from the holder until it is announced, a month from the deposit at most.
 
     DMP-133, DMP-134.
     """
-    return (
-        Withhold(Has("label", case.settings.hidden_from_holder), "label.hidden-from-holder")
-        if case.request.by_holder
-        else None
-    )
+    return Withhold(_unannounced(case), "label.hidden-from-holder") if case.request.by_holder else None
+
+
+def _unannounced(case: Case) -> Predicate:
+    return _hidden_in(case.settings.hidden_from_holder, case.request.at // MINUTE)
+
+
+@lru_cache(maxsize=64)
+def _hidden_in(label: str, minute: int) -> Predicate:
+    """What the label hides in that minute. INVARIANT (by the calendar): its end waits for no round (docs/adr/0030).
+
+    What carries the label and does not say until when is hidden for good.
+    """
+    ended = All((Exists("hidden"), Not(Span("hidden", hi_min=minute * MINUTE))))
+    return All((Has("label", label), Not(ended)))
 
 
 def legal_representative(case: Case) -> Verdict | None:
@@ -149,8 +173,8 @@ def hidden_from_representatives(case: Case) -> Verdict | None:
     """
     if not case.represents:
         return None
-    labels = (case.settings.hidden_from_holder, case.settings.hidden_from_representatives)
-    return Withhold(one_of("label", labels), "label.hidden-from-representatives")
+    secret = Has("label", case.settings.hidden_from_representatives)
+    return Withhold(Any_((secret, _unannounced(case))), "label.hidden-from-representatives")
 
 
 def blocked(case: Case) -> Verdict | None:

@@ -80,7 +80,7 @@ def speakers(case: Case) -> frozenset[str]:
     """Who may consent for a record: the grown holder, and who represents him; for a minor these alone."""
     request = case.request
     own = {f"Patient/{request.patient}"} if is_grown(case) else set()
-    rules = (case.directives, request.birth, request.at, case.settings.majority)
+    rules = (case.directives, request.birth, request.at, case.settings)
     return frozenset(own.union(each for each in request.representatives if may_represent(each, *rules)))
 
 

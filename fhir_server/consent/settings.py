@@ -43,6 +43,7 @@ class Settings:
     enforce_write_classes: bool
     deposit_author_is_actor: bool
     majority: int
+    most_representatives: int
     history_months: int
     feeders: tuple[str, ...]
     history_except_classes: tuple[str, ...]
@@ -95,6 +96,7 @@ def read(rules: Mapping[str, Any], closing: Mapping[str, Any] | None = None) -> 
         enforce_write_classes=switches["enforce_write_classes"],
         deposit_author_is_actor=switches["deposit_author_is_actor"],
         majority=rules["ages"]["majority"],
+        most_representatives=rules["representatives"]["maximum"],
         history_months=history["months"],
         feeders=tuple(history["feeders"]),
         history_except_classes=tuple(history["exceptClasses"]),

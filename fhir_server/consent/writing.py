@@ -8,13 +8,14 @@ says, and where a rule needs it and it is not given, there is no Way.
 from __future__ import annotations
 
 from fhir_server.consent.case import Case
-from fhir_server.consent.directive import FEEDING, is_guardian
+from fhir_server.consent.directive import FEEDING, is_guardian, one_too_many
 from fhir_server.consent.recording import collected_consent, holder_decides, opening, treating_physician_decides
 from fhir_server.consent.request import wrote
 from fhir_server.consent.verdict import Forbid, Verdict, Way
 from fhir_server.foundation.predicate import EVERYTHING, Has, Not, Predicate, both, either, matches, one_of
 from fhir_server.foundation.principal import Kind
 from fhir_server.resources.authors import writers_of
+from fhir_server.resources.facts import labels_of
 
 DELETED = Has("state", "entered-in-error")
 SUPERSEDED = Has("state", "superseded")
@@ -41,6 +42,40 @@ def feeding_opposed(case: Case) -> Verdict | None:
         for each in case.directives.of_kind(FEEDING)
     )
     return Forbid("feeding.opposed") if opposed else None
+
+
+def representatives_full(case: Case) -> Verdict | None:
+    """Deux représentants légaux au plus: no third at the same time, whoever writes.
+
+    DMP-91, K8.
+    """
+    request = case.request
+    if request.type != "RelatedPerson" or request.verb not in ("create", "update") or request.proposed is None:
+        return None
+    own = str((request.current or {}).get("_id"))
+    others = {each: term for each, term in case.directives.terms.items() if each != own}
+    full = one_too_many(request.proposed, others, case.settings.most_representatives)
+    return Forbid("representative.too-many") if full else None
+
+
+def secret_session(case: Case) -> Verdict | None:
+    """Connexion secrète: what a professional writes in one is hidden from the representatives, or is not written.
+
+    DMP-92, DMP-141.
+    """
+    request = case.request
+    if not request.writes or not request.principal.secret_session:
+        return None
+    if request.type in case.settings.deposit_types and request.type != "DocumentReference":
+        return None  # it hides with the documents that it carries
+    secret = Has("label", case.settings.hidden_from_representatives)
+    if request.type != "DocumentReference" and not case.matrix.is_clinical(request.type):
+        return Forbid("session.not-secret")
+    if request.verb == "delete":
+        stays = request.current is not None and matches(secret, request.current)
+    else:
+        stays = request.proposed is not None and secret.value in labels_of(request.proposed)
+    return None if stays else Forbid("session.not-secret")
 
 
 def operator_writes(case: Case) -> Verdict | None:
@@ -251,6 +286,8 @@ def own_subscription(case: Case) -> Verdict | None:
 
 WRITING = (
     feeding_opposed,
+    representatives_full,
+    secret_session,
     operator_writes,
     opening,
     holder_decides,

@@ -38,6 +38,14 @@ def from_micros(value: int) -> datetime:
     return EPOCH + timedelta(microseconds=value)
 
 
+def months_later(value: int, months: int) -> int:
+    """The same time some months later, or (negative) before; on the last day of a month that has no such day."""
+    moment = from_micros(value)
+    year, index = divmod(moment.year * 12 + moment.month - 1 + months, 12)
+    day = min(moment.day, monthrange(year, index + 1)[1])
+    return micros(moment.replace(year=year, month=index + 1, day=day))
+
+
 def instant(moment: datetime) -> str:
     """FHIR instant with milliseconds: `2026-11-23T10:00:00.000Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

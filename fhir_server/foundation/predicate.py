@@ -7,7 +7,7 @@ A document is the stored envelope (`store/documents.py`): a mapping with `_id`, 
 `index`, `dates`, `numbers`, `together`, `contained`, `place` and `words`. A field is one name of a flat vocabulary;
 `path_of` maps it to a path:
 
-- `id resource version updated` are the envelope's own (`resource` is the FHIR type);
+- `id resource version updated deposited` are the envelope's own (`resource` is the FHIR type);
 - `token` is the array of `Type.parameter=value` strings of the search index;
 - `date:<parameter>` is an array of intervals `{lo, hi}` in microseconds since 1970;
 - `numbers` is an array of `{key, lo, hi}`, the intervals of numbers and quantities (`search/number.py`);
@@ -186,6 +186,7 @@ _ENVELOPE = {
     "resource": "type",
     "version": "version",
     "updated": "updated",
+    "deposited": "deposited",
     "token": "index",
     "numbers": "numbers",
     "together": "together",

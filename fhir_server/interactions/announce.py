@@ -45,6 +45,8 @@ def of_access(
     """
     if principal.kind is not Kind.PROFESSIONAL:
         return ()
+    if principal.secret_session:  # to who represents it has not been: what comes after it is the first
+        readers = tuple(each for each in readers if each == "holder")
     who = principal.reference or principal.subject
     first = Happening("first-connection", patient, who, house.clock(), by=principal)
     if readers:
@@ -75,6 +77,21 @@ def of_deposit(house: House, principal: Principal, document: Stored) -> tuple[No
     return tuple(each for happening in happened for each in told(house, happening.patient, happening))
 
 
+def of_showing(house: House, document: Stored) -> tuple[Notice, ...]:
+    """What is told of a document that was hidden from the holder and is not any more: that there is one (DMP-81).
+
+    Its deposit was not told then. Nor is now who deposited it: it is for the document itself to say.
+    """
+    labels = frozenset(document.facts.get("label", ()))
+    return tuple(
+        each
+        for patient in document.facts.get("patients", ())
+        for each in told(
+            house, patient, Happening("shown", patient, document.id, house.clock(), about=document.id, labels=labels)
+        )
+    )
+
+
 def of_opening(house: House, principal: Principal, patient: Mapping[str, Any]) -> tuple[Notice, ...]:
     """What is told when a record is opened, at the address just given (DMP-25, DMP-107)."""
     opened = Happening("opened", patient["id"], house.ids(), house.clock(), by=principal)
@@ -95,8 +112,10 @@ def of_life(
         return ()
     related = [each for each in standing_in if each.get("id") not in written]
     happened = Happening(occasion, patient, house.ids(), house.clock(), by=principal)
-    contacts = contacts_of(holder, [*related, *written.values()])
-    return notices(happened, [each for each in contacts if each.reader != "holder" or not is_dead(holder)])
+    # who gives another address does not keep the one that is known from being told
+    known = contacts_of(stored) if stored else ()
+    contacts = {each.to: each for each in (*known, *contacts_of(holder, [*related, *written.values()]))}
+    return notices(happened, [each for each in contacts.values() if each.reader != "holder" or not is_dead(holder)])
 
 
 def told(house: House, patient: str, happening: Happening) -> tuple[Notice, ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from fhir_server.consent.directive import is_guardian
 from fhir_server.foundation.predicate import NOTHING, both, either, one_of
 from fhir_server.foundation.principal import Kind
 from fhir_server.foundation.problem import Problem, forbidden
-from fhir_server.interactions import announce, answers, bodies, consents, meant
+from fhir_server.interactions import announce, answers, bodies, consents, meant, secret
 from fhir_server.interactions.pipeline import Change, Visit
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import existence_is_told, of_resource
@@ -23,6 +24,8 @@ TOLD = {
     "record.closed": "the record is closed",
     "record.none": "the record is not open",
     "feeding.opposed": "the holder opposes the feeding of this record",
+    "representative.too-many": "the record has as many legal representatives as it may have",
+    "session.not-secret": "a secret session writes only what can be hidden from the representatives",
 }
 
 
@@ -50,7 +53,10 @@ def stage(visit: Visit, resource: dict[str, Any], id_: str | None = None) -> Wri
     """
     scope = visit.scoped("c")
     consents.readable(visit, resource)
+    clinical = visit.house.matrix.is_clinical(str(resource["resourceType"]))
+    resource = secret.labelled(visit.principal, resource, clinical=clinical)
     visit.subject = of_resource(resource, visit.request.owner)
+    one_at_a_time(visit, resource)
     before, after = visit.rights(visit.subject, Change(proposed=resource), "create")
     if before == NOTHING:
         told = TOLD if _may_know(visit) else {}
@@ -58,11 +64,20 @@ def stage(visit: Visit, resource: dict[str, Any], id_: str | None = None) -> Wri
     return within(visit).create(
         resource,
         submitter=bodies.submitter_of(visit.principal),
-        after=both(scope, after),
+        after=both(scope, after, secret.stays_hidden(visit.principal)),
         naming=naming(visit, resource),
         id_=id_,
         fresh=visit.request.assigned,
     )
+
+
+def one_at_a_time(visit: Visit, resource: dict[str, Any]) -> None:
+    """Have two writes of legal representatives of one record come after each other: how many there are is counted."""
+    if resource["resourceType"] != "RelatedPerson" or not is_guardian(resource):
+        return
+    for patient in visit.subject.patients:
+        within(visit).claim(f"representatives|{patient}")
+        visit.house.records.forget(patient)  # read anew, now that no other is under way
 
 
 def naming(visit: Visit, resource: dict[str, Any], shown: dict[str, Any] | None = None) -> Naming:
@@ -102,6 +117,8 @@ def landed(visit: Visit, write: Write, status: int, hidden: frozenset[str] = fro
         visit.entry.notices.extend(announce.of_deposit(visit.house, visit.principal, version))
     elif write.before is not None and write.before.facts.get("label") != version.facts.get("label"):
         visit.house.outbox.relabel(version.id, version.facts.get("label", ()), unit.session)
+        if version.type == "DocumentReference" and write.before.facts.get("hidden") and not version.facts.get("hidden"):
+            visit.entry.notices.extend(announce.of_showing(visit.house, version))
     return answers.written(visit.request, visit.as_seen(less(version, hidden)), status)
 
 

@@ -134,16 +134,25 @@ class Entry:
         return Carried(key, envelopes)
 
     def settle(self) -> None:
-        """Wait until all of it is durable. Raises Problem 503: then nothing may be disclosed."""
-        waiting = self._envelopes()
-        if self.notices:
-            try:
-                self.house.outbox.add(self.notices)
-            except BaseException:
-                self.house.announced.clear()  # what was not told is told the next time
-                raise
-            self.notices.clear()
-        self.house.ledger.settle(waiting)
+        """Wait until all of it is durable. Raises Problem 503: then nothing may be disclosed.
+
+        With a notice it goes the way of a write: the notice is in one transaction with the entry (DMP-72).
+        """
+        if not self.notices:
+            self.house.ledger.settle(self._envelopes())
+            return
+        settled = self._settled
+
+        def attempt(unit: Unit) -> Carried:
+            self._settled = settled
+            return self.carry(unit)
+
+        try:
+            carried = self.house.changes.atomically(attempt)
+        except BaseException:
+            self.house.announced.clear()  # what was not told is told the next time
+            raise
+        self.landed(carried)
 
     def landed(self, carried: Carried) -> None:
         """After a commit: hand what the transaction carried to the ledger.

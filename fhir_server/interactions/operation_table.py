@@ -315,7 +315,13 @@ TABLE: tuple[Operation, ...] = (
         "r",
         "Parameters",
         parameters=(
-            Parameter("actor", "Reference", 0, 1, "somebody in particular, of the directory or of the record"),
+            Parameter(
+                "actor",
+                "Reference",
+                0,
+                1,
+                "a Practitioner or Organization, or the record's own Patient or RelatedPerson",
+            ),
             Parameter("profession", "code", 0, 1, "as of this profession (TRE_G15), instead of the directory's"),
             Parameter("purpose", "code", 0, 1, "in this mode: TREAT, BTG (bris de glace) or ETREAT (centre 15)"),
             Parameter("assume", "Consent", 0, 1, "a Consent as if it were on record: both decisions side by side"),

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhir_server.consent.case import may_represent
+from fhir_server.consent.case import may_represent, of_age
 from fhir_server.consent.decision import Permit
+from fhir_server.consent.directive import is_guardian
 from fhir_server.consent.matrix import Matrix
 from fhir_server.consent.settings import settings
 from fhir_server.definitions.identifiers import is_ins_system
@@ -210,16 +211,23 @@ def active_consents(house: House, patient: str, unit: Unit | None) -> list[Store
 
 
 def persons_of(house: House, patient: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
-    """The Patient and those who represent the holder now: who is to be told of something, and where (DMP-142)."""
+    """The Patient and those who represent the holder now: who is to be told of something, and where (DMP-142).
+
+    Who is of age is not told at the address of somebody who represented him.
+    """
     found = unguarded.directives_of(house.shelf, patient)
     record = house.records.record(patient)
     if record is None:
         return None, []
     at = micros(house.clock())
     standing_in = {
-        each
-        for each in record.representatives
-        if may_represent(each, record.directives, record.birth, at, settings().majority)
+        each for each in record.representatives if may_represent(each, record.directives, record.birth, at, settings())
     }
     related = [each for each in found["related"] if f"RelatedPerson/{each.get('id')}" in standing_in]
-    return next(iter(found["patient"]), None), related
+    holder = next(iter(found["patient"]), None)
+    if holder and record.birth and of_age(record.birth, at, settings().majority):
+        former = [each for each in found["related"] if is_guardian(each) and each not in related]
+        theirs = {point.get("value") for each in former for point in each.get("telecom", ())}
+        own = [point for point in holder.get("telecom", ()) if point.get("value") not in theirs]
+        holder = {**holder, "telecom": own}
+    return holder, related

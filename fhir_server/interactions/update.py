@@ -12,7 +12,7 @@ from fhir_server.consent.request import Verb
 from fhir_server.foundation.predicate import NOTHING, both, matches
 from fhir_server.foundation.principal import Kind
 from fhir_server.foundation.problem import Issue, Problem, bad_request, conflict, forbidden, problem
-from fhir_server.interactions import answers, bodies, consents, create, dying, meant, summary
+from fhir_server.interactions import answers, bodies, consents, create, dying, meant, secret, summary
 from fhir_server.interactions.pipeline import Change, Visit
 from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.interactions.subject import Subject, of_instance, of_resource
@@ -105,6 +105,7 @@ def land(visit: Visit, before: Stored, resource: dict[str, Any], hidden: frozens
     resource = dying.held(visit, before, resource)
     old, new = of_instance(visit.route, visit.house, visit.unit), of_resource(resource)
     visit.subject = Subject(tuple(dict.fromkeys((*old.patients, *new.patients))), joint=True, facts=old.facts)
+    create.one_at_a_time(visit, resource)
     standing = before.envelope()
     stood = bodies.kept(before.resource())
     change = Change(standing, resource, _changed(stood, resource))
@@ -120,7 +121,12 @@ def land(visit: Visit, before: Stored, resource: dict[str, Any], hidden: frozens
     naming = create.naming(visit, resource, stood)
     by = bodies.submitter_of(visit.principal)
     write = create.within(visit).replace(
-        before, resource, method=method, by=by, after=both(scope, after), naming=naming
+        before,
+        resource,
+        method=method,
+        by=by,
+        after=both(scope, after, secret.stays_hidden(visit.principal)),
+        naming=naming,
     )
     dying.ends(visit, before, resource)
     return create.landed(visit, write, 200, hidden)

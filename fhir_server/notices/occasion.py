@@ -35,6 +35,9 @@ Occasion = Literal[
     "reopened",
     "destroyed",
     "announcement",
+    "shown",
+    "majority",
+    "directives",
     "creation",
     "recovery",
     "identifier",
@@ -164,14 +167,6 @@ def text_of(happening: Happening, language: Literal["fr", "en"] = "fr") -> str:
         days=profile_json("dmp/rules.json")["creation"]["codeDays"],
         deadline=opposition_ends(happening.at).strftime("%d/%m/%Y"),
     )
-
-
-def said_of(occasion: Occasion, at: datetime) -> str:
-    """What a notice without a name or a code says, in French, to be kept with the record."""
-    words = _words("fr")
-    moment = at.astimezone(PARIS).strftime(words["moment"])
-    text: str = words["notices"][occasion]["text"]
-    return text.format(moment=moment, deadline=opposition_ends(at).strftime("%d/%m/%Y"))
 
 
 def opposition_ends(at: datetime) -> date:

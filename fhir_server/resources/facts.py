@@ -67,7 +67,7 @@ def facts_of(resource: Resource, *, submitter: Collection[str]) -> dict[str, Any
         "patients": owners,
         "type": types,
         "class": _classes(resource),
-        "label": _labels(resource),
+        "label": labels_of(resource),
         "author": authors,
         "organization": organizations,
         "submitter": sorted(submitter),
@@ -214,7 +214,8 @@ def class_of(coding: Mapping[str, Any]) -> str | None:
     return found
 
 
-def _labels(resource: Resource) -> list[str]:
+def labels_of(resource: Resource) -> list[str]:
+    """The keys of its own labels, in the order of the resource (`definitions/identifiers.py`)."""
     type_ = resource["resourceType"]
     found = list(codings(node_of(resource.get("meta")).get("security")))
     if type_ == "DocumentReference":

@@ -13,6 +13,7 @@ from flask import Flask
 from fhir_server.foundation.principal import Kind, Principal, Purpose
 from fhir_server.interactions.house import House
 from fhir_server.interactions.operations import published
+from fhir_server.rounds.going import Rounds
 from fhir_server.sandbox import identity_provider, initial, pages, short_cuts, sign_ons
 from fhir_server.sandbox.clock import SandboxClock
 from fhir_server.sandbox.guard import guard
@@ -22,6 +23,9 @@ from fhir_server.smart.psc import Provider
 from fhir_server.smart.server import Smart
 from fhir_server.store.connection import Database
 from fhir_server.store.freshness import Freshness
+
+ROUNDS_PATIENCE = 60.0
+"""Seconds for which a moved clock waits for another worker that goes the rounds."""
 
 Authenticate = Callable[[str | None], Principal]
 
@@ -43,7 +47,7 @@ class Sandbox:
             else identity_provider.connection(database, settings.base_url)
         )
 
-    def register(self, app: Flask, house: House, smart: Smart, settings: Settings) -> Authenticate:
+    def register(self, app: Flask, house: House, smart: Smart, rounds: Rounds, settings: Settings) -> Authenticate:
         """Load the initial state, put up the pages, and give what says who asks at the FHIR base."""
         database = self._database
 
@@ -64,6 +68,7 @@ class Sandbox:
         desk = pages.Desk(
             base_url=settings.base_url,
             clock=self.clock,
+            rounds=lambda: rounds.go(patience=ROUNDS_PATIENCE),
             clients=lambda: sign_ons.cards(database),
             outbox=house.outbox.recent,
             token=lambda asked: short_cuts.token(smart, asked),

@@ -20,7 +20,7 @@ from fhir_server.smart.exchange import NO_STORE
 
 CANONICAL = "https://dmp-on-fhir.example"
 """The base of our profiles and code systems, never that of the host that answers (decisions 15)."""
-_TOKEN = frozenset({"as", "client_id", "scope", "patient", "purpose", "reason"})
+_TOKEN = frozenset({"as", "client_id", "scope", "patient", "purpose", "reason", "secret_session"})
 _LAUNCH = frozenset({"as", "client_id", "patient", "encounter"})
 
 
@@ -30,6 +30,7 @@ class Desk:
 
     base_url: str
     clock: SandboxClock
+    rounds: Callable[[], object]
     clients: Callable[[], list[dict[str, Any]]]
     outbox: Callable[[str | None], list[dict[str, Any]]]
     token: Callable[[Mapping[str, str]], tuple[int, dict[str, Any]]]
@@ -88,8 +89,9 @@ def blueprint(desk: Desk) -> Blueprint:
 
     @pages.post("/sandbox/clock")
     def clock() -> Response:
-        """Move the domain clock, for all workers."""
+        """Move the domain clock, for all workers; what time brings by then is done before the answer."""
         desk.clock.move(clocks.asked(request.get_json(silent=True), desk.clock()))
+        desk.rounds()
         return jsonify(now=instant(desk.clock()))
 
     @pages.post("/sandbox/reset")

@@ -21,7 +21,7 @@ _DEFAULT_CLIENT = {"holder": "patient-app", "representative": "patient-app", "op
 
 
 def token(smart: Smart, asked: Mapping[str, str]) -> Answer:
-    """The token response of `{"as", "client_id"?, "scope", "patient"?, "purpose"?, "reason"?}`."""
+    """The token response of `{"as", "client_id"?, "scope", "patient"?, "purpose"?, "reason"?, "secret_session"?}`."""
     person = dossier.people()[asked["as"]]
     answer = smart.issue_for(
         principal(smart, person),
@@ -30,6 +30,7 @@ def token(smart: Smart, asked: Mapping[str, str]) -> Answer:
         patient=asked.get("patient") or None,
         purpose=asked.get("purpose") or None,
         reason=asked.get("reason") or None,
+        secret=asked.get("secret_session") or None,
     )
     return answer.status, dict(answer.body or {})
 

@@ -83,12 +83,18 @@ class Approver:
         patient: str | None = None,
         purpose: str | None = None,
         reason: str | None = None,
+        secret: bool = False,
         launch: Mapping[str, Any] | None = None,
     ) -> Approval:
         """What this person may grant this client of what was asked. Raises OAuth2Error.
 
-        `patient` is the id of the record asked for, None for the person's own, or for none.
+        `patient` is the id of the record asked for, None for the person's own, or for none; `secret` asks for a secret
+        session, which professionals have for minors (DMP-141).
         """
+        if secret and person.kind is not Kind.PROFESSIONAL:
+            raise InvalidRequestError("a secret session is for professionals")
+        if secret:
+            person = replace(person, secret_session=True)
         purpose_, reason = self.mode(person, client, purpose, reason, patient)
         granted = self.scopes(person, client, scope, purpose_)
         told = dict(launch or {})
@@ -231,5 +237,7 @@ def check_mode(person: Principal, purpose: Purpose, reason: str | None) -> str |
         raise AccessDeniedError("this access is not allowed")
     told = " ".join((reason or "").split())[:LONGEST_REASON]
     if mode["reason"] and not told:
-        raise InvalidRequestError("a reason is needed")
+        raise InvalidRequestError(
+            "a reason is needed: say in words why this access cannot wait; the patient reads them"
+        )
     return told or None

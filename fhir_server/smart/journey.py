@@ -102,6 +102,7 @@ class Journey:
             challenge=parameters["code_challenge"],
             launch=launch,
             purpose=_purpose(parameters.get("purpose_of_use")),
+            secret=secret_of(parameters.get("secret_session")),
             since=self._since(parameters),
             expires=self._clock() + LIFE,
         )
@@ -141,7 +142,8 @@ class Journey:
         self, request: records.AuthorizationRequest, person: Principal, purpose: str, reason: str
     ) -> records.AuthorizationRequest:
         """Take the access mode (DMP-116). Raises OAuth2Error for one that this person may not have."""
-        chosen, kept = self._approver.mode(person, self._client(request), purpose, reason, self._patient(request))
+        asker = replace(person, secret_session=request.secret or person.secret_session)
+        chosen, kept = self._approver.mode(asker, self._client(request), purpose, reason, self._patient(request))
         changed = self._kept.requests.change(request.key, set__purpose=chosen.value, set__reason=kept, set__chosen=True)
         return changed or request
 
@@ -216,6 +218,7 @@ class Journey:
             patient=patient or self._patient(request),
             purpose=request.purpose,
             reason=request.reason,
+            secret=request.secret,
             launch=request.launch.get("context", {}) if request.launch else None,
         )
 
@@ -247,6 +250,13 @@ class Journey:
         if not age.isdecimal() or len(age) > 9:
             raise InvalidRequestError("max_age is no number of seconds")
         return self._clock() - timedelta(seconds=int(age))
+
+
+def secret_of(asked: str | None) -> bool:
+    """Whether a secret session is asked for (DMP-141). Raises InvalidRequestError for a word that is neither."""
+    if asked not in (None, "", "true", "false"):
+        raise InvalidRequestError("secret_session must be true or false")
+    return asked == "true"
 
 
 def _purpose(asked: str | None) -> str | None:

@@ -129,6 +129,7 @@ class AuthorizationRequest(Kept):
     launch: dict[str, Any] = DictField()
     purpose: str | None = StringField()
     reason: str | None = StringField()
+    secret: bool = BooleanField(default=False)
     patient: str | None = StringField()
     chosen: bool = BooleanField(default=False)
     since: datetime | None = DateTimeField()

@@ -42,6 +42,20 @@ class Revocation:
         if last is not None:
             self._freshness.settle(last)
 
+    def end_person(self, reference: str) -> int:
+        """Whoever signed in as this person (`Type/id`) is signed out, and has nothing granted any more; of how much."""
+        ended = [each.key for each in self._records.sessions.all(person__reference=reference)]
+        for session in ended:
+            self.end_session(session)
+        last = None
+        for each in self._records.grants.all(person__reference=reference, revoked=False):
+            self._records.grants.change(each.key, set__revoked=True)
+            last = self._freshness.bump("token", each.key)
+            ended.append(each.key)
+        if last is not None:
+            self._freshness.settle(last)
+        return len(ended)
+
     def client_changed(self, client: str) -> None:
         """What was remembered of a client may no longer be believed."""
         self._freshness.settle(self._freshness.bump("client", client))

@@ -36,7 +36,7 @@ from fhir_server.smart.exchange import NO_STORE, Answer, Asked, OAuthRequest
 from fhir_server.smart.freshness import Freshness
 from fhir_server.smart.introspection import Introspection
 from fhir_server.smart.issue import Issuer
-from fhir_server.smart.journey import Journey
+from fhir_server.smart.journey import Journey, secret_of
 from fhir_server.smart.key_sets import KeySets
 from fhir_server.smart.key_shelf import KeyRecords
 from fhir_server.smart.keys import Keys
@@ -187,6 +187,7 @@ class Smart:
         patient: str | None = None,
         purpose: str | None = None,
         reason: str | None = None,
+        secret: str | None = None,
     ) -> Answer:
         """The token response that this person would have got for this client through a browser, or the same error."""
         client = self.clients.find(client_id)
@@ -195,7 +196,9 @@ class Smart:
                 raise InvalidClientError(description="the client is not known", status_code=401)
             if not client.check_response_type("code"):
                 raise UnauthorizedClientError("this client may not ask people")
-            approval = self.approver.approve(person, client, scope, patient=patient, purpose=purpose, reason=reason)
+            approval = self.approver.approve(
+                person, client, scope, patient=patient, purpose=purpose, reason=reason, secret=secret_of(secret)
+            )
             body = self.issuer.tokens(self.issuer.grant(approval))
         except OAuth2Error as error:
             refused: Answer = self._server.handle_error_response(None, error)

@@ -61,6 +61,10 @@ class Sessions:
         """End it, with every grant that was made in it."""
         self._revocation.end_session(session.key)
 
+    def end_all(self, reference: str) -> int:
+        """Sign this person (`Type/id`) out everywhere, and end all that they granted; of how much there was."""
+        return self._revocation.end_person(reference)
+
     def person(self, session: Session) -> Principal | None:
         """Who is signed in."""
         return recall(session.person) if session.person and session.signed_in else None

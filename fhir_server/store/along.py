@@ -16,16 +16,20 @@ from fhir_server.store.write import Write, unique_of
 
 LARGEST = 256_000
 """Bytes: what is larger has a transaction of its own, so that it keeps nobody waiting."""
+RECORD_TYPES = frozenset({"Patient", "Consent", "RelatedPerson"})
+GROUP_TYPES = frozenset({"CareTeam", "Group", "PractitionerRole", "Organization"})
+"""What workers remember: of the record itself, and of whom its Consents name."""
+LISTENED_TO = RECORD_TYPES | GROUP_TYPES | {"SearchParameter"}
 APART = frozenset({"AuditEvent", "Binary", "DocumentReference"})
 """What other documents are bound to or told of."""
 
 
-def may_go_along(write: Write, listened_to: frozenset[str]) -> bool:
-    """Whether nothing but the resource itself is to be written; somebody remembers what is `listened_to`."""
+def may_go_along(write: Write) -> bool:
+    """Whether nothing but the resource itself is to be written, and nobody has to be told that it is there."""
     type_ = write.id.partition("/")[0]
     if write.method != "POST" or write.before is not None or write.resource is None or write.blob or write.about:
         return False
-    return type_ not in listened_to and type_ not in APART and not unique_of(write.resource)
+    return type_ not in LISTENED_TO and type_ not in APART and not unique_of(write.resource)
 
 
 def small_enough(made: Envelope) -> bool:

@@ -25,28 +25,33 @@ from fhir_server.foundation.moment import from_micros, micros
 from fhir_server.foundation.predicate import EVERYTHING, Predicate, matches
 from fhir_server.foundation.problem import Problem, conflict, forbidden
 from fhir_server.resources import facts as access
-from fhir_server.resources import json_text
 from fhir_server.store import along, claims, designations, restamp, unguarded
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import Envelope, Shelf, Stored, about_facts, envelope, stored
 from fhir_server.store.freshness import Freshness
 from fhir_server.store.naming import FREELY, Naming
 from fhir_server.store.own_parameters import CHANGED
-from fhir_server.store.write import Write, own_facts, referenced_first, setters_of, stamped, unique_of
+from fhir_server.store.write import (
+    Write,
+    own_facts,
+    referenced_first,
+    setters_of,
+    stamped,
+    tombstone,
+    unique_of,
+    version_of,
+)
 
 Answer = TypeVar("Answer")
 
-RECORD_TYPES = frozenset({"Patient", "Consent", "RelatedPerson"})
 MILLISECOND = 1_000
 """`updated` is kept as `meta.lastUpdated` shows it, so that a search for the one finds the other."""
 KEPT = (
     *("type", "version", "updated", "method", "facts", "index", "dates", "numbers", "together"),
-    *("own", "set_by", "blob", "body"),
+    *("own", "set_by", "deposited", "blob", "body"),
 )
 Restamped = tuple[str, Mapping[str, Any], Mapping[str, Any]]
 """`Type/id`, and its facts before and after."""
-GROUP_TYPES = frozenset({"CareTeam", "Group", "PractitionerRole", "Organization"})
-LISTENED_TO = RECORD_TYPES | GROUP_TYPES | {"SearchParameter"}
 
 
 @dataclass(slots=True)
@@ -84,8 +89,7 @@ class Unit:
 
         Under a chosen id the version goes on from a deleted one's.
         """
-        type_ = resource["resourceType"]
-        name = f"{type_}/{id_ or fresh or self.ids()}"
+        name = f"{resource['resourceType']}/{id_ or fresh or self.ids()}"
         version = 1
         if id_ is not None:
             gone = self.shelf.history.find_one(
@@ -93,7 +97,9 @@ class Unit:
             )
             version = gone["version"] + 1 if gone else 1
         method = "PUT" if id_ else "POST"
-        return self._stage(Write(method, name, version, resource, None, after, tuple(submitter), naming))
+        write = Write(method, name, version, resource, None, after, tuple(submitter), naming)
+        write.deposited = self.now
+        return self._stage(write)
 
     def replace(
         self,
@@ -108,7 +114,7 @@ class Unit:
         """Stage the next version of a resource, by who has these keys; its submitter stays who first deposited it."""
         submitter, version = tuple(before.facts.get("submitter", ())), before.version + 1
         write = Write(method, before.id, version, resource, before, after, submitter, naming, before.blob)
-        write.by = tuple(by)
+        write.by, write.deposited = tuple(by), before.deposited
         return self._stage(write)
 
     def remove(self, before: Stored) -> Write:
@@ -120,7 +126,7 @@ class Unit:
         if not self.staged:
             return
         pending, self.staged = self.staged, []
-        if self.alone and len(pending) == 1 and along.may_go_along(pending[0], LISTENED_TO):
+        if self.alone and len(pending) == 1 and along.may_go_along(pending[0]):
             made = self._compose(pending[0], {})
             if along.small_enough(made):
                 self.apart.append(made)
@@ -163,11 +169,9 @@ class Unit:
         if about:
             known = {each.id: own_facts(each) for each in self.staged if each.resource}
             neighbours = self._neighbours({**write.resource}, about, known)
-            facts = about_facts(write.resource, facts, {name: neighbours[name] for name in about if name in neighbours})
-        text = json_text.write(write.resource)
-        return Stored(
-            write.id, write.id.partition("/")[0], write.version, self.now, facts, text, write.method, write.blob
-        )
+            sources = {name: neighbours[name] for name in about if name in neighbours}
+            facts = about_facts(write.resource, facts, sources, write.deposited)
+        return version_of(write, self.now, facts)
 
     def join(self) -> None:
         """Write in this transaction after all what was to go along with its record: more than that is to be written."""
@@ -238,6 +242,7 @@ class Unit:
                 write.submitter,
                 blob=binary.blob,
                 about=(write.id,),
+                deposited=binary.deposited,
             )
         )
 
@@ -257,6 +262,7 @@ class Unit:
             blob=write.blob,
             about=write.about,
             set_by=setters_of(write),
+            deposited=write.deposited,
         )
         if write.id.startswith("Patient/") and write.method != "POST":
             designations.add(made, designations.of(self.shelf, write.id.removeprefix("Patient/"), self.session))
@@ -317,26 +323,17 @@ class Unit:
 
     def _tombstone(self, write: Write) -> None:
         assert write.before is not None  # noqa: S101 - only what stood before is deleted
-        gone: Envelope = {
-            "_id": f"{write.id}/{write.version}",
-            "id": write.id,
-            "type": write.before.type,
-            "version": write.version,
-            "updated": self.now,
-            "method": "DELETE",
-            "facts": dict(write.before.facts),
-            "body": "",
-        }
+        gone = tombstone(write.before, write.version, self.now)
         self.shelf.history.insert_one(gone, session=self.session)
         self.written.append(stored(gone))
 
     def _tell_listeners(self, write: Write, facts: Mapping[str, Any] | None) -> None:
         type_ = write.id.partition("/")[0]
-        if type_ in RECORD_TYPES:
+        if type_ in along.RECORD_TYPES:
             before = write.before.facts.get("patients", []) if write.before else []
             for patient in dict.fromkeys([*before, *(facts or {}).get("patients", [])]):
                 self.bump("record", patient)
-        elif type_ in GROUP_TYPES or (type_ == "Practitioner" and write.before is not None):
+        elif type_ in along.GROUP_TYPES or (type_ == "Practitioner" and write.before is not None):
             self.bump("record", "")
         elif type_ == "SearchParameter":
             self.bump(CHANGED, "")

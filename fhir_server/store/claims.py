@@ -28,5 +28,9 @@ def claim(database: Database[dict[str, Any]], key: str, at: datetime, session: C
             {"_id": key}, {"$set": {"at": at}, "$inc": {"n": 1}}, upsert=True, session=session
         )
     except DuplicateKeyError as taken:
-        again = {"errorLabels": ["TransientTransactionError"]}
-        raise OperationFailure("claimed meanwhile", _WRITE_CONFLICT, again) from taken
+        raise claimed_meanwhile() from taken
+
+
+def claimed_meanwhile() -> OperationFailure:
+    """What has a transaction run again: somebody else did at the same time what was to be done once."""
+    return OperationFailure("claimed meanwhile", _WRITE_CONFLICT, {"errorLabels": ["TransientTransactionError"]})

@@ -4,9 +4,10 @@ May live here: how a resource becomes an envelope, what a stored one looks like 
 May not know: who may see it. `body` is the JSON text as it was sent, but for `id` and `meta` (decisions 7 and 12).
 
 resources  what is current          {_id: "Type/id", type, version, updated, method, facts, index, dates, first, last,
-                                     numbers, together, place, contained, words, unique, own, set_by, blob, body}
+                                     numbers, together, place, contained, words, unique, own, set_by, deposited, blob,
+                                     body}
 history    superseded and deleted   {_id: "Type/id/version", id, type, version, updated, method, facts, index, dates,
-                                     numbers, together, own, set_by, blob, body}
+                                     numbers, together, own, set_by, deposited, blob, body}
 
 `first` and `last` are the least and the greatest beginning of each date parameter: what a sort goes by.
 
@@ -15,7 +16,8 @@ and the index tokens that exist through it alone, so that a hidden one can be ta
 `facts.held`, and `held` of such a copy, are the copies of what a List names, kept by what is about that List or
 mentions it: a List of which nothing may be seen is hidden, and they with it.
 `own` keeps the labels that are the resource's own, apart from those it inherits from what it is about; `set_by`, for
-each of these that hides something, the keys of who set it (docs/adr/0012).
+each of these that hides something, the keys of who set it (docs/adr/0012). `deposited` is when its first version came,
+in microseconds of the domain clock; `facts.hidden` the span in which it is hidden from the holder (docs/adr/0030).
 """
 
 from __future__ import annotations
@@ -39,13 +41,14 @@ from fhir_server.search import contained
 from fhir_server.search.index import index_of
 from fhir_server.search.words import words_of
 from fhir_server.store import claims
+from fhir_server.store.announcement import hidden_spans
 from fhir_server.store.bounded import Bounded
 from fhir_server.store.collections import make_collections
 
 Envelope = dict[str, Any]
 
 INHERITED = ("class", "type", "author", "organization", "submitter", "state", "period", "encounter")
-MENTIONED = ("patient", "patients", "joint", "label", "about", *INHERITED)
+MENTIONED = ("patient", "patients", "joint", "label", "hidden", "about", *INHERITED)
 LISTS = ("List", "DocumentManifest")
 
 STRUCTURES = 30_000
@@ -70,6 +73,8 @@ RESOURCE_INDEXES = (
     IndexModel([("facts.mentions.token", ASCENDING)], sparse=True),
     IndexModel([("facts.mentions.held.id", ASCENDING)], sparse=True),
     IndexModel([("facts.held.id", ASCENDING)], sparse=True),
+    IndexModel([("dates.birthdate.lo", ASCENDING)], sparse=True),
+    IndexModel([("facts.hidden.lo", ASCENDING), ("facts.hidden.hi", ASCENDING)], sparse=True),
     # what has no number or quantity is not in it; within a record the presence token above is nearer (docs/adr/0015)
     IndexModel([("numbers.key", ASCENDING), ("numbers.lo", ASCENDING), ("numbers.hi", ASCENDING)], sparse=True),
     IndexModel([("place", GEOSPHERE)]),  # what has no place is not in it
@@ -99,6 +104,7 @@ class Stored:
     method: str = "PUT"
     blob: str | None = None
     set_by: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+    deposited: int | None = None
 
     @property
     def key(self) -> str:
@@ -127,6 +133,7 @@ def stored(document: Mapping[str, Any]) -> Stored:
         method=document.get("method", "PUT"),
         blob=document.get("blob"),
         set_by=document.get("set_by", {}),
+        deposited=document.get("deposited"),
     )
 
 
@@ -170,17 +177,21 @@ def envelope(
     blob: str | None = None,
     about: Sequence[str] = (),
     set_by: Mapping[str, Sequence[str]] | None = None,
+    deposited: int | None = None,
 ) -> Envelope:
     """The envelope of a resource whose `id` and `meta` are final.
 
     `neighbours` gives the envelopes' facts of every local resource it is about or mentions, by `Type/id`; `set_by` who
-    set each label that hides, the submitter where nothing else is said.
+    set each label that hides, the submitter where nothing else is said; `deposited` is when its first version came.
     """
     facts = access.facts_of(resource, submitter=frozenset(submitter))
     if len(facts.get("patients", ())) > 1:
         facts["joint"] = True
     indexed = index_of(resource)
     own = list(facts.get("label", []))
+    hidden = hidden_spans(own, deposited)
+    if hidden:
+        facts["hidden"] = hidden
     mentioned = access.mentions_of(resource)
     tokens, through = indexed.apart(mentioned)
     items = frozenset(access.items_of(resource))
@@ -221,6 +232,8 @@ def envelope(
     hiding = {label: list((set_by or {}).get(label, submitter)) for label in own if label in hiding_labels()}
     if hiding:
         made["set_by"] = hiding
+    if deposited is not None:
+        made["deposited"] = deposited
     if unique:
         made["unique"] = list(unique)
     if blob:
@@ -236,7 +249,10 @@ def hiding_labels() -> frozenset[str]:
 
 
 def about_facts(
-    resource: Mapping[str, Any], facts: Mapping[str, Any], sources: Mapping[str, Mapping[str, Any]]
+    resource: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    sources: Mapping[str, Mapping[str, Any]],
+    deposited: int | None = None,
 ) -> dict[str, Any]:
     """The facts of a resource with those it takes from what it is about (`sources`, by `Type/id`)."""
     if not sources:
@@ -244,6 +260,7 @@ def about_facts(
     made: Envelope = {
         "type": resource["resourceType"],
         "own": list(facts.get("label", [])),
+        "deposited": deposited,
         "facts": {**facts, "about": list(sources)},
     }
     inherit(made, sources)
@@ -302,6 +319,14 @@ def inherit(made: Envelope, about: Mapping[str, Mapping[str, Any]]) -> None:
     labels = [*made["own"], *(label for source in sources for label in source.get("label", []))]
     if labels:
         facts["label"] = list(dict.fromkeys(labels))
+    hidden = [
+        *hidden_spans(made["own"], made.get("deposited")),
+        *(span for source in sources for span in source.get("hidden", [])),
+    ]
+    if hidden:
+        facts["hidden"] = hidden
+    else:
+        facts.pop("hidden", None)
     if made["type"] == "AuditEvent":
         return
     held = [each for id_, source in about.items() for each in held_of(id_, source)]

@@ -14,8 +14,8 @@ from fhir_server.store import unguarded
 from fhir_server.store.documents import MENTIONED, Shelf, held_of, inherit
 
 ENDED = "entered-in-error"
-TRACED = ("label",)
-"""Of a mention in the ledger only labels change: a trace outlives the state of what it traces."""
+TRACED = ("label", "hidden")
+"""Of a mention in the ledger only labels, and until when they hide, change: a trace outlives what it traces."""
 
 
 def spread(  # noqa: PLR0917 - one change of facts, and the way here
@@ -34,7 +34,9 @@ def spread(  # noqa: PLR0917 - one change of facts, and the way here
         return
     _spread_mentions(shelf, id_, after, session)
     for collection in (shelf.resources, shelf.history, shelf.ledger):
-        found = collection.find({"facts.about": id_}, {"facts": 1, "own": 1, "type": 1}, session=session)
+        found = collection.find(
+            {"facts.about": id_}, {"facts": 1, "own": 1, "type": 1, "deposited": 1}, session=session
+        )
         for each in found:
             old = dict(each["facts"])
             sources = _sources(shelf, each["facts"]["about"], session)

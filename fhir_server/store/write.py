@@ -6,7 +6,7 @@ May live here: its shape, the elements the server owns, its unique keys, the ord
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fhir_server.definitions.identifiers import is_ins_system
@@ -14,8 +14,10 @@ from fhir_server.definitions.own_parameters import parameters_of
 from fhir_server.foundation.moment import from_micros, instant
 from fhir_server.foundation.predicate import Predicate
 from fhir_server.resources import facts as access
+from fhir_server.resources import json_text
 from fhir_server.resources.patient import without_computed
-from fhir_server.store.documents import Stored, hiding_labels
+from fhir_server.store.announcement import hidden_spans
+from fhir_server.store.documents import Envelope, Stored, hiding_labels
 from fhir_server.store.naming import FREELY, Naming
 
 
@@ -34,6 +36,7 @@ class Write:
     blob: str | None = None
     about: tuple[str, ...] = ()
     by: tuple[str, ...] | None = None
+    deposited: int | None = None
 
 
 def setters_of(write: Write) -> dict[str, Sequence[str]]:
@@ -45,7 +48,9 @@ def setters_of(write: Write) -> dict[str, Sequence[str]]:
 def own_facts(write: Write) -> dict[str, Any]:
     """The facts a staged resource has of itself."""
     assert write.resource is not None  # noqa: S101 - a deletion has none
-    return access.facts_of(write.resource, submitter=frozenset(write.submitter))
+    facts = access.facts_of(write.resource, submitter=frozenset(write.submitter))
+    hidden = hidden_spans(facts.get("label", ()), write.deposited)
+    return {**facts, "hidden": hidden} if hidden else facts
 
 
 def stamped(resource: Mapping[str, Any], id_: str, version: int, updated: int) -> dict[str, Any]:
@@ -62,6 +67,27 @@ def stamped(resource: Mapping[str, Any], id_: str, version: int, updated: int) -
     }
     rest = {name: value for name, value in resource.items() if name not in ("resourceType", "id", "meta")}
     return {"resourceType": resource["resourceType"], "id": id_, "meta": meta, **rest}
+
+
+def version_of(write: Write, updated: int, facts: Mapping[str, Any]) -> Stored:
+    """The version that a staged write makes, with facts that are known of it already."""
+    text, type_ = json_text.write(write.resource or {}), write.id.partition("/")[0]
+    made = Stored(write.id, type_, write.version, updated, facts, text, write.method, write.blob)
+    return replace(made, deposited=write.deposited)
+
+
+def tombstone(before: Stored, version: int, updated: int) -> Envelope:
+    """What the history keeps of a deletion."""
+    return {
+        "_id": f"{before.id}/{version}",
+        "id": before.id,
+        "type": before.type,
+        "version": version,
+        "updated": updated,
+        "method": "DELETE",
+        "facts": dict(before.facts),
+        "body": "",
+    }
 
 
 def unique_of(resource: Mapping[str, Any]) -> list[str]:

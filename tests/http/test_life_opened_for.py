@@ -75,6 +75,16 @@ def test_who_opened_a_record_may_read_nothing_of_it_for_that(empty, who):
     assert found.status == 403 or found.json["total"] == 0
 
 
+def test_an_address_that_is_known_is_told_of_an_opening_with_another(empty):
+    """DMP-107: whoever opens a record does not choose alone who hears of it."""
+    told_of_the_cast(empty)
+    lea = empty.ask(people.operator(), "GET", "Patient/lea").json
+    empty.put({**lea, "telecom": [{"system": "sms", "value": "0601020304"}]})
+    opened_for(empty, PHARMACIST, email="somebody@example.org")
+
+    assert {"0601020304", "somebody@example.org"} == {each["to"] for each in outbox(empty)}
+
+
 def test_those_named_at_the_opening_may_consult(empty):
     """DMP-26."""
     told_of_the_cast(empty)

@@ -35,6 +35,7 @@ def app(mongo_uri, name):
 
 def close(app):
     """What the end of a process does, while there is a database still."""
+    app.extensions["rounds"].stop()
     atexit.unregister(close_house)
     close_house(app.extensions["house"])
     app.extensions["smart"].close()

@@ -34,6 +34,7 @@ def application(mongo_uri: str, mongo_client: Any, **flags: Any) -> Iterator[Fla
     database = lent(mongo_client)
     app = create_app(Settings.read({}, mongo_uri=mongo_uri, database=database.name, **{"sandbox": True, **flags}))
     yield app
+    app.extensions["rounds"].stop()
     atexit.unregister(close_house)
     close_house(app.extensions["house"])
     app.extensions["smart"].close()

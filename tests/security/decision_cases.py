@@ -18,6 +18,7 @@ from fhir_server.consent.directives import RecordState, expand, state_of
 from fhir_server.consent.matrix import Matrix
 from fhir_server.consent.request import AccessRequest, changed
 from fhir_server.definitions.library import profile_json
+from fhir_server.foundation.moment import micros
 from fhir_server.foundation.principal import Kind, Principal, Purpose
 from fhir_server.resources import closing
 from fhir_server.resources.facts import about_of
@@ -82,7 +83,7 @@ def world(case: dict[str, Any]) -> World:
     by = {name: each.get("by") for name, each in wanted.items()}
     envelopes: dict[str, dict[str, Any]] = {}
     for name, each in sorted(resources.items(), key=lambda pair: len(about_of(pair[1]))):
-        envelopes[name] = envelope(each, keys(people.get(by.get(name) or "", {})), envelopes)
+        envelopes[name] = envelope(each, keys(people.get(by.get(name) or "", {})), envelopes, record["now"])
     return World(case, record, people, resources, envelopes, state, known)
 
 
@@ -207,10 +208,13 @@ def keys(person: dict[str, Any]) -> frozenset[str]:
     return frozenset([*own, *person.get("identities", ())])
 
 
-def envelope(resource: dict[str, Any], submitter: frozenset[str], others: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def envelope(
+    resource: dict[str, Any], submitter: frozenset[str], others: dict[str, dict[str, Any]], deposited: str
+) -> dict[str, Any]:
     """What the store keeps of it; what it is about, or mentions, is joined by the store's own rule (decisions 16)."""
+    came = micros(datetime.fromisoformat(deposited))
     neighbours = {each["_id"]: each["facts"] for each in others.values() if each["type"] != "Patient"}
-    return compose(resource, version=1, updated=0, submitter=sorted(submitter), neighbours=neighbours)
+    return compose(resource, version=1, updated=0, submitter=sorted(submitter), neighbours=neighbours, deposited=came)
 
 
 def principal(name: str, ask: dict[str, Any], people: dict[str, Any]) -> Principal:
@@ -230,6 +234,7 @@ def principal(name: str, ask: dict[str, Any], people: dict[str, Any]) -> Princip
         regulation=person.get("regulation", False),
         purpose=Purpose(ask.get("purpose", usual)),
         reason=ask.get("reason"),
+        secret_session=ask.get("session") == "secret",
     )
 
 
@@ -286,4 +291,4 @@ def after(built: World, ask: dict[str, Any]) -> dict[str, Any] | None:
     if asked.proposed is None:
         return None
     submitter = built.envelopes[ask["on"]]["facts"].get("submitter", ()) if "on" in ask else asked.principal.identities
-    return envelope(dict(asked.proposed), frozenset(submitter), built.envelopes)
+    return envelope(dict(asked.proposed), frozenset(submitter), built.envelopes, built.record["now"])

@@ -86,9 +86,11 @@ class Told:
 
     @property
     def found(self) -> list[dict[str, Any]]:
-        """The resources of a searchset."""
-        entries = (self.json or {}).get("entry", [])
-        return [each["resource"] for each in entries if each.get("search", {}).get("mode") == "match"]
+        """The resources of a searchset that match, or of a collection."""
+        told = self.json or {}
+        whole = told.get("type") == "collection"
+        entries = told.get("entry", [])
+        return [each["resource"] for each in entries if whole or each.get("search", {}).get("mode") == "match"]
 
 
 class Server:
@@ -126,11 +128,10 @@ class Server:
     # --- the clock
 
     def at(self, moment: datetime) -> None:
-        """Let the domain clock stand at this second from now on."""
+        """Let the domain clock stand at this second from now on; no round is gone, for a rule must not wait for one."""
         self.moment = moment
         if not self.on_time():
-            moved = self.client.post("/sandbox/clock", json={"now": moment.isoformat()})
-            assert moved.status_code == 200, moved.text
+            self.house.clock.move(moment)
 
     def on_time(self) -> bool:
         """Whether the second is not over yet."""
@@ -228,7 +229,7 @@ class Server:
         """Nothing is left of a case: the cast stays, and nobody remembers anything of the record."""
         shelf, house = self.house.shelf, self.house
         shelf.resources.delete_many({"_id": {"$nin": self.kept}})
-        for name in ("history", "ledger", "outbox", "connections"):
+        for name in ("history", "ledger", "outbox", "connections", "rounds"):
             shelf.database[name].delete_many({})
         house.ledger.begin_anew()
         house.outbox.forget()

@@ -1,11 +1,13 @@
-"""The named exceptions to the twin-store law (docs/security.md, ADR 17): what they tell, and that it is no more."""
+"""The named exceptions to the twin-store law (docs/security.md, ADR 17 and 31): what they tell, and that it is no more."""
 
 from __future__ import annotations
 
 import pytest
 
+from fhir_server.resources import consent_patterns
 from tests.kit import people
-from tests.kit.family import letter_of
+from tests.kit.family import begun, letter_of
+from tests.kit.twin import Step, differences
 from tests.kit.world import label, submission
 from tests.security import test_holes
 from tests.security.test_holes import deposit, traces
@@ -58,3 +60,23 @@ def test_own_traces_of_a_letter_stay_when_a_consent_takes_it_away(world, who):
     assert 404 == world.ask(people.radiologist(), "GET", "DocumentReference/in").status
 
     assert "DocumentReference/in" in traces(world, "lea", who)
+
+
+def test_recording_a_consent_tells_by_its_time_that_one_of_its_kind_stood_and_by_nothing_else(databases):
+    """Exception 6: a professional who collects the holder's word does not see what it ends (docs/adr/0031)."""
+    refusal = {
+        name: consent_patterns.consent("alimentation", "Patient/lea", "2026-11-23T09:00:00Z", permit=False, actor=actor)
+        for name, actor in (("hidden", "Practitioner/noel"), ("other", "Practitioner/bernard"))
+    }
+    log = begun()
+    log.ask(people.holder(), "POST", "Consent", refusal["hidden"], because=["hidden"])
+    who = people.radiologist()
+    probes = [Step(who, "POST", "Consent", refusal["other"]), Step(who, "POST", "Consent", refusal["hidden"])]
+    probes += [
+        Step(who, "GET", url) for url in ("Consent?patient=lea", "AuditEvent?patient=lea", "Communication?patient=lea")
+    ]
+
+    found = differences(databases, log.steps, frozenset({"hidden"}), probes)
+
+    assert 1 == len(found), found
+    assert "round trips" in found[0]

@@ -44,9 +44,9 @@ def names(text: str) -> frozenset[str]:
 
 # `joint`: whether several patients own it; written by store/documents.py
 FACTS = names(
-    "patient patients type class label author organization submitter encounter period state about mentions held joint"
+    "patient patients type class label author organization submitter encounter period state about mentions held joint hidden item"
 )
-ENVELOPE = names("id resource version updated token")
+ENVELOPE = names("id resource version updated deposited token")
 
 
 @cache

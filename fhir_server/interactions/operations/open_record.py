@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from fhir_server.foundation.predicate import NOTHING, Has, Predicate, both
+from fhir_server.foundation.predicate import NOTHING, Predicate, both
 from fhir_server.foundation.problem import Issue, bad_request, conflict, forbidden, unprocessable
 from fhir_server.interactions import announce, answers, bodies, consents, create, life, parameters
 from fhir_server.interactions.pipeline import Change, Visit, compile_criteria
@@ -37,7 +37,6 @@ def run(visit: Visit) -> FhirResponse:
     before = visit.door(subject, "read").read("Patient", visit.route.id)
     if before is None:
         raise visit.unseen()
-    scope = visit.scoped("u")
     consenting = narrow(visit.principal.scopes, "Consent", "c", visit.principal, compile_criteria)
     patient = bodies.kept(before.resource())
     record = visit.house.records.record(visit.route.id)
@@ -50,9 +49,8 @@ def run(visit: Visit) -> FhirResponse:
         raise unprocessable((Issue("error", "required", "give an e-mail address or a mobile number", "Parameters"),))
     unit = create.within(visit)
     agreed = [_consent(visit, subject, each, consenting) for each in _consents(visit, answers_given)]
-    whose = Has("patients", visit.route.id)
-    by = bodies.submitter_of(visit.principal)
-    written = unit.replace(before, opened(patient, answers_given), method="PUT", by=by, after=both(scope, whose))
+    made = opened(patient, answers_given)
+    written = life.put(visit, before, made, life.allowed(visit, "update", record, before.key, made, before=before))
     writes = [written, *agreed]
     consents.settle(visit, unit)
     unit.flush()

@@ -45,11 +45,12 @@ def decided(request, monkeypatch, change=lambda rules, motives: None):
 
 
 @pytest.mark.parametrize(
-    "step", ["open-record-for", "open-automatically", "close-record", "reopen-record", "destroy-record"]
+    "step", ["open-record", "open-record-for", "open-automatically", "close-record", "reopen-record", "destroy-record"]
 )
 def test_a_party_that_is_taken_out_of_a_step_takes_it_no_more(step, monkeypatch):
     what = {
         "open-record-for": asked(DESK, step, "create", LEA, "none"),
+        "open-record": asked(HOLDER, step, proposed=LEA, standing="none"),
         "open-automatically": asked(OPERATOR, step, "create", LEA, "none"),
         "close-record": asked(HOLDER, step, proposed=SHUT),
         "reopen-record": asked(

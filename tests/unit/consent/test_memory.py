@@ -13,7 +13,7 @@ from fhir_server.consent import memory as room
 from fhir_server.consent.decision import Deny, Permit, decide
 from fhir_server.consent.directive import Directives, parse
 from fhir_server.consent.matrix import Matrix
-from fhir_server.consent.memory import Memory, span_of
+from fhir_server.consent.memory import Memory, span_of, step_of
 from fhir_server.consent.request import AccessRequest
 from fhir_server.foundation.moment import Interval, from_micros, micros
 from fhir_server.foundation.principal import Kind, Principal, Purpose
@@ -107,7 +107,7 @@ def test_what_is_remembered_is_what_would_be_decided_anew(directives, askers, mo
 @settings(max_examples=400, deadline=None)
 @given(records, principals, instants, st.lists(st.floats(0, 1), min_size=1, max_size=4))
 def test_throughout_its_span_a_decision_is_the_same(directives, principal, moment, within):
-    span = span_of(micros(moment), directives)
+    span = span_of(micros(moment), directives, step_of(asking(principal, moment)))
     decided = decide(asking(principal, moment), directives, Matrix.load())
     places = [span.lo + int((span.hi - span.lo) * part) for part in within]
 
@@ -191,11 +191,21 @@ def test_a_write_and_a_failure_are_not_remembered(monkeypatch):
 @pytest.mark.parametrize("days", [-1, 1])
 def test_a_day_is_decided_once(days):
     memory, directives = Memory(Matrix.load()), Directives()
-    today = memory.decide(asking(HOLDER), directives)
+    today = memory.decide(asking(DOCTOR), directives)
 
-    assert memory.decide(asking(HOLDER, NOW.replace(hour=23)), directives) is today
-    assert memory.decide(asking(HOLDER, from_micros(micros(NOW) + days * DAY)), directives) is not today
+    assert memory.decide(asking(DOCTOR, NOW.replace(hour=23)), directives) is today
+    assert memory.decide(asking(DOCTOR, from_micros(micros(NOW) + days * DAY)), directives) is not today
     assert date(2026, 11, 24) == from_micros(span_of(micros(NOW), directives).lo).date()
+
+
+@pytest.mark.parametrize("who", [HOLDER, MOTHER])
+def test_for_the_holder_a_minute_is_decided_once(who):
+    """DMP-134: in which minute what was hidden from him is shown."""
+    memory, directives = Memory(Matrix.load()), Directives()
+    now = memory.decide(asking(who), directives)
+
+    assert memory.decide(asking(who, NOW.replace(second=59)), directives) is now
+    assert memory.decide(asking(who, NOW.replace(minute=1)), directives) != now
 
 
 def test_what_is_remembered_has_an_end(monkeypatch):
