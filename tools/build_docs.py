@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import dmp_rules
+import law
 import rest_rows
 import smart_rows
 
@@ -64,6 +66,17 @@ def matrix() -> str:
         cells = [row["classes"].get(class_) for class_ in classes]
         told = [f"{cell['access']} ({cell['certainty']})" if cell else "no" for cell in cells]
         lines.append(f"| {code} {row.get('display', '')} | " + " | ".join(told) + " |")
+    lines += [
+        "",
+        "## Exceptions by type, and where each row comes from",
+        "",
+        "| profession | types | source |",
+        "|---|---|---|",
+    ]
+    for code, row in table["professions"].items():
+        types = [f"`{type_}` {cell['access']} ({cell['certainty']})" for type_, cell in row["types"].items()]
+        sources = {cell["source"] for group in ("classes", "types") for cell in row[group].values()}
+        lines.append(f"| {code} {row.get('display', '')} | {', '.join(types)} | {', '.join(sorted(sources))} |")
     return "\n".join(lines) + "\n"
 
 
@@ -149,6 +162,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings.document,
     "limits.md": settings.limits,
     "rules.md": rules,
+    "requirements.md": dmp_rules.document,
+    "law.md": law.document,
     "reasons.md": reasons,
     "rounds.md": rounds,
     "access-matrix.md": matrix,

@@ -9,7 +9,7 @@ A Consent of one of our types (`profiles/dmp/consent-types.json`) means what its
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -137,9 +137,10 @@ def _types() -> tuple[str, frozenset[str]]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Directives:
-    """Every active directive of one record, indexed by kind and by actor. `terms` limits representatives in time.
+    """Every active directive of one record, indexed by kind, by actor, and by both.
 
-    `turns` are the moments, in order, at which a period that any of them names begins or has just ended.
+    `terms` limits representatives in time; `turns` are the moments, in order, at which a period that any of them names
+    begins or has just ended.
     """
 
     all: tuple[Directive, ...] = ()
@@ -147,6 +148,7 @@ class Directives:
     kinds: Mapping[str, tuple[Directive, ...]] = field(init=False, repr=False)
     actors: Mapping[str, tuple[Directive, ...]] = field(init=False, repr=False)
     anyone: tuple[Directive, ...] = field(init=False, repr=False)
+    of_actor: Mapping[tuple[str, str | None], tuple[Directive, ...]] = field(init=False, repr=False)
     nested_actors: Mapping[str, tuple[tuple[Directive, Provision], ...]] = field(init=False, repr=False)
     nested: bool = field(init=False, repr=False)
     roles: bool = field(init=False, repr=False)
@@ -156,18 +158,23 @@ class Directives:
         active = [each for each in self.all if each.active]
         kinds: dict[str, list[Directive]] = {}
         actors: dict[str, list[Directive]] = {}
+        of_actor: dict[tuple[str, str | None], list[Directive]] = {}
         nested: dict[str, list[tuple[Directive, Provision]]] = {}
         for each in active:
             kinds.setdefault(each.kind, []).append(each)
             if each.root is not None:
                 for key in (*(each.root.actors or ()), *each.root.members):
                     actors.setdefault(key, []).append(each)
+                    of_actor.setdefault((each.kind, key), []).append(each)
+                if each.root.actors is None:
+                    of_actor.setdefault((each.kind, None), []).append(each)
             for inner in each.nested:
                 for key in (*(inner.actors or ()), *inner.members):
                     nested.setdefault(key, []).append((each, inner))
         anyone = tuple(each for each in active if each.root is not None and each.root.actors is None)
         object.__setattr__(self, "kinds", {kind: tuple(group) for kind, group in kinds.items()})
         object.__setattr__(self, "actors", {key: tuple(group) for key, group in actors.items()})
+        object.__setattr__(self, "of_actor", {key: tuple(group) for key, group in of_actor.items()})
         object.__setattr__(self, "nested_actors", {key: tuple(group) for key, group in nested.items()})
         object.__setattr__(self, "anyone", anyone)
         object.__setattr__(self, "nested", any(each.nested for each in active))
@@ -177,6 +184,11 @@ class Directives:
     def of_kind(self, kind: str) -> tuple[Directive, ...]:
         """The directives of one kind."""
         return self.kinds.get(kind, ())
+
+    def speaking_of(self, kind: str, keys: Iterable[str]) -> Iterator[Directive]:
+        """The directives of one kind that name one of the keys, perhaps more than once, or nobody."""
+        for key in (None, *keys):
+            yield from self.of_actor.get((kind, key), ())
 
     def naming(self, keys: frozenset[str], at: int) -> tuple[Directive, ...]:
         """The directives whose root names one of the keys, or a team they belong to at that moment, each once."""

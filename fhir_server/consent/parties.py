@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from fhir_server.consent.case import MINUTE, Case
-from fhir_server.consent.directive import CONSULTING, REPRESENTATION, UNREADABLE, Directive
+from fhir_server.consent.directive import CONSULTING, REPRESENTATION, UNREADABLE, Directive, parse
 from fhir_server.consent.obligations import MinimalView, TellHolder
 from fhir_server.consent.verdict import Forbid, Grant, Oblige, Verdict, Withhold
 from fhir_server.foundation.predicate import (
@@ -73,8 +73,10 @@ def _opens(case: Case) -> bool:
     request = case.request
     if (request.verb, request.type) != ("create", "Consent"):
         return False
-    own = request.principal.kind.value in case.settings.opening and request.standing == "none"
-    return own or (request.by_holder and request.standing == "closed")
+    if request.standing == "none":
+        return request.principal.kind.value in case.settings.opening
+    said = parse(request.proposed or {})
+    return request.by_holder and said is not None and said.kind in case.settings.closed_consents
 
 
 def _steps(case: Case) -> bool:
@@ -237,7 +239,7 @@ def emergency(case: Case) -> Verdict | None:
         return Forbid("emergency.no-right")
     if mode.reason and not (principal.reason or "").strip():
         return Forbid("emergency.no-reason")
-    if any(_opposes(each, case) for each in case.directives.of_kind(mode.consent)):
+    if any(_opposes(each, case) for each in case.directives.speaking_of(mode.consent, case.keys)):
         return Forbid("emergency.opposed")
     granted = principal.purpose is Purpose.BREAK_GLASS
     return Grant(EVERYTHING, "emergency.break-glass" if granted else "emergency.dispatch")

@@ -39,7 +39,6 @@ class Settings:
     masked: str
     hidden_from_holder: str
     hidden_from_representatives: str
-    allow_occupational_medicine: bool
     enforce_write_classes: bool
     deposit_author_is_actor: bool
     majority: int
@@ -92,7 +91,6 @@ def read(rules: Mapping[str, Any], closing: Mapping[str, Any] | None = None) -> 
         masked=labels["masked"],
         hidden_from_holder=labels["hiddenFromHolder"],
         hidden_from_representatives=labels["hiddenFromRepresentatives"],
-        allow_occupational_medicine=switches["allow_medecine_travail_with_express_consent"],
         enforce_write_classes=switches["enforce_write_classes"],
         deposit_author_is_actor=switches["deposit_author_is_actor"],
         majority=rules["ages"]["majority"],

@@ -39,7 +39,7 @@ def feeding_opposed(case: Case) -> Verdict | None:
         and not each.root.permit
         and each.in_force(request.at)
         and (each.root.actors is None or each.root.names(case.keys, request.at))
-        for each in case.directives.of_kind(FEEDING)
+        for each in case.directives.speaking_of(FEEDING, case.keys)
     )
     return Forbid("feeding.opposed") if opposed else None
 

@@ -242,3 +242,14 @@ def test_a_household_has_one_ipv6_network_and_not_two_to_the_sixty_four_addresse
     neighbour.client.environ_base["REMOTE_ADDR"] = "2001:db8:0:2::1"
     neighbour.authorize().submit(who="person").submit(identifier="lea", password="mot de passe")
     assert "Votre code de connexion" == neighbour.title
+
+
+def test_the_same_identifiers_serve_the_site_and_the_mobile_application(world):
+    # DMP-29
+    world.a_holder()
+    world.an_app("symmetric", client_id="site")
+    for client in ("app", "site"):
+        person = world.browser().authorize(client_id=client).submit(who="person")
+        person.submit(identifier="lea", password="mot de passe").submit(code=world.sent[-1][1])
+        assert "Autoriser « L’app » ?" == person.title
+    assert 2 == len(world.sent)

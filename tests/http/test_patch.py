@@ -219,6 +219,22 @@ def test_a_document_is_patched_by_fhirpath_where_it_may_be(world):
     assert 0 == world.ask(people.radiologist(), "GET", "DocumentReference?patient=lea").json["total"]
 
 
+def test_a_document_keeps_its_id_and_counts_its_versions(world):
+    """K7: the id is stable however often its metadata change; each change is a version."""
+    world.ask(people.hospital(), "POST", "", submission())
+    where = world.ask(people.holder(), "GET", "DocumentReference?patient=lea").ids[0]
+    for mask in (True, False):
+        now = world.ask(people.holder(), "GET", where).json
+        labels = [label("N"), label("MASQUE_PS")] if mask else [label("N")]
+        patch = [{"op": "replace" if "securityLabel" in now else "add", "path": "/securityLabel", "value": labels}]
+        assert 200 == world.ask(people.holder(), "PATCH", where, patch).status
+    history = world.ask(people.holder(), "GET", f"{where}/_history").json["entry"]
+
+    assert [("3", where), ("2", where), ("1", where)] == [
+        (each["resource"]["meta"]["versionId"], f"DocumentReference/{each['resource']['id']}") for each in history
+    ]
+
+
 def test_values_with_extensions_beside_them_are_not_counted_by_a_fhirpath_patch(world):
     """A deletion would shift the one list against the other (https://hl7.org/fhir/R4/json.html#primitive)."""
     beside = [None, {"extension": [{"url": "urn:x", "valueCode": "y"}]}]

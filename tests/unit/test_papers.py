@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NOT_OURS = frozenset(
     {".git", ".venv", ".cache", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache"}
-    | {"__pycache__", "build", "data", "var", "node_modules"}
+    | {"__pycache__", "build", "data", "var", "node_modules", "mutants"}
 )
 TEXT = frozenset({".py", ".md", ".cfg", ".toml", ".json", ".html", ".css", ".http", ".yaml", ".yml", ".lock", ""})
 
