@@ -62,7 +62,8 @@ def record_closed(case: Case) -> Verdict | None:
         return Withhold(_all_but_identity(case), reason)
     if _opens(case) or _copies(case) or _steps(case):
         return None
-    if request.by_holder and not request.writes and request.type in case.settings.closed_reads:
+    own = request.by_holder or (case.represents and request.standing == "closed")
+    if own and not request.writes and request.type in case.settings.closed_reads:
         return Withhold(Not(one_of("resource", sorted(case.settings.closed_reads))), reason)
     return Forbid(reason)
 

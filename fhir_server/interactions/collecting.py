@@ -27,10 +27,14 @@ AHEAD = 600_000_000
 def settle(entry: Entry, unit: Unit) -> None:
     """Do what follows of the Consents that were written. Raises Problem 422 for a designation that begins later."""
     consents = [each for each in unit.written if each.type == "Consent" and each.body]
+    # a step in the life of a record says of the whole of it who took it (`life.py`)
+    traced = [each.resource() for each in unit.written if each.type == "Provenance" and each.body]
+    told = {target.get("reference") for each in traced for target in each.get("target", ())}
     for each in consents:
         if designated(each.resource()):
             _begun(each, unit)
-        if entry.principal.kind is Kind.PROFESSIONAL and each.version == 1:
+        named = {each.id, f"Patient/{each.facts.get('patient')}"}
+        if entry.principal.kind is Kind.PROFESSIONAL and each.version == 1 and told.isdisjoint(named):
             _collected(each, entry, unit)
 
 

@@ -19,7 +19,7 @@ from fhir_server.foundation.moment import from_micros, instant, micros
 from fhir_server.foundation.predicate import EVERYTHING, Has, Predicate, both
 from fhir_server.foundation.principal import Principal
 from fhir_server.foundation.problem import Problem, forbidden
-from fhir_server.interactions import announce, bodies, create
+from fhir_server.interactions import announce, bodies, consents, create
 from fhir_server.interactions.pipeline import Visit, compile_criteria
 from fhir_server.interactions.subject import active_consents, of_instance, patient_at
 from fhir_server.notices.occasion import Occasion
@@ -126,6 +126,7 @@ def put(visit: Visit, before: Stored, resource: dict[str, Any], after: Predicate
 def add(visit: Visit, resource: dict[str, Any], after: Predicate, id_: str | None = None) -> Write:
     """Stage a new resource of the record. It is nobody's deposit: who recorded it has no more right to it for that."""
     bodies.checked(resource)
+    consents.readable(visit, resource)
     return create.within(visit).create(resource, submitter=(), after=after, fresh=id_)
 
 
@@ -175,6 +176,7 @@ def who(principal: Principal) -> dict[str, Any]:
 def landed(visit: Visit, writes: list[Write], patient: str, occasion: Occasion) -> list[Stored]:
     """Write what is staged, put it on record as one deed, and tell who is to be told of it (DMP-107)."""
     unit = create.within(visit)
+    consents.settle(visit, unit)
     try:
         unit.flush()
     except Problem as refused:

@@ -169,14 +169,6 @@ def text_of(happening: Happening, language: Literal["fr", "en"] = "fr") -> str:
     )
 
 
-def said_of(occasion: Occasion, at: datetime) -> str:
-    """What a notice without a name or a code says, in French, to be kept with the record."""
-    words = _words("fr")
-    moment = at.astimezone(PARIS).strftime(words["moment"])
-    text: str = words["notices"][occasion]["text"]
-    return text.format(moment=moment, deadline=opposition_ends(at).strftime("%d/%m/%Y"))
-
-
 def opposition_ends(at: datetime) -> date:
     """The last day, in French legal time, to oppose a record that is opened automatically at that moment (DMP-103)."""
     return (at.astimezone(PARIS) + timedelta(days=profile_json("dmp/rules.json")["life"]["oppositionDays"])).date()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from fhir_server.rounds import announcement, directives, majority
+from fhir_server.rounds import announcement, directives, majority, retention
 from fhir_server.rounds.act import Means
 
 
@@ -61,6 +61,15 @@ ROUNDS: tuple[Round, ...] = (
         "DMP-109",
         directives.due,
         directives.remind,
+        daily=True,
+    ),
+    Round(
+        "retention",
+        "ten years after a record was closed",
+        "the record is destroyed: nothing is left but that it was",
+        "DMP-104",
+        retention.due,
+        retention.destroy,
         daily=True,
     ),
 )

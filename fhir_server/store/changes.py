@@ -25,14 +25,22 @@ from fhir_server.foundation.moment import from_micros, micros
 from fhir_server.foundation.predicate import EVERYTHING, Predicate, matches
 from fhir_server.foundation.problem import Problem, conflict, forbidden
 from fhir_server.resources import facts as access
-from fhir_server.resources import json_text
 from fhir_server.store import along, claims, designations, restamp, unguarded
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import Envelope, Shelf, Stored, about_facts, envelope, stored
 from fhir_server.store.freshness import Freshness
 from fhir_server.store.naming import FREELY, Naming
 from fhir_server.store.own_parameters import CHANGED
-from fhir_server.store.write import Write, own_facts, referenced_first, setters_of, stamped, tombstone, unique_of
+from fhir_server.store.write import (
+    Write,
+    own_facts,
+    referenced_first,
+    setters_of,
+    stamped,
+    tombstone,
+    unique_of,
+    version_of,
+)
 
 Answer = TypeVar("Answer")
 
@@ -81,8 +89,7 @@ class Unit:
 
         Under a chosen id the version goes on from a deleted one's.
         """
-        type_ = resource["resourceType"]
-        name = f"{type_}/{id_ or fresh or self.ids()}"
+        name = f"{resource['resourceType']}/{id_ or fresh or self.ids()}"
         version = 1
         if id_ is not None:
             gone = self.shelf.history.find_one(
@@ -164,18 +171,7 @@ class Unit:
             neighbours = self._neighbours({**write.resource}, about, known)
             sources = {name: neighbours[name] for name in about if name in neighbours}
             facts = about_facts(write.resource, facts, sources, write.deposited)
-        text = json_text.write(write.resource)
-        return Stored(
-            write.id,
-            write.id.partition("/")[0],
-            write.version,
-            self.now,
-            facts,
-            text,
-            write.method,
-            write.blob,
-            deposited=write.deposited,
-        )
+        return version_of(write, self.now, facts)
 
     def join(self) -> None:
         """Write in this transaction after all what was to go along with its record: more than that is to be written."""

@@ -76,6 +76,10 @@ class Turn:
         done = {each["_id"] for each in self._kept.find({"_id": {"$in": list(wanted)}}, {"_id": 1})}
         return [key for id_, key in wanted.items() if id_ not in done]
 
+    def forget(self, patient: str) -> None:
+        """Take away the marks of a record that is no more."""
+        self._kept.delete_many({"patient": patient})
+
     def through(self, round_: str) -> datetime | None:
         """The moment (domain clock) up to which all of a round was done, None where nobody knows."""
         found = (self._kept.find_one({"_id": "through"}) or {}).get(round_)

@@ -6,7 +6,7 @@ May live here: its shape, the elements the server owns, its unique keys, the ord
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fhir_server.definitions.identifiers import is_ins_system
@@ -14,6 +14,7 @@ from fhir_server.definitions.own_parameters import parameters_of
 from fhir_server.foundation.moment import from_micros, instant
 from fhir_server.foundation.predicate import Predicate
 from fhir_server.resources import facts as access
+from fhir_server.resources import json_text
 from fhir_server.resources.patient import without_computed
 from fhir_server.store.announcement import hidden_spans
 from fhir_server.store.documents import Envelope, Stored, hiding_labels
@@ -66,6 +67,13 @@ def stamped(resource: Mapping[str, Any], id_: str, version: int, updated: int) -
     }
     rest = {name: value for name, value in resource.items() if name not in ("resourceType", "id", "meta")}
     return {"resourceType": resource["resourceType"], "id": id_, "meta": meta, **rest}
+
+
+def version_of(write: Write, updated: int, facts: Mapping[str, Any]) -> Stored:
+    """The version that a staged write makes, with facts that are known of it already."""
+    text, type_ = json_text.write(write.resource or {}), write.id.partition("/")[0]
+    made = Stored(write.id, type_, write.version, updated, facts, text, write.method, write.blob)
+    return replace(made, deposited=write.deposited)
 
 
 def tombstone(before: Stored, version: int, updated: int) -> Envelope:

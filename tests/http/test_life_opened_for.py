@@ -56,6 +56,7 @@ def test_a_third_party_opens_an_adult_s_record_with_consent(empty, who):
     assert all(each["sourceAttachment"]["title"].endswith(f"({mode})") for each in answers)
     refused = next(each for each in answers if each["provision"]["type"] == "deny")
     assert "refusé" in b64decode(refused["sourceAttachment"]["data"]).decode()
+    assert 1 == len(resources(empty, "Provenance")), "one step, one word of who took it"
     traced = resources(empty, "Provenance")[0]["agent"][0]
     assert (who.reference, f"Patient/{patient}") == (traced["who"]["reference"], traced["onBehalfOf"]["reference"])
     assert ["lea@example.org"] == [each["to"] for each in outbox(empty)]

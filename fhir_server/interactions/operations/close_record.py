@@ -37,7 +37,7 @@ def run(visit: Visit) -> FhirResponse:
         raise unprocessable((Issue("error", "business-rule", text, "Parameters.parameter"),))
     before, state = life.entered(visit)
     patient = visit.route.id
-    standing = before.resource()
+    standing = bodies.kept(before.resource())
     if state.standing != "open" or standing.get("active") is not True:
         raise conflict("the record is not open")
     closed = _closed(standing, life.today(visit), given)

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_server.foundation.moment import instant
 from fhir_server.foundation.problem import bad_request
 from fhir_server.interactions import answers, bodies, life, parameters
 from fhir_server.interactions.operations import open_record_for as opening
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse
-from fhir_server.notices.occasion import Occasion, contacts_of, opposition_ends, said_of
+from fhir_server.notices.communication import communication
+from fhir_server.notices.occasion import Happening, Occasion, contacts_of, notices, opposition_ends
 
-NOTIFICATION = "http://terminology.hl7.org/CodeSystem/communication-category"
-MEDIA = "http://terminology.hl7.org/CodeSystem/v3-ParticipationMode"
-_MODES = {"mail": "EMAILWRIT", "text": "SMSWRIT"}
 OCCASION: Occasion = "opened-automatically"
 
 
@@ -51,20 +48,12 @@ def run(visit: Visit) -> FhirResponse:
 def _notice(visit: Visit, patient: str, person: dict[str, Any], told: list[str]) -> dict[str, Any]:
     """What the person, and who represents them, were told: that the record is open, and until when they may oppose."""
     now = visit.house.clock()
-    channels = {_MODES[each.channel] for each in contacts_of(person) if each.channel in _MODES}
-    made: dict[str, Any] = {
-        "resourceType": "Communication",
-        "status": "completed",
-        "category": [{"coding": [{"system": NOTIFICATION, "code": "notification"}]}],
-        "subject": {"reference": f"Patient/{patient}"},
-        "sent": instant(now),
+    happened = Happening(OCCASION, patient, visit.house.ids(), now, by=visit.principal)
+    made = communication(happened, notices(happened, contacts_of(person)))
+    until = {"contentString": f"Opposition : {opposition_ends(now).isoformat()}"}
+    return {
+        **made,
         "recipient": [{"reference": each} for each in told],
         "sender": {"display": "Assurance Maladie"},
-        "payload": [
-            {"contentString": said_of(OCCASION, now)},
-            {"contentString": f"Opposition : {opposition_ends(now).isoformat()}"},
-        ],
+        "payload": [*made["payload"], until],
     }
-    if channels:
-        made["medium"] = [{"coding": [{"system": MEDIA, "code": each} for each in sorted(channels)]}]
-    return made

@@ -10,7 +10,7 @@ from __future__ import annotations
 from fhir_server.consent.obligations import MinimalView, apply
 from fhir_server.foundation.principal import Kind
 from fhir_server.foundation.problem import Issue, conflict, unprocessable
-from fhir_server.interactions import answers, life, parameters
+from fhir_server.interactions import answers, bodies, life, parameters
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.resources import closing
@@ -25,7 +25,7 @@ def run(visit: Visit) -> FhirResponse:
     """
     given = parameters.of(visit.request, visit.route.operates.parameters)
     before, state = life.entered(visit)
-    patient, standing = visit.route.id, before.resource()
+    patient, standing = visit.route.id, bodies.kept(before.resource())
     # what is remembered may be of before another reopening: the Patient was read in this transaction
     if state.standing != "closed" or (state.life.closed is not None and closing.of(standing) is None):
         raise conflict("the record is not closed")
