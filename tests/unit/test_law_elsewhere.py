@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from fhir_server.consent import directive, provision, succession
+from fhir_server.foundation.moment import micros, months_later
+from fhir_server.foundation.predicate import matches
 from fhir_server.notices import occasion
 from fhir_server.resources import consent, consent_patterns, document_reference, patient
+from fhir_server.rounds import announcement, directives
 from fhir_server.smart.issue import lifetimes
+from fhir_server.store import announcement as announced
 from tests.kit.changed_law import SHIPPED, changed, everywhere, under
 
 SYSTEM = "https://dmp-on-fhir.example/CodeSystem/dmp-consent-type"
@@ -78,6 +83,40 @@ def test_an_automatic_opening_is_opposed_for_as_many_days_as_the_law_says():
     for days in (SHIPPED["life"]["oppositionDays"] - 1, SHIPPED["life"]["oppositionDays"] + 1):
         with everywhere(changed(("life", "oppositionDays"), days)):
             assert date(2026, 11, 1) + timedelta(days=days) == occasion.opposition_ends(at) != shipped
+
+
+AT = datetime(2026, 11, 23, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("months", [0, 2])
+def test_what_waits_for_an_announcement_is_shown_after_as_many_months_as_the_law_says(months):
+    """DMP-134."""
+    shipped = announced.shown_from(micros(AT))
+    with everywhere(changed(("announcement", "showAfterMonths"), months)):
+        turned = announced.shown_from(micros(AT))
+    assert months_later(micros(AT), months) == turned != shipped == announced.shown_from(micros(AT))
+
+
+@pytest.mark.parametrize("days", [13, 15])
+def test_who_waits_for_an_announcement_is_told_after_as_many_days_as_the_law_says(days):
+    """DMP-134: what has been hidden for longer is looked for, what has not is not."""
+    means = SimpleNamespace(house=SimpleNamespace(clock=lambda: AT))
+    with everywhere(changed(("announcement", "remindAfterDays"), days)):
+        turned = announcement._waiting(means)
+    for hidden_for, shipped, found in ((12, False, False), (14, True, days <= 14), (16, True, True)):
+        hidden = {"lo": micros(AT - timedelta(days=hidden_for)), "hi": micros(AT + timedelta(days=30))}
+        document = {"type": "DocumentReference", "facts": {"label": ["INVISIBLE_PATIENT"], "hidden": [hidden]}}
+        assert (shipped, found) == tuple(matches(each, document) for each in (announcement._waiting(means), turned))
+
+
+def test_the_author_of_advance_directives_is_reminded_as_the_law_says():
+    """DMP-109: of these types, after so many months."""
+    shipped = directives._of_a_year_ago(AT)
+    with everywhere(changed(("directives", "types", 0), "AUTRE")):
+        assert directives._of_a_year_ago(AT) != shipped
+    for months in (11, 13):
+        with everywhere(changed(("directives", "remindAfterMonths"), months)):
+            assert directives._of_a_year_ago(AT) != shipped
 
 
 def permit(actor: str):
