@@ -29,6 +29,7 @@ from fhir_server.foundation.predicate import (
     one_of,
 )
 from fhir_server.foundation.principal import Kind
+from fhir_server.resources.facts import NO_LONGER
 
 _DAY = 86_400_000_000
 _UNDATED = ("AuditEvent", "Consent", "List", "Patient")
@@ -90,7 +91,8 @@ def consents_of_others(case: Case) -> Verdict | None:
             {each.id for each in case.directives.of_kind(TREATING)} - {each.id for each in designations(case)}
         )
         ended = All((Not(Has("state", "active")), Not(_these(_ids(designations(case))))))
-        kept = Any_((All((_CONSENT, Any_((_these(others), ended)))), All((_TRACE_OF_CONSENT, one_of("about", others)))))
+        told = Any_((one_of("about", others), Has("label", NO_LONGER)))
+        kept = Any_((All((_CONSENT, Any_((_these(others), ended)))), All((_TRACE_OF_CONSENT, told))))
         return Withhold(kept, "consent.of-another")
     own = [each.id for each in case.named if each.permit]
     own += [outer.id for outer, inner in case.directives.nested_naming(case.keys) if inner.permit]

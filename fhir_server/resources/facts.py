@@ -40,6 +40,8 @@ PERIODS = (
     "collection.collectedPeriod collection.collectedDateTime",
     "authoredOn authored dateTime date recorded recordedDate dateAsserted issued sent created",
 )
+NO_LONGER = "no-longer"
+"""What a Consent that is not active is marked with, so that its traces are (a label is what they take from it)."""
 # What a resource exists only because of, by type (decisions 16).
 ABOUT: Mapping[str, tuple[str, ...]] = {
     "AuditEvent": ("entity.what",),
@@ -225,6 +227,8 @@ def labels_of(resource: Resource) -> list[str]:
     keys = [label_key(coding.get("system"), coding["code"]) for coding in found]
     if type_ == "Composition" and isinstance(resource.get("confidentiality"), str):
         keys.append(resource["confidentiality"])
+    if type_ == "Consent" and resource.get("status") not in (None, "active"):
+        keys.append(NO_LONGER)
     return list(dict.fromkeys(keys))
 
 

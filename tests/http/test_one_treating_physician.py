@@ -262,3 +262,20 @@ def test_the_provenance_is_for_who_may_read_its_consent(world):
     }
     assert {HOLDER.subject: 1, "bernard": 1, "diallo": 0} == found
     assert made.encode() not in json.dumps(world.ask(RADIOLOGIST, "GET", "Patient/lea/$everything").json).encode()
+
+
+def test_who_is_designated_sees_no_trace_of_the_one_before(world):
+    """DMP-51, DMP-53: an ended Consent is not the médecin traitant's to read, and so its traces are not (decisions 16)."""
+    before = f"Consent/{first(world)['id']}"
+    world.ask(HOLDER, "GET", before)
+    new = designate(world, DIALLO)
+    found = world.ask(people.radiologist(), "GET", "AuditEvent?patient=lea&_count=100").json["entry"]
+    named = {
+        each["what"].get("reference", "").partition("/_history/")[0]
+        for event in found
+        for each in event["resource"]["entity"]
+        if "what" in each
+    }
+    assert (True, False) == (new in named, before in named)
+    told = world.ask(HOLDER, "GET", f"AuditEvent?patient=lea&entity={before}&_count=100").json
+    assert told["total"] >= 2
