@@ -56,6 +56,7 @@ def _gone(place: Place, settings: Settings, names: tuple[str, ...], told: Told) 
     from fhir_server.rounds.going import Rounds
     from fhir_server.sandbox.clock import SandboxClock
     from fhir_server.sandbox.mark import is_marked
+    from fhir_server.smart.parting import forget
     from fhir_server.smart.records import Records
     from fhir_server.smart.revocation import Revocation
     from fhir_server.store.freshness import Freshness
@@ -73,8 +74,9 @@ def _gone(place: Place, settings: Settings, names: tuple[str, ...], told: Told) 
         records.prepare()
         freshness.start()
         house.ledger.start()  # the notices are left to the server, which knows the ways out
-        revoke = Revocation(records, freshness, now).end_person
-        return Rounds(means(house, revoke, settings)).go(names, told, patience=PATIENCE)
+        revocation = Revocation(records, freshness, now)
+        house.partings.append(lambda patient: forget(records, revocation, patient))
+        return Rounds(means(house, revocation.end_person, settings)).go(names, told, patience=PATIENCE)
     finally:
         house.ledger.stop()
         freshness.stop()

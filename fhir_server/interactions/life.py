@@ -178,6 +178,7 @@ def landed(visit: Visit, writes: list[Write], patient: str, occasion: Occasion) 
     unit = create.within(visit)
     consents.settle(visit, unit)
     try:
+        consents.settle(visit, unit)
         unit.flush()
     except Problem as refused:
         if refused.status == 403:

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from fhir_server.commands import main
 from fhir_server.rounds.table import NAMES
 from tests.kit.application import FHIR_JSON, application, bearer, deposit
+from tests.kit.steps import said
 from tests.kit.world import label
 
 PAUL, MAIL = "paul-martin", "paul.martin@example.org"
@@ -28,7 +29,7 @@ def client(app):
 
 
 def token(client, login, **more):
-    answer = client.post("/sandbox/token", json={"as": login, "scope": READS, **more})
+    answer = client.post("/sandbox/token", json={"as": login, "scope": READS} | more)
     assert answer.status_code == 200, answer.json
     return {"Authorization": f"Bearer {answer.json['access_token']}"}
 
@@ -111,6 +112,24 @@ def test_the_command_does_what_is_due_at_the_clock_of_its_sandbox(app, client, m
     assert "announcement.show  1 done" in run().stdout
     assert "announcement.show  0 done" in run().stdout
     assert 200 == client.get(place, headers=token(client, "paul")).status_code
+
+
+def test_the_command_that_destroys_a_record_ends_the_sign_ins_of_its_people_dmp_104(
+    app, client, mongo_uri, monkeypatch
+):
+    hers = {**token(client, "paul", scope=f"{READS} patient/*.cruds"), "Content-Type": FHIR_JSON}
+    reason = said(reason="patient-demande")
+    closed = client.post(f"/fhir/Patient/{PAUL}/$close-record", json=reason, headers=hers)
+    assert closed.status_code == 200, closed.json
+    house, smart = app.extensions["house"], app.extensions["smart"]
+    assert smart.accounts.find("paul") is not None
+    house.clock.move(house.clock().replace(year=house.clock().year + 11))
+    monkeypatch.setenv("FHIR_SERVER_MONGO_URI", mongo_uri)
+    told = CliRunner().invoke(
+        main, ["round", "--database", house.shelf.database.name, "--name", "retention"], catch_exceptions=False
+    )
+    assert "retention  2 done" in told.output  # his, and one that was closed from the start
+    assert smart.accounts.find("paul") is None
 
 
 def test_the_names_on_the_command_line_are_those_of_the_table():

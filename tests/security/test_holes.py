@@ -270,7 +270,10 @@ def test_what_a_batch_read_before_a_write_that_was_tried_twice_was_in_no_ledger(
     monkeypatch.setattr(Unit, "carry", once_in_vain)
     entries = [
         {"request": {"method": "GET", "url": document}},
-        {"resource": observation("lea"), "request": {"method": "POST", "url": "Observation"}},
+        {
+            "resource": observation("lea"),
+            "request": {"method": "POST", "url": "Observation", "ifNoneExist": "identifier=urn:x|nobody"},
+        },
     ]
     answered = world.ask(people.doctor(), "POST", "", {"resourceType": "Bundle", "type": "batch", "entry": entries})
 

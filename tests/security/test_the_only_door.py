@@ -116,6 +116,7 @@ UNDER_NOTHING = {
     "count": (lambda door, type_, _id, _: door.count(type_, EVERYTHING), 0),
     "follow": (lambda door, type_, id_, _: door.follow([f"{type_}/{id_}"]), []),
     "sees": (lambda door, _t, _id, envelope: door.sees(envelope), False),
+    "shows": (lambda door, _t, _id, envelope: door.shows(envelope), False),
     "explain": (
         lambda door, type_, _id, _: door.explain(type_, EVERYTHING, (Order("id", descending=False),), 10)["executionStats"]["nReturned"],
         0,
@@ -124,8 +125,8 @@ UNDER_NOTHING = {
     "linked": (lambda door, type_, _id, _: door.linked(type_, EVERYTHING, None, 10), []),
     "guard": (lambda door, *_: door.guard, NOTHING),
 }  # fmt: skip
-# What takes a version that a door handed out before: there is none under such a guard.
-OF_WHAT_WAS_HANDED_OUT = {"content"}
+# What takes a version that is at hand: handed out by a door before, or written by who asks.
+OF_WHAT_WAS_HANDED_OUT = {"content", "shown", "as_if_unnamed"}
 
 
 def test_every_public_method_of_the_door_is_known_here():
