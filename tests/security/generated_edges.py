@@ -101,6 +101,18 @@ def edges_of_age() -> Iterator[Case]:
         world = {"record": {"birth": born}, "related": [GUARD], "documents": ["cr"]}
         title = f"Le représentant d'un enfant né le {born} voit jusqu'à la veille de ses {years} ans"
         yield case(title, "legal_representative", "DMP-142", asks, **world)
+    day = {"period": {"start": "2026-11-10", "end": "2026-11-22"}}
+    asks = [
+        {"as": "paul", "now": f"2026-11-{at}+00:00", "expect": {"sees" if there else "hides": ["cr"]}}
+        for at, there in (
+            ("09T23:59:59.999999", False),
+            ("10T00:00:00", True),
+            ("22T23:59:59.999999", True),
+            ("23T00:00:00", False),
+        )
+    ]
+    world = {"record": {"birth": "2015-03-01"}, "related": [{**GUARD, **day}], "documents": ["cr"]}
+    yield case("Une représentation vaut du premier au dernier instant", "legal_representative", "DMP-91", asks, **world)
     leap = {"record": {"birth": "2008-02-29"}, "related": [GUARD], "documents": ["cr"]}
     asks = [
         {"as": "paul", "now": "2026-02-28T23:59:59+00:00", "expect": {"sees": ["cr"]}},

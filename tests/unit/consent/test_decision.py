@@ -210,6 +210,8 @@ def test_the_switch_for_occupational_medicine_is_off_and_asks_for_an_express_con
         specialties=frozenset({"SM25"}),
     )  # fmt: skip
     assert Matrix.load().forbidden(doctor) == "party.occupational-medicine"
+    tables = profile_json("dmp/access-matrix.json"), profile_json("dmp/document-types.json")
+    assert Matrix(*tables).forbidden(doctor) == "party.occupational-medicine", "unless told so, it is off"
     on = Matrix(
         profile_json("dmp/access-matrix.json"), profile_json("dmp/document-types.json"), allow_occupational=True
     )
