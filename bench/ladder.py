@@ -34,6 +34,7 @@ import bson
 import click
 from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
+from pymongo.write_concern import WriteConcern
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -135,8 +136,10 @@ def _both(patients: int, times: int, console: Console) -> Iterator[tuple[Side, S
         engine = Engine.start(data)
         ending.callback(engine.stop)
         sides = []
-        for name, many in (("small", patients), ("large", patients * times)):
+        sizes = {"small": patients, "large": patients * times}
+        for name, many in sizes.items():
             _fill(engine.uri, name, many, console)
+        for name, many in sizes.items():  # a token lasts a quarter of an hour, filling longer
             port, smart = ending.enter_context(serving(engine.uri, name, 1, 4, data / f"{name}.log"))
             town.register(smart)
             numbers = range(0, many, many // ASKED)[:ASKED]
@@ -147,9 +150,10 @@ def _both(patients: int, times: int, console: Console) -> Iterator[tuple[Side, S
 
 
 def _fill(uri: str, name: str, many: int, console: Console) -> None:
-    """Store the records with all cores: the town is the same whoever stores it."""
+    """Store the records with all cores: the town is the same whoever stores it. Indexes are made once all is there."""
     with house_on(uri, name) as house:
         town.found_the_town(house)
+        house.shelf.resources.drop_indexes()
     steps = [(uri, name, first, min(first + STEP, many)) for first in range(0, many, STEP)]
     with (
         Progress(console=console, transient=True) as progress,
@@ -158,15 +162,17 @@ def _fill(uri: str, name: str, many: int, console: Console) -> None:
         bar = progress.add_task(f"{name}: {many} records of {town.DOCUMENTS} documents", total=many)
         for each in as_completed([pool.submit(_stored, *step) for step in steps]):
             progress.advance(bar, each.result())
+    with console.status(f"{name}: indexes"), house_on(uri, name):
+        pass
 
 
 def _stored(uri: str, name: str, first: int, last: int) -> int:
     """In a process of its own: store some records; how many."""
-    with house_on(uri, name) as house:
+    with connect(uri) as client:
+        resources = client[name].get_collection("resources", write_concern=WriteConcern(1))
         for begun in range(0, last - first, SOME):
             several = range(begun, min(begun + SOME, last - first))
-            made = [each for number in several for each in _renumbered(number, first + number)]
-            house.shelf.resources.insert_many(made, ordered=False)
+            resources.insert_many([each for n in several for each in _renumbered(n, first + n)], ordered=False)
     return last - first
 
 
@@ -196,7 +202,7 @@ def _measured(rung: Rung, sides: tuple[Side, Side], rounds: int, console: Consol
         medians, wrong = asyncio.run(_timed(rung, sides, rounds))
         examined, scans = _looked_at(rung, sides[1])
     return {
-        "small": medians[0], "large": medians[1], "ratio": round(medians[1] / medians[0], 3),
+        "small": medians[0], "large": medians[1], "ratio": round(medians[1] / (medians[0] or 1), 3),
         "examined": examined, "scans": scans, "wrong": wrong,
     }  # fmt: skip
 

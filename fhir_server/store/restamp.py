@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 
 from fhir_server.store import unguarded
@@ -37,16 +38,22 @@ def spread(  # noqa: PLR0917 - one change of facts, and the way here
         found = collection.find(
             {"facts.about": id_}, {"facts": 1, "own": 1, "type": 1, "deposited": 1}, session=session
         )
+        changes = []
+        passed_on = []
         for each in found:
             old = dict(each["facts"])
-            sources = _sources(shelf, each["facts"]["about"], session)
-            sources[id_] = after
+            others = [name for name in each["facts"]["about"] if name != id_]
+            sources = {id_: after, **(_sources(shelf, others, session) if others else {})}
             each["own"] = each.get("own", [])
             each["facts"].pop("label", None)
             inherit(each, {name: sources[name] for name in each["facts"]["about"] if name in sources})
-            collection.update_one({"_id": each["_id"]}, {"$set": {"facts": each["facts"]}}, session=session)
+            changes.append(UpdateOne({"_id": each["_id"]}, {"$set": {"facts": each["facts"]}}))
             if collection is shelf.resources:
-                spread(shelf, each["_id"], old, each["facts"], session, known | {id_})
+                passed_on.append((each["_id"], old, each["facts"]))
+        if changes:  # a document that is read much has as many traces
+            collection.bulk_write(changes, ordered=False, session=session)
+        for name, old, new in passed_on:
+            spread(shelf, name, old, new, session, known | {id_})
 
 
 def changed(id_: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
