@@ -58,7 +58,7 @@ def check_form(resource: Resource) -> Iterator[Issue]:
         yield _issue(category, "type", f"is a {form.type}")
     yield from _actors(category, form, provision)
     for each in nodes(provision, "purpose"):
-        if form.purposes is not None and each.get("code") not in form.purposes:
+        if form.purposes is not None and text(each, "code") not in form.purposes:
             yield _issue(category, "purpose", f"speaks of {' or '.join(sorted(form.purposes))} alone")
     for name in sorted(_ALL - form.limits):
         if name in provision:

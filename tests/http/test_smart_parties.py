@@ -18,6 +18,7 @@ from fhir_server.resources.consent_patterns import consent
 from tests.kit.application import deposit
 from tests.kit.online import ASSERTION_TYPE, online
 from tests.kit.smart import USER_SCOPE, World, professional
+from tests.kit.steps import opening_for
 
 PROHIBITED = profile_json("dmp/access-matrix.json")["prohibited"]
 ROLES = "1.2.250.1.213.1.6.1.107"
@@ -208,7 +209,10 @@ def test_a_reception_desk_opens_a_record_with_the_persons_consent_and_does_nothi
         "performer": [{"reference": "Organization/caisse"}]
     }
     assert there.send("POST", "fhir/Consent", desk, own_word).status_code in (403, 422)
-    opened = there.send("POST", "fhir/Consent", desk, consent("dmp-creation", "Patient/lea-martin", now))
+    piece = consent("dmp-creation", "Patient/lea-martin", now)
+    assert 403 == there.send("POST", "fhir/Consent", desk, piece).status_code, "an opening is one step"
+    known = {name: each for name, each in active.items() if name not in ("id", "meta", "active")}
+    opened = there.send("POST", "fhir/Patient/$open-record-for", desk, opening_for(patient=known))
     assert 201 == opened.status_code, opened.text
     for path in (*SEEN_BY_NO_SYSTEM, "fhir/Patient/lea-martin"):
         assert there.get(path, desk).status_code in (403, 404), path

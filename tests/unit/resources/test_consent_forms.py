@@ -122,3 +122,14 @@ def test_a_consent_of_no_category_or_of_several_has_no_form():
     )
     none = {**of("ps-autorisation", actor=None), "category": []}
     assert ([], [], []) == (told(several), told(none), told({"resourceType": "Consent"}))
+
+
+@pytest.mark.parametrize("code", [["TREAT"], {"code": "TREAT"}, 7, None])
+def test_a_purpose_that_is_no_code_is_told_and_never_fails(code):
+    """The form is asked of what came, before anybody knows that it is well formed."""
+    made = {
+        "resourceType": "Consent",
+        "category": [{"coding": [{"system": profile_json("dmp/rules.json")["consentTypes"], "code": "alimentation"}]}],
+        "provision": {"type": "permit", "purpose": [{"code": code}]},
+    }
+    assert ["Consent.provision.purpose"] == [each.expression for each in check_form(made)]
