@@ -124,7 +124,7 @@ def test_a_consent_of_no_category_or_of_several_has_no_form():
     assert ([], [], []) == (told(several), told(none), told({"resourceType": "Consent"}))
 
 
-@pytest.mark.parametrize("code", [["TREAT"], {"code": "TREAT"}, 7, None])
+@pytest.mark.parametrize("code", [["BTG"], {"code": "TREAT"}, 7, None])
 def test_a_purpose_that_is_no_code_is_told_and_never_fails(code):
     """The form is asked of what came, before anybody knows that it is well formed."""
     made = {
