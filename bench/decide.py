@@ -18,8 +18,8 @@ from fhir_server.consent.decision import decide
 from fhir_server.consent.directive import Directives, parse
 from fhir_server.consent.matrix import Matrix
 from fhir_server.consent.request import AccessRequest
-from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.principal import Kind, Principal, Purpose
+from fhir_server.resources import consent_patterns
 
 KINDS = (
     ("ps-autorisation", "permit"),
@@ -29,27 +29,17 @@ KINDS = (
     ("urgence-bris-de-glace", "deny"),
     ("urgence-samu", "deny"),
 )
+NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 ROUNDS, TIMES = 301, 50
 
 
 def consent(index: int, kind: str, actor: str, type_: str) -> dict[str, Any]:
-    """A Consent of ours that names one actor."""
-    system = profile_json("dmp/consent-types.json")["url"]
-    return {
-        "resourceType": "Consent",
-        "id": f"c{index}",
-        "status": "active",
-        "scope": {
-            "coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]
-        },
-        "category": [{"coding": [{"system": system, "code": kind}]}],
-        "patient": {"reference": "Patient/lea"},
-        "provision": {
-            "type": type_,
-            "actor": [{"reference": {"reference": actor}}],
-            "period": {"start": "2026-01-01", "end": "2027-12-31"},
-        },
-    }
+    """A Consent of ours that names one actor, for two years."""
+    period = {"start": "2026-01-01", "end": "2027-12-31"}
+    made = consent_patterns.consent(
+        kind, "Patient/lea", NOW.isoformat(), permit=type_ == "permit", actor=actor, period=period
+    )
+    return {**made, "id": f"c{index}"}
 
 
 def directives(count: int) -> Directives:
@@ -75,9 +65,8 @@ def request(verb: Any, purpose: Purpose) -> AccessRequest:
         purpose=purpose,
         reason="risque immédiat",
     )
-    now = datetime(2026, 11, 23, 10, tzinfo=UTC)
     return AccessRequest(
-        principal=who, verb=verb, type="DocumentReference", patient="lea", now=now, standing="open", birth="1984-05-12"
+        principal=who, verb=verb, type="DocumentReference", patient="lea", now=NOW, standing="open", birth="1984-05-12"
     )
 
 

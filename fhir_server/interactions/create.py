@@ -104,7 +104,7 @@ def landed(visit: Visit, write: Write, status: int, hidden: frozenset[str] = fro
     """Note a write, and answer it less its `hidden` mentions: at once, or by its text when a transaction lands it."""
     unit = within(visit)
     if visit.request.entry != "transaction":
-        _flushed(visit, unit)
+        flushed(visit, unit)
     version = unit.preview(write)
     visit.note(
         patient=next(iter(version.facts.get("patients", ())), None) or next(iter(visit.subject.patients), None),
@@ -129,8 +129,11 @@ def less(version: Stored, hidden: frozenset[str]) -> Stored:
     return replace(version, body=json_text.write(references.drop(version.resource(), hidden)))
 
 
-def _flushed(visit: Visit, unit: Unit) -> None:
-    """Write what is staged; a state that may not be left is noted as refused in its record (decisions 20)."""
+def flushed(visit: Visit, unit: Unit) -> None:
+    """Write what is staged, and what follows of its Consents.
+
+    A state that may not be left is noted as refused in its record (decisions 20).
+    """
     try:
         consents.settle(visit, unit)
         unit.flush()

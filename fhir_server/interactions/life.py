@@ -18,7 +18,7 @@ from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.moment import from_micros, instant, micros
 from fhir_server.foundation.predicate import EVERYTHING, Has, Predicate, both
 from fhir_server.foundation.principal import Principal
-from fhir_server.foundation.problem import Problem, forbidden
+from fhir_server.foundation.problem import forbidden
 from fhir_server.interactions import announce, bodies, consents, create
 from fhir_server.interactions.pipeline import Visit, compile_criteria
 from fhir_server.interactions.subject import active_consents, of_instance, patient_at
@@ -176,14 +176,7 @@ def who(principal: Principal) -> dict[str, Any]:
 def landed(visit: Visit, writes: list[Write], patient: str, occasion: Occasion) -> list[Stored]:
     """Write what is staged, put it on record as one deed, and tell who is to be told of it (DMP-107)."""
     unit = create.within(visit)
-    consents.settle(visit, unit)
-    try:
-        consents.settle(visit, unit)
-        unit.flush()
-    except Problem as refused:
-        if refused.status == 403:
-            visit.refuse_here("write.refused")
-        raise
+    create.flushed(visit, unit)
     versions = [unit.preview(write) for write in writes]
     visit.entry.add(
         "operation",

@@ -55,13 +55,16 @@ _COUNT = Parameter("_count", "integer", 0, 1, "how many resources of the record 
 _PAGE = Parameter("_page", "string", 0, 1, "the sealed place of a page, as a next link gives it")
 _SINCE = Parameter("_since", "instant", 0, 1, "only what was written at this moment or later")
 _TYPE = Parameter("_type", "code", 0, None, "only these types, one each or separated by commas")
-_BREAK_GLASS = Parameter("breakGlass", "boolean", 1, 1, "may a professional break the glass in an emergency")
-_DISPATCH = Parameter("emergencyDispatch", "boolean", 1, 1, "may the doctor who regulates centre 15 open it")
-_FEEDING = Parameter("feeding", "boolean", 1, 1, "may professionals deposit documents")
-_EMAIL = Parameter("email", "string", 0, 1, "where notices go")
-_MOBILE = Parameter("mobile", "string", 0, 1, "where notices go")
-_PHYSICIAN = Parameter("treatingPhysician", "Reference", 0, 1, "médecin traitant DMP")
-_AUTHORIZED = Parameter("authorized", "Reference", 0, None, "professionals and establishments who may consult")
+_ANSWERS = (
+    Parameter("breakGlass", "boolean", 1, 1, "may a professional break the glass in an emergency"),
+    Parameter("emergencyDispatch", "boolean", 1, 1, "may the doctor who regulates centre 15 open it"),
+    Parameter("feeding", "boolean", 1, 1, "may professionals deposit documents"),
+    Parameter("email", "string", 0, 1, "where notices go"),
+    Parameter("mobile", "string", 0, 1, "where notices go"),
+    Parameter("treatingPhysician", "Reference", 0, 1, "médecin traitant DMP"),
+    Parameter("authorized", "Reference", 0, None, "professionals and establishments who may consult"),
+)
+"""What is asked at an opening (DMP-25, DMP-26, K11, K14)."""
 _META = Parameter("meta", "Meta", 1, 1, "profiles, tags and security labels")
 
 TABLE: tuple[Operation, ...] = (
@@ -73,15 +76,7 @@ TABLE: tuple[Operation, ...] = (
         "Patient",
         ("Patient",),
         affects=True,
-        parameters=(
-            _BREAK_GLASS,
-            _DISPATCH,
-            _FEEDING,
-            _EMAIL,
-            _MOBILE,
-            _PHYSICIAN,
-            _AUTHORIZED,
-        ),
+        parameters=_ANSWERS,
     ),
     Operation(
         "open-record-for",
@@ -98,13 +93,7 @@ TABLE: tuple[Operation, ...] = (
             Parameter("patient", "Patient", 1, 1, "the qualified identity, with its INS"),
             Parameter("representative", "RelatedPerson", 0, 1, "the legal representative, who consents for the holder"),
             Parameter("protectionMeasure", "string", 0, 1, "the measure that an adult is represented by"),
-            _BREAK_GLASS,
-            _DISPATCH,
-            _FEEDING,
-            _EMAIL,
-            _MOBILE,
-            _PHYSICIAN,
-            _AUTHORIZED,
+            *_ANSWERS,
         ),
     ),
     Operation(

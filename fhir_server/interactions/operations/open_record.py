@@ -11,7 +11,7 @@ from typing import Any
 
 from fhir_server.foundation.predicate import NOTHING, Predicate, both
 from fhir_server.foundation.problem import Issue, bad_request, conflict, forbidden, unprocessable
-from fhir_server.interactions import announce, answers, bodies, consents, create, life, parameters
+from fhir_server.interactions import announce, answers, bodies, create, life, parameters
 from fhir_server.interactions.pipeline import Change, Visit, compile_criteria
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import Subject, of_instance
@@ -52,8 +52,7 @@ def run(visit: Visit) -> FhirResponse:
     made = opened(patient, answers_given)
     written = life.put(visit, before, made, life.allowed(visit, "update", record, before.key, made, before=before))
     writes = [written, *agreed]
-    consents.settle(visit, unit)
-    unit.flush()
+    create.flushed(visit, unit)
     versions = [unit.preview(write) for write in writes]
     visit.note(
         patient=visit.route.id,
