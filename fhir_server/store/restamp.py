@@ -17,6 +17,9 @@ from fhir_server.store.documents import MENTIONED, Shelf, held_of, inherit
 ENDED = "entered-in-error"
 TRACED = ("label", "hidden")
 """Of a mention in the ledger only labels, and until when they hide, change: a trace outlives what it traces."""
+_NOT_PLAIN = {"$or": [{"facts.about.1": {"$exists": True}}, {"own.0": {"$exists": True}}]}
+_PLAIN = {"facts.about.1": {"$exists": False}, "own.0": {"$exists": False}}
+"""Traces about one thing, without a label of their own: those say what that says, to the letter."""
 
 
 def spread(  # noqa: PLR0917 - one change of facts, and the way here
@@ -34,10 +37,10 @@ def spread(  # noqa: PLR0917 - one change of facts, and the way here
     if id_ in known or not changed(id_, before, after):
         return
     _spread_mentions(shelf, id_, after, session)
+    _spread_plain_traces(shelf, id_, after, session)
     for collection in (shelf.resources, shelf.history, shelf.ledger):
-        found = collection.find(
-            {"facts.about": id_}, {"facts": 1, "own": 1, "type": 1, "deposited": 1}, session=session
-        )
+        copies = {"facts.about": id_, **(_NOT_PLAIN if collection is shelf.ledger else {})}
+        found = collection.find(copies, {"facts": 1, "own": 1, "type": 1, "deposited": 1}, session=session)
         changes = []
         passed_on = []
         for each in found:
@@ -50,7 +53,7 @@ def spread(  # noqa: PLR0917 - one change of facts, and the way here
             changes.append(UpdateOne({"_id": each["_id"]}, {"$set": {"facts": each["facts"]}}))
             if collection is shelf.resources:
                 passed_on.append((each["_id"], old, each["facts"]))
-        if changes:  # a document that is read much has as many traces
+        if changes:
             collection.bulk_write(changes, ordered=False, session=session)
         for name, old, new in passed_on:
             spread(shelf, name, old, new, session, known | {id_})
@@ -73,6 +76,14 @@ def is_named(shelf: Shelf, id_: str, session: ClientSession | None) -> bool:
 def ended(shelf: Shelf, id_: str, facts: Mapping[str, Any], session: ClientSession | None) -> None:
     """What is about a deleted resource, and every mention of it, ends with it (DMP-135)."""
     spread(shelf, id_, facts, {**facts, "state": [ENDED]}, session)
+
+
+def _spread_plain_traces(shelf: Shelf, id_: str, facts: Mapping[str, Any], session: ClientSession | None) -> None:
+    """In one update: a document that is read much has as many traces, and nearly all are about it alone."""
+    kept = {f"facts.{name}": list(facts[name]) for name in TRACED if facts.get(name)}
+    gone = {f"facts.{name}": "" for name in TRACED if not facts.get(name)}
+    update = {operator: fields for operator, fields in (("$set", kept), ("$unset", gone)) if fields}
+    shelf.ledger.update_many({"facts.about": id_, **_PLAIN}, update, session=session)
 
 
 def _sources(shelf: Shelf, ids: Sequence[str], session: ClientSession | None) -> dict[str, Mapping[str, Any]]:

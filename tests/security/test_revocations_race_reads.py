@@ -25,7 +25,7 @@ from tests.kit.served import Served
 from tests.kit.world import label
 
 REVOCATIONS = int(os.environ.get("REVOCATIONS", "100"))
-"""`make race` asks for a thousand, which takes minutes of the whole machine."""
+"""`make race` asks for a thousand, which takes some six minutes of the whole machine."""
 PATCH = "application/json-patch+json"
 TYPES = "https://dmp-on-fhir.example/CodeSystem/dmp-consent-type"
 HOLDERS = {
@@ -88,8 +88,6 @@ class Lane:
     shown: int = 0
     withheld: int = 0
     told: list[str] = field(default_factory=list)
-    of_all: float = 0.16
-    """Its share of the revocations; a mask changes every trace of its document, which is read all the while."""
 
     def run(self, times: int) -> None:
         """Give and take back, and ask at once after each taking back."""
@@ -149,7 +147,7 @@ def lanes(served: Served) -> list[Lane]:
         standing("ps-autorisation", "Practitioner/inf-petit")[0]()
         masked = document()
         give, take = mask(holder, masked, [label("N")]), mask(holder, masked, [label("N"), label("MASQUE_PS")])
-        made.append(Lane(f"{login}: mask", masked, readers["inf-petit"], give, take, of_all=0.04))
+        made.append(Lane(f"{login}: mask", masked, readers["inf-petit"], give, take))
     return made
 
 
@@ -210,7 +208,7 @@ def race(served: Served, revocations: int) -> list[Lane]:
             faults.append(repr(fault))
             done.set()
 
-    drivers = [threading.Thread(target=guarded, args=(lane.run, ceil(lane.of_all * revocations))) for lane in made]
+    drivers = [threading.Thread(target=guarded, args=(lane.run, ceil(revocations / len(made)))) for lane in made]
     hammers = [threading.Thread(target=guarded, args=(lane.hammer, done)) for lane in made for _ in range(READERS)]
     for each in (*hammers, *drivers):
         each.start()
