@@ -110,6 +110,14 @@ def change(mutated: MutatedFile, name: str) -> str:
     return "\n".join(line for line in diff if line[:1] in "+-" and line[:3] not in ("+++", "---"))
 
 
+def unremember(*modules: str) -> None:
+    """Empty what modules keep of their functions' answers: those are of before the mutant."""
+    for module in modules:
+        for each in vars(sys.modules[module]).values():
+            if hasattr(each, "cache_clear"):
+                each.cache_clear()
+
+
 class Asking:
     """A plugin of pytest: its loop over the tests is run once for each mutant, in a fork."""
 
@@ -152,6 +160,7 @@ class Asking:
             failed = ""
             for number, item in enumerate(session.items):
                 hit.clear()
+                unremember(*(each for each in sys.modules if each.startswith(f"{ROOM.replace('/', '.')}.")))
                 following = session.items[number + 1] if number + 1 < len(session.items) else None
                 if any(each.failed for each in _run(item, following)):
                     failed = item.nodeid
@@ -183,6 +192,7 @@ class Asking:
     def _ask(self, session: pytest.Session, name: str) -> int:
         """The number of the first test that fails, -1 for none; those that killed a neighbour are asked first."""
         set_mutant_under_test(name)
+        unremember(name.rpartition(".")[0])
         gc.freeze()
         function = re.sub(r"__mutmut_\d+$", "", name)
         touching = self._touch.get(function, set())

@@ -120,6 +120,35 @@ def test_an_existence_check_shows_the_whole_patient_only_to_who_may_consult_an_o
     assert unknown.authorised == "none"
 
 
+def test_who_opens_a_record_for_somebody_makes_an_identity_and_nothing_of_another_record():
+    """DMP-20: no record is named, since there is none yet."""
+    proposed = {"resourceType": "Patient", "id": "new"}
+    asked = replace(
+        asking(verb="create", type="Patient", patient=None, operation="open-record-for", proposed=proposed),
+        standing="none",
+    )
+    decision = decide(asked, Directives(()), Matrix.load())
+    assert isinstance(decision, Permit)
+    made = {"_id": "Patient/new", "type": "Patient", "facts": {"patient": "new", "patients": ["new"]}}
+    assert matches(decision.after, made)
+    assert not matches(decision.after, document("hugo"))
+    changed_one = decide(replace(asked, verb="update", current=made), Directives(()), Matrix.load())
+    assert isinstance(changed_one, Deny) or not matches(changed_one.residual, made)
+
+
+def test_what_was_taken_out_is_told_to_the_ledger():
+    seen = decide(asking(type="Communication"), Directives((a_directive(),)), Matrix.load())
+    assert ("consent.professional", "notice.of-the-holder") == (seen.reasons[0], seen.withheld[4])
+
+
+def test_what_nobody_grants_is_refused_for_that():
+    stranger = Principal(kind=Kind.REPRESENTATIVE, subject="x", client="c", reference="RelatedPerson/x")
+    assert Deny(("grant.none",)) == decide(asking(stranger), Directives(()), Matrix.load())
+    assert Deny(("write.none",)) == decide(asking(verb="create", type="Binary"), Directives(()), Matrix.load())
+    of_another = asking(verb="patch", type="Consent", current=document(author=["Practitioner/x"]))
+    assert Deny(("write.none",)) == decide(of_another, Directives(()), Matrix.load())
+
+
 def test_what_stands_decides_which_ways_are_open():
     asked = asking(verb="patch", current=document(author=["Practitioner/x"], state=["current"]))
     decision = decide(asked, Directives((a_directive(),)), Matrix.load())
