@@ -11,6 +11,7 @@ import pytest
 from fhir_server.consent import decision as decision_room
 from fhir_server.consent.decision import Deny, Permit, decide, refuses
 from fhir_server.consent.directive import Directives, parse
+from fhir_server.consent.explain import words
 from fhir_server.consent.matrix import Matrix
 from fhir_server.consent.request import AccessRequest
 from fhir_server.consent.rules import READING, RULES
@@ -35,6 +36,8 @@ def test_a_case_is_decided_as_it_says(case, ask):
 
 def check(built, ask):
     decision = cases.decided(built, ask)
+    told = decision.reasons if isinstance(decision, Deny) else (*decision.reasons, *decision.withheld)
+    assert [] == [reason for reason in told if reason not in words("fr")], "nobody is told a reason without a sentence"
     for word, expected in ask["expect"].items():
         match word:
             case "refused":
