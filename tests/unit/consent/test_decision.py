@@ -141,6 +141,15 @@ def test_what_was_taken_out_is_told_to_the_ledger():
     assert ("consent.professional", "notice.of-the-holder") == (seen.reasons[0], seen.withheld[4])
 
 
+def test_the_treating_physician_reads_earlier_versions_of_his_own_designation_alone():
+    """DMP-51."""
+    earlier = {"class": ["consent"], "state": ["proposed"], "patients": ["lea"], "patient": "lea"}
+    designation = a_directive("medecin-traitant")
+    decision = decide(asking(type="Consent"), Directives((designation,)), Matrix.load())
+    assert matches(decision.residual, {"_id": designation.id, "type": "Consent", "facts": earlier})
+    assert not matches(decision.residual, {"_id": "Consent/other", "type": "Consent", "facts": earlier})
+
+
 def test_what_nobody_grants_is_refused_for_that():
     stranger = Principal(kind=Kind.REPRESENTATIVE, subject="x", client="c", reference="RelatedPerson/x")
     assert Deny(("grant.none",)) == decide(asking(stranger), Directives(()), Matrix.load())
