@@ -177,8 +177,25 @@ def test_without_knowing_what_stands_a_change_may_lead_only_where_every_way_does
 
 def test_what_cannot_be_seen_cannot_be_changed():
     hidden = document(author=["Practitioner/x"], label=["MASQUE_PS"])
-    decision = decide(asking(verb="patch", current=hidden), Directives((a_directive(),)), Matrix.load())
-    assert isinstance(decision, Deny) or not matches(decision.residual, hidden)
+    known = decide(asking(verb="patch", current=hidden), Directives((a_directive(),)), Matrix.load())
+    assert Deny(("write.none",)) == known
+    unknown = decide(asking(verb="patch"), Directives((a_directive(),)), Matrix.load())
+    assert not matches(unknown.residual, hidden)
+    assert matches(unknown.residual, document(author=["Practitioner/x"]))
+
+
+def test_what_is_made_stands_nowhere_before_so_that_nothing_need_be_seen():
+    own = {"resourceType": "DocumentReference", "author": [{"reference": "Practitioner/d"}]}
+    decision = decide(asking(verb="create", proposed=own), Directives(()), Matrix.load())
+    assert Has("patients", "lea") == decision.residual
+
+
+def test_a_deposit_in_an_emergency_is_told_to_the_holder():
+    """DMP-81."""
+    own = {"resourceType": "DocumentReference", "author": [{"reference": "Practitioner/d"}]}
+    urgent = replace(DOCTOR, purpose=Purpose.BREAK_GLASS, reason="urgence")
+    decision = decide(asking(urgent, verb="create", proposed=own), Directives(()), Matrix.load())
+    assert ["TellHolder"] == [type(each).__name__ for each in decision.obligations]
 
 
 def test_an_author_without_identities_wrote_nothing():
