@@ -5,6 +5,7 @@ not know: any rule. mutmut 3 makes the mutants and would run pytest anew for eac
 to it is what to change. Decorated functions, which it passes over, are written as `name = decorator(name)` first.
 
 `python tools/mutants.py [module …] [--left] [--jobs N]`: `--left` asks again what was not killed, or has changed since.
+When all were asked, `survivors.json` keeps the figures, and what survived waits there for its reason.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import survivors
 from mutmut.mutation.file_mutation import MutatedFile, mutate_file_contents
 from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.state import state
@@ -271,7 +273,12 @@ def main() -> int:
     ended = pytest.main([*options, *tests], plugins=[Asking(wanted, given.jobs, done)])
     RESULTS.write_text(json.dumps(results, indent=1), "utf-8")
     report(rows, results, time.monotonic() - begun)
-    return int(ended)
+    if results.keys() != rows.keys():
+        return int(ended)
+    survivors.write(results)
+    waiting = survivors.waiting()
+    print(f"{len(waiting)} survivors have no reason in {survivors.FILE.relative_to(ROOT)}")
+    return int(ended) or int(bool(waiting) or survivors.share() < survivors.GOAL)
 
 
 def report(rows: dict[str, tuple[str, str]], results: dict[str, dict[str, str]], took: float) -> None:

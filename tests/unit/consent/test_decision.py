@@ -112,6 +112,8 @@ def test_an_existence_check_shows_the_whole_patient_only_to_who_may_consult_an_o
         "facts": {"patient": "lea", "patients": ["lea"], "class": ["identity"]},
     }
     view = decision.obligations[0]
+    masked = {**patient, "facts": {**patient["facts"], "label": ["MASQUE_PS"]}}
+    assert not matches(view.unless, masked)
     assert matches(decision.residual, patient)
     assert (standing == "open") == matches(view.unless, patient)
     assert view.authorised == "active"
@@ -148,6 +150,26 @@ def test_the_treating_physician_reads_earlier_versions_of_his_own_designation_al
     decision = decide(asking(type="Consent"), Directives((designation,)), Matrix.load())
     assert matches(decision.residual, {"_id": designation.id, "type": "Consent", "facts": earlier})
     assert not matches(decision.residual, {"_id": "Consent/other", "type": "Consent", "facts": earlier})
+
+
+def test_what_belongs_to_no_record_is_made_without_one():
+    """A Subscription is its asker's own."""
+    proposed = {"resourceType": "Subscription"}
+    made = {
+        "_id": "Subscription/s",
+        "type": "Subscription",
+        "facts": {"class": ["own"], "submitter": ["Practitioner/d"]},
+    }
+    decision = decide(
+        asking(verb="create", type="Subscription", patient=None, proposed=proposed), Directives(()), Matrix.load()
+    )
+    assert matches(decision.after, made)
+    assert not matches(decision.after, {**made, "facts": {**made["facts"], "patient": "lea", "patients": ["lea"]}})
+
+
+def test_somebody_whom_nothing_names_wrote_nothing_that_could_be_seen():
+    nameless = replace(DOCTOR, reference=None, identities=frozenset(), organizations=frozenset())
+    assert Deny(("grant.none",)) == decide(asking(nameless), Directives(()), Matrix.load())
 
 
 def test_what_nobody_grants_is_refused_for_that():

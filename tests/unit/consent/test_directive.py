@@ -61,6 +61,16 @@ def test_each_of_our_types_is_its_own_kind(kind):
     assert parse(a_consent(kind)).kind == kind
 
 
+def test_a_consent_that_is_not_stored_yet_has_no_id():
+    consent = {name: value for name, value in a_consent().items() if name != "id"}
+    assert "Consent/" == parse(consent).id
+
+
+@pytest.mark.parametrize("provision", [None, "x", [], 7])
+def test_a_provision_that_is_none_names_nobody(provision):
+    assert frozenset() == actors_named({"provision": provision})
+
+
 def test_a_consent_to_something_else_is_no_directive():
     consent = a_consent()
     consent["scope"]["coding"][0]["code"] = "adr"
