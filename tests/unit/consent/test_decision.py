@@ -12,6 +12,7 @@ from fhir_server.consent.case import months_before, of_age
 from fhir_server.consent.decision import Deny, Permit, decide
 from fhir_server.consent.directive import Directive, Directives, parse
 from fhir_server.consent.matrix import Matrix
+from fhir_server.consent.obligations import TellHolder
 from fhir_server.consent.provision import Provision
 from fhir_server.consent.request import AccessRequest, changed, written_by
 from fhir_server.consent.settings import read, settings
@@ -116,10 +117,12 @@ def test_an_existence_check_shows_the_whole_patient_only_to_who_may_consult_an_o
     assert not matches(view.unless, masked)
     assert matches(decision.residual, patient)
     assert (standing == "open") == matches(view.unless, patient)
-    assert view.authorised == "active"
+    assert (False, "active", standing == "open") == (view.treating, view.authorised, view.open_)
     unknown = decide(asked, Directives(()), Matrix.load()).obligations[0]
     assert not matches(unknown.unless, patient)
-    assert unknown.authorised == "none"
+    assert (False, "none", standing == "open") == (unknown.treating, unknown.authorised, unknown.open_)
+    designated = decide(asked, Directives((a_directive("medecin-traitant"),)), Matrix.load()).obligations[0]
+    assert (True, standing == "open") == (designated.treating, designated.open_)
 
 
 def test_who_opens_a_record_for_somebody_makes_an_identity_and_nothing_of_another_record():
@@ -217,7 +220,7 @@ def test_a_deposit_in_an_emergency_is_told_to_the_holder():
     own = {"resourceType": "DocumentReference", "author": [{"reference": "Practitioner/d"}]}
     urgent = replace(DOCTOR, purpose=Purpose.BREAK_GLASS, reason="urgence")
     decision = decide(asking(urgent, verb="create", proposed=own), Directives(()), Matrix.load())
-    assert ["TellHolder"] == [type(each).__name__ for each in decision.obligations]
+    assert (TellHolder("emergency"),) == decision.obligations
 
 
 def test_an_author_without_identities_wrote_nothing():
