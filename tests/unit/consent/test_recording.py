@@ -1,0 +1,111 @@
+"""Recording: who may put the holder's word on record, where a case of `decisions/*.json` cannot ask (DMP-41, DMP-53)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from test_decision import DOCTOR, a_consent, a_directive, asking
+
+from fhir_server.consent import decision as room
+from fhir_server.consent.decision import Deny, Permit, decide
+from fhir_server.consent.directive import Directives
+from fhir_server.consent.matrix import Matrix
+from fhir_server.consent.settings import settings
+from fhir_server.foundation.principal import Kind, Principal, Purpose
+
+DESK = Principal(Kind.RECEPTION, "d", "c", organizations=frozenset({"Organization/o"}))
+WORD = {"sourceAttachment": {"title": "Lecture carte Vitale"}}
+UNREADABLE = {"modifierExtension": [{"url": "x"}]}
+
+
+def said(actor: str | None = "Practitioner/e", kind: str = "ps-autorisation", type_: str = "permit", **more):
+    found = {**a_consent(9, kind, actor or "", type_), **WORD, **more}
+    if actor is None:
+        del found["provision"]["actor"]
+    return found
+
+
+def decided(proposed, *directives, who=DOCTOR, type_="Consent", **more):
+    return decide(
+        asking(who, verb="create", type=type_, proposed=proposed, **more), Directives(directives), Matrix.load()
+    )
+
+
+def opening(proposed, type_):
+    asked = asking(DESK, verb="create", type=type_, proposed=proposed, operation="open-record-for")
+    return decide(replace(asked, standing="none"), Directives(()), Matrix.load())
+
+
+@pytest.mark.parametrize(
+    ("type_", "opens"), [("Provenance", True), ("Observation", False), ("DocumentReference", False), ("Consent", False)]
+)
+def test_with_an_opening_comes_where_it_came_from_and_nothing_clinical(type_, opens):
+    """DMP-20, DMP-26."""
+    assert opens == isinstance(opening({"resourceType": type_}, type_), Permit)
+
+
+@pytest.mark.parametrize("type_", ["Provenance", "Observation"])
+def test_without_an_opening_a_desk_writes_nothing(type_):
+    asked = asking(DESK, verb="create", type=type_, proposed={"resourceType": type_})
+    assert isinstance(decide(replace(asked, standing="none"), Directives(()), Matrix.load()), Deny)
+
+
+def test_an_answer_at_an_opening_that_cannot_be_read_is_refused_as_one_that_may_not_be_given():
+    unread = {**a_consent(9, "dmp-creation", "Practitioner/e"), **UNREADABLE}
+    assert Deny(("write.none",)) == opening(unread, "Consent")
+
+
+def test_who_consults_collects_the_word_for_another_and_in_an_emergency_nobody_does():
+    """DMP-45, DMP-110."""
+    standing = a_directive()
+    assert ("write.collected-consent",) == decided(said(), standing).reasons
+    assert Deny(("write.none",)) == decided({**said(), **UNREADABLE}, standing)
+    urgent = replace(DOCTOR, purpose=Purpose.BREAK_GLASS, reason="urgence")
+    assert Deny(("write.none",)) == decided(said(), standing, who=urgent)
+
+
+ALL_HIS_KEYS = {
+    "reference": "Practitioner/d",
+    "identifier": {"system": "https://rpps.esante.gouv.fr", "value": "10001234567"},
+}
+
+
+@pytest.mark.parametrize(
+    ("consent", "taken"),
+    [
+        (said("Practitioner/d"), True),
+        (said("Practitioner/d", provision={"type": "permit", "actor": [{"reference": ALL_HIS_KEYS}]}), True),
+        (said("Practitioner/e"), False),
+        (said(None), False),
+        (said("CareTeam/t"), False),
+        (said("Practitioner/d", **UNREADABLE), False),
+        (
+            said(
+                "Practitioner/d",
+                provision={
+                    "type": "permit",
+                    "actor": [{"reference": {"reference": "Practitioner/d"}}],
+                    "provision": [{"type": "deny", "actor": [{"reference": {"reference": "Practitioner/d"}}]}],
+                },
+            ),
+            False,
+        ),
+    ],
+)
+def test_a_reading_of_the_card_authorises_who_read_it_alone(consent, taken, monkeypatch):
+    """DMP-41, where the law takes the word of who read it."""
+    believing = replace(settings(), card_reading={"declared": True, "title": "Lecture carte Vitale"})
+    monkeypatch.setattr(room, "settings", lambda: believing)
+    found = decided(consent)
+    assert (("write.vitale-reading",) if taken else ("write.none",)) == found.reasons
+
+
+def test_the_treating_physician_blocks_who_is_named_and_no_nameless_team():
+    """DMP-53."""
+    treating = a_directive("medecin-traitant")
+    assert ("write.block-at-request",) == decided(said(kind="ps-blocage", type_="deny"), treating).reasons[:1]
+    team = said("CareTeam/t", kind="ps-blocage", type_="deny")
+    found = decided(team, treating, members={"CareTeam/t": {}})
+    assert "write.block-at-request" not in found.reasons
+    assert "write.block-at-request" not in decided(said(None, kind="ps-blocage", type_="deny"), treating).reasons
