@@ -109,3 +109,32 @@ def test_the_treating_physician_blocks_who_is_named_and_no_nameless_team():
     found = decided(team, treating, members={"CareTeam/t": {}})
     assert "write.block-at-request" not in found.reasons
     assert "write.block-at-request" not in decided(said(None, kind="ps-blocage", type_="deny"), treating).reasons
+
+
+@pytest.mark.parametrize("who", ["RelatedPerson/paul", "Patient/lea"])
+def test_the_treating_physician_blocks_nobody_of_the_patients_side(who):
+    found = decided(said(who, kind="ps-blocage", type_="deny"), a_directive("medecin-traitant"))
+    assert "write.block-at-request" not in found.reasons
+
+
+@pytest.mark.parametrize(
+    ("standing", "handed"),
+    [
+        ([("ps-autorisation", "permit")], True),
+        ([], False),
+        ([("etablissement", "permit")], False),
+        ([("ps-autorisation", "permit"), ("ps-blocage", "deny")], False),
+        ([("ps-autorisation", "permit"), ("urgence-samu", "deny")], True),
+    ],
+)
+def test_the_treating_physician_hands_on_to_who_is_authorised_and_not_blocked(standing, handed):
+    """DMP-54."""
+    others = [a_directive(kind, "Practitioner/e", type_) for kind, type_ in standing]
+    found = decided(said(kind="medecin-traitant"), a_directive("medecin-traitant"), *others)
+    assert handed == ("write.hand-on" in found.reasons)
+
+
+def test_a_party_is_known_by_its_reference_its_identities_and_its_places_and_by_nothing_when_it_has_none():
+    told = asking(replace(DESK, reference="Practitioner/x", identities=frozenset({"ps:1"})))
+    assert {"Practitioner/x", "ps:1", "Organization/o"} == told.keys
+    assert frozenset() == asking(replace(DESK, organizations=frozenset())).keys
