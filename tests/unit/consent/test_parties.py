@@ -11,8 +11,12 @@ from fhir_server.consent.decision import Deny, Permit, decide
 from fhir_server.consent.directive import Directives, parse
 from fhir_server.consent.matrix import Matrix
 from fhir_server.consent.provision import ALWAYS
+from fhir_server.consent.request import written_by
+from fhir_server.consent.settings import read
 from fhir_server.foundation.moment import Interval, micros
+from fhir_server.foundation.predicate import matches
 from fhir_server.foundation.principal import Purpose
+from tests.kit import changed_law
 
 
 @pytest.mark.parametrize(("operation", "told"), [("explain-access", False), ("everything", True), ("document", True)])
@@ -32,3 +36,28 @@ def test_an_opposition_that_names_a_team_is_to_who_belongs_to_it_then(until, opp
     directives = Directives((parse(consent, {"CareTeam/t": {"Practitioner/d": span}}),))
     found = decide(urgent, directives, Matrix.load())
     assert opposed == (Deny(("emergency.opposed",)) == found)
+
+
+@pytest.mark.parametrize(
+    ("type_", "facts", "theirs"),
+    [
+        ("Observation", {"author": ["Practitioner/d"]}, True),
+        ("Observation", {"submitter": ["Practitioner/d"]}, True),
+        ("Observation", {"author": ["Practitioner/e"], "submitter": ["Practitioner/e"]}, False),
+        ("Binary", {"submitter": ["Practitioner/d"], "about": ["DocumentReference/x"]}, True),
+        ("Bundle", {"submitter": ["Practitioner/d"], "about": ["DocumentReference/x"]}, True),
+        ("Provenance", {"author": ["Practitioner/d"], "about": ["DocumentReference/x"]}, False),
+        ("Consent", {"submitter": ["Practitioner/d"]}, False),
+    ],
+)
+def test_who_wrote_something_wrote_its_content_and_not_what_merely_comes_along(type_, facts, theirs):
+    assert theirs == matches(
+        written_by(frozenset({"Practitioner/d"})), {"_id": f"{type_}/x", "type": type_, "facts": facts}
+    )
+
+
+@pytest.mark.parametrize("on", [True, False])
+@pytest.mark.parametrize("switch", ["enforce_write_classes"])
+def test_a_switch_is_as_the_law_has_it(switch, on):
+    law = changed_law.changed(("switches", switch), on)
+    assert on is getattr(read(law), switch)
