@@ -96,3 +96,25 @@ def test_a_record_that_its_holder_refused_is_closed_by_that_refusal():
     built = cases.world(case)
     found = told(built, cases.request(built, {"as": "diallo"}))
     assert [("record.closed", ("Consent/consent-0",))] == [(each.reason, each.consents) for each in found.because]
+    assert ["forbids"] == [each.effect for each in found.because]
+
+
+def test_what_is_seen_is_seen_for_what_grants_it_and_nothing_else():
+    built, asked = ask_of("Un professionnel autorisé consulte", **{"as": "diallo"})
+    assert [("consent.professional", "grants")] == [
+        (one.reason, one.effect) for one in told(built, asked, "cr").because
+    ]
+
+
+def test_what_is_granted_and_kept_back_is_not_said_to_be_granted_by_nothing():
+    built, asked = ask_of("Un professionnel autorisé consulte", **{"as": "diallo"})
+    found = told(built, asked, "masque")
+    assert [("label.masked", "withholds")] == [(each.reason, each.effect) for each in found.because]
+
+
+def test_what_nobody_grants_and_something_keeps_back_is_said_to_be_both():
+    built, asked = ask_of("Sans autorisation, un professionnel ne voit que ce qu'il a écrit", **{"as": "diallo"})
+    built = cases.world({**built.case, "documents": ["cr", "masque", "sien"]})
+    found = told(built, asked, "masque")
+    assert ["label.masked", "grant.none"] == [each.reason for each in found.because]
+    assert ["forbids", "forbids"] == [each.effect for each in told(built, asked).because[:1] + found.because[-1:]]
