@@ -95,3 +95,13 @@ def test_a_permit_within_a_consent_is_a_foreign_consents_and_for_a_professional(
     assert "provision.permitted" not in granted(directive("", "Practitioner/e", provision=denied))
     place = [{"type": "permit", "actor": actor("Organization/o")}]
     assert "provision.permitted" not in granted(directive("", "Practitioner/e", "deny", provision=place), who=SYSTEM)
+
+
+def test_what_is_nested_without_a_name_speaks_to_whom_its_root_speaks():
+    """PCF: within a Consent about somebody, or about nobody in particular."""
+    to_him = [{"type": "permit", "securityLabel": RESTRICTED}]
+    team = {"CareTeam/t": {"Practitioner/d": ALWAYS}}
+    assert "provision.permitted" in granted(directive("", "Practitioner/d", provision=to_him))
+    assert "provision.permitted" in granted(directive("", "CareTeam/t", members=team, provision=to_him))
+    assert "provision.permitted" in granted(directive("", "", "deny", provision=to_him))
+    assert "provision.permitted" not in granted(directive("", "Practitioner/e", provision=to_him))
