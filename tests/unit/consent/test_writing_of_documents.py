@@ -163,3 +163,62 @@ def test_where_professions_are_held_to_their_classes_what_carries_a_document_is_
     carried = {"_id": "List/x", "type": "List", "facts": {"patients": ["lea"], "patient": "lea"}}
     found = decided("create", a_directive(), type_="List", proposed={"resourceType": "List"})
     assert matches(found.after, carried)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "may"),
+    [
+        (["N"], ["N", "MASQUE_PS"], True),
+        (["N", "MASQUE_PS"], ["N", "MASQUE_PS", FROM_REPRESENTATIVES], True),
+        (["N"], [], True),
+        (["N", "COVID"], ["N", "COVID", "MASQUE_PS"], True),
+        (["N", "COVID"], ["N", "MASQUE_PS"], False),
+        (["N"], ["N", FROM_HOLDER], False),
+    ],
+)
+def test_who_masks_at_the_holders_request_leaves_every_other_label(before, after, may):
+    """DMP-132."""
+    standing = document(label=before, author=["Practitioner/x"])
+    found = decided("patch", a_directive(), a_directive("medecin-traitant"), current=standing)
+    assert may == (isinstance(found, Permit) and matches(found.after, document(label=after, author=["Practitioner/x"])))
+
+
+@pytest.mark.parametrize(
+    ("set_by", "treating", "lifts"),
+    [
+        (["Practitioner/d"], False, True),
+        (["Patient/lea"], False, False),
+        (["Patient/lea"], True, True),
+        ([], False, False),
+    ],
+)
+@pytest.mark.parametrize("type_", ["DocumentReference", "Observation"])
+def test_a_mask_is_lifted_by_who_set_it_and_by_the_treating_physician(type_, set_by, treating, lifts):
+    """DMP-52, DMP-62: an author does not take back what somebody else hid."""
+    facts = {"patients": ["lea"], "patient": "lea", "class": ["10"], "type": ["11488-4"], "author": ["Practitioner/d"]}
+    standing = {"_id": f"{type_}/x", "type": type_, "facts": {**facts, "label": ["N", "MASQUE_PS"]}}
+    kind = "medecin-traitant" if treating else "ps-autorisation"
+    found = decided("patch", a_directive(kind), type_=type_, current={**standing, "set_by": {"MASQUE_PS": set_by}})
+    shown = {**standing, "facts": {**facts, "label": ["N"]}}
+    assert lifts == (isinstance(found, Permit) and matches(found.after, shown))
+
+
+@pytest.mark.parametrize(
+    ("type_", "may"),
+    [("List", True), ("DocumentManifest", True), ("Provenance", True), ("Observation", True), ("Basic", False)],
+)
+@pytest.mark.parametrize("verb", ["update", "delete"])
+def test_an_author_changes_his_own_and_leaves_it_his(type_, verb, may):
+    """DMP-131."""
+    own = {
+        "_id": f"{type_}/x",
+        "type": type_,
+        "facts": {"patients": ["lea"], "patient": "lea", "author": ["Practitioner/d"]},
+    }
+    anothers = {**own, "facts": {**own["facts"], "author": ["Practitioner/x"]}}
+    found = decided(verb, a_directive(), type_=type_)
+    assert may == ("write.own-data" in found.reasons)
+    if may:
+        assert matches(found.after, own)
+        assert not matches(found.after, anothers)
+        assert not matches(found.residual, anothers)
