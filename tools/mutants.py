@@ -115,8 +115,10 @@ def change(mutated: MutatedFile, name: str) -> str:
 def unremember(*modules: str) -> None:
     """Empty what modules keep of their functions' answers: those are of before the mutant."""
     for module in modules:
-        for each in vars(sys.modules[module]).values():
-            if hasattr(each, "cache_clear"):
+        found = vars(sys.modules[module])
+        classes = [each for each in found.values() if isinstance(each, type) and each.__module__ == module]
+        for each in (*found.values(), *(getattr(kind, name) for kind in classes for name in vars(kind))):
+            if callable(getattr(each, "cache_clear", None)):
                 each.cache_clear()
 
 

@@ -61,6 +61,27 @@ def test_each_of_our_types_is_its_own_kind(kind):
     assert parse(a_consent(kind)).kind == kind
 
 
+@pytest.mark.parametrize("status", ["active", "inactive"])
+def test_an_unreadable_consent_refuses_while_it_is_active(status):
+    found = parse({**a_consent(), "modifierExtension": [{}], "status": status})
+    assert (UNREADABLE, status == "active") == (found.kind, found.active)
+
+
+@pytest.mark.parametrize(
+    ("source", "sourced"), [("sourceAttachment", True), ("sourceReference", True), ("source", False)]
+)
+def test_a_consent_cites_its_source_as_an_attachment_or_by_reference(source, sourced):
+    assert sourced == parse({**a_consent(), source: {}}).sourced
+
+
+def test_every_nested_provision_that_names_somebody_is_found():
+    nested = [
+        {"type": "deny", "actor": actor("Practitioner/x"), "period": {"start": year}} for year in ("2025", "2026")
+    ]
+    found = Directives((parse(a_consent(None, provision=nested)),)).nested_naming(["Practitioner/x", "Practitioner/x"])
+    assert 2 == len(found)
+
+
 def test_a_consent_that_is_not_stored_yet_has_no_id():
     consent = {name: value for name, value in a_consent().items() if name != "id"}
     assert "Consent/" == parse(consent).id

@@ -136,8 +136,10 @@ def test_the_treating_physician_is_told_that_he_is_it_by_the_patient_of_that_rec
     """DMP-50, DMP-101."""
     mine = {"url": TREATING, "valueBoolean": True}
     others = [each for each in PATIENT["extension"] if each["url"] != TREATING]
-    shown = apply((TellStanding("lea"), TellHolder("emergency")), stored()).resource()
-    assert {**PATIENT, "extension": [*others, mine]} == shown
+    for extensions in (others, PATIENT["extension"], [{**mine, "valueBoolean": False}, *others]):
+        patient = stored(body={**PATIENT, "extension": extensions})
+        shown = apply((TellStanding("lea"), TellHolder("emergency")), patient).resource()
+        assert {**PATIENT, "extension": [*others, mine]} == shown
     elsewhere = stored()
     assert apply((TellStanding("hugo"),), elsewhere) is elsewhere
     assert {"resourceType": "Patient", "extension": [mine]} == treated({"resourceType": "Patient"})

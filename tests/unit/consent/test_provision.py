@@ -69,3 +69,12 @@ def test_a_period_may_be_an_instant_and_have_an_id():
     instant = "2026-06-30T10:00:00.000001Z"
     found = parse(a_consent(None, period={"id": "p", "start": instant, "end": instant})).root.period
     assert interval(instant) == found
+
+
+def test_what_is_related_to_something_is_what_came_of_it_is_about_it_or_mentions_it():
+    related = reach(data=[{"meaning": "related", "reference": {"reference": "Encounter/e"}}])
+    assert matches(related, document(encounter=["Encounter/e"]))
+    assert matches(related, document(about=["Encounter/e"]))
+    assert matches(related, document(mentions=[{"id": "Encounter/e"}]))
+    assert matches(related, {"_id": "Encounter/e", "type": "Encounter", "facts": {}})
+    assert not matches(related, document(encounter=["Encounter/f"]))

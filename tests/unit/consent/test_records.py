@@ -77,6 +77,17 @@ def test_what_was_read_while_the_record_changed_is_not_remembered():
     assert shelf.asked == 2
 
 
+def test_what_was_read_while_the_record_changed_once_more_is_not_remembered():
+    freshness, shelf = Freshness(), Shelf(a_record())
+    records = Records(shelf, freshness)
+    freshness.callbacks["record"]("lea")
+    shelf.meanwhile = lambda: freshness.callbacks["record"]("lea")
+    records.record("lea")
+    shelf.meanwhile = lambda: None
+    records.record("lea")
+    assert shelf.asked == 2
+
+
 def test_an_unknown_record_is_none_and_is_not_remembered():
     shelf = Shelf({"patient": [], "consents": [], "related": [], "groups": []})
     records = Records(shelf, Freshness())
