@@ -101,7 +101,7 @@ class _Causes:
     def told(self, heard: Heard | str) -> Because:
         """A verdict, or a reason that no rule gave, as it is told."""
         if isinstance(heard, str):
-            return Because(heard, "forbids", consents=self._of(heard))
+            return Because(heard, "forbids")
         rule, verdict = heard
         effect: Effect = "forbids"
         if isinstance(verdict, Grant | Withhold):

@@ -80,6 +80,15 @@ def test_who_is_spared_a_refusal_in_part_sees_what_it_did_not_take_out_too():
         assert restricted == shows(found, "R")
 
 
+def test_what_a_refusal_in_part_never_spoke_of_is_not_taken_out_by_what_it_spares():
+    of_one = [{"meaning": "instance", "reference": {"reference": "DocumentReference/other"}}]
+    spared = [{"type": "permit", "actor": actor("Practitioner/d"), "data": of_one}]
+    refusal = directive("", "", "deny", securityLabel=RESTRICTED, provision=spared)
+    found = decide(asking(), Directives((directive(), refusal)), Matrix.load())
+    assert shows(found, "N")
+    assert not shows(found, "R")
+
+
 def test_what_is_spared_without_a_name_is_spared_to_whom_the_refusal_speaks():
     refusal = directive("", "", "deny", provision=[{"type": "permit", "securityLabel": RESTRICTED}])
     found = decide(asking(), Directives((directive(), refusal)), Matrix.load())

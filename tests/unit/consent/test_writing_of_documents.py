@@ -210,11 +210,8 @@ def test_a_mask_is_lifted_by_who_set_it_and_by_the_treating_physician(type_, set
 @pytest.mark.parametrize("verb", ["update", "delete"])
 def test_an_author_changes_his_own_and_leaves_it_his(type_, verb, may):
     """DMP-131."""
-    own = {
-        "_id": f"{type_}/x",
-        "type": type_,
-        "facts": {"patients": ["lea"], "patient": "lea", "author": ["Practitioner/d"]},
-    }
+    facts = {"patients": ["lea"], "patient": "lea", "class": ["10"], "author": ["Practitioner/d"]}
+    own = {"_id": f"{type_}/x", "type": type_, "facts": facts}
     anothers = {**own, "facts": {**own["facts"], "author": ["Practitioner/x"]}}
     found = decided(verb, a_directive(), type_=type_)
     assert may == ("write.own-data" in found.reasons)
