@@ -9,7 +9,7 @@ from test_decision import DOCTOR, a_consent, a_directive, asking
 
 from fhir_server.consent import decision as room
 from fhir_server.consent.decision import Deny, Permit, decide
-from fhir_server.consent.directive import Directives
+from fhir_server.consent.directive import Directives, parse
 from fhir_server.consent.matrix import Matrix
 from fhir_server.consent.settings import settings
 from fhir_server.foundation.principal import Kind, Principal, Purpose
@@ -63,6 +63,9 @@ def test_who_consults_collects_the_word_for_another_and_in_an_emergency_nobody_d
     assert Deny(("write.none",)) == decided({**said(), **UNREADABLE}, standing)
     urgent = replace(DOCTOR, purpose=Purpose.BREAK_GLASS, reason="urgence")
     assert Deny(("write.none",)) == decided(said(), standing, who=urgent)
+    foreign = parse({**a_consent(1, "", "Practitioner/d"), "category": []})
+    assert ("write.collected-consent",) == decided(said(), foreign).reasons
+    assert Deny(("write.none",)) == decided(said(), foreign, who=urgent)
 
 
 ALL_HIS_KEYS = {
@@ -86,7 +89,7 @@ ALL_HIS_KEYS = {
                 provision={
                     "type": "permit",
                     "actor": [{"reference": {"reference": "Practitioner/d"}}],
-                    "provision": [{"type": "deny", "actor": [{"reference": {"reference": "Practitioner/d"}}]}],
+                    "provision": [{"type": "permit", "actor": [{"reference": {"reference": "Practitioner/e"}}]}],
                 },
             ),
             False,
@@ -108,7 +111,12 @@ def test_the_treating_physician_blocks_who_is_named_and_no_nameless_team():
     team = said("CareTeam/t", kind="ps-blocage", type_="deny")
     found = decided(team, treating, members={"CareTeam/t": {}})
     assert "write.block-at-request" not in found.reasons
-    assert "write.block-at-request" not in decided(said(None, kind="ps-blocage", type_="deny"), treating).reasons
+    for other in (
+        said(None, kind="ps-blocage", type_="deny"),
+        said(kind="ps-blocage"),
+        said(kind="ps-autorisation", type_="deny"),
+    ):
+        assert "write.block-at-request" not in decided(other, treating).reasons
 
 
 @pytest.mark.parametrize("who", ["RelatedPerson/paul", "Patient/lea"])

@@ -96,3 +96,17 @@ def test_in_a_secret_session_is_deleted_what_the_representatives_do_not_see(labe
     found = decided("delete", a_directive(), who=secret, current=standing)
     assert gone == (isinstance(found, Permit) and matches(found.residual, standing))
     assert Deny(("session.not-secret",)) == decided("delete", a_directive(), who=secret)
+
+
+@pytest.mark.parametrize("verb", ["update", "delete"])
+def test_a_subscription_is_changed_by_whose_it_is_and_stays_his(verb):
+    """DMP-81."""
+
+    def of(who: str):
+        facts = {"class": ["own"], "submitter": [who]}
+        return {"_id": "Subscription/s", "type": "Subscription", "facts": facts}
+
+    found = decided(verb, type_="Subscription", patient=None)
+    assert [True, False] == [matches(found.residual, of(who)) for who in ("Practitioner/d", "Practitioner/x")]
+    assert [True, False] == [matches(found.after, of(who)) for who in ("Practitioner/d", "Practitioner/x")]
+    assert isinstance(decided("create", type_="Subscription"), Deny)
