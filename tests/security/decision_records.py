@@ -215,7 +215,8 @@ class Server:
     def _entry(self, request: str) -> list[dict[str, Any]]:
         """The AuditEvents of the one entry that the last request left, as the ledger keeps them."""
         ledger = self.house.shelf.ledger
-        last = ledger.find_one(sort=[("chain.seq", -1)])
+        # what a destruction emptied may stand after its own entry
+        last = ledger.find_one({"emptied": None}, sort=[("chain.seq", -1)])
         assert request in last["body"], "the request left no entry in the ledger"
         return list(ledger.find({"entry.id": last["entry"]["id"]}, {"entry": 1, "body": 1}))
 
@@ -385,5 +386,6 @@ def dressed(resource: dict[str, Any]) -> dict[str, Any]:
     made = {**LACKING.get(resource["resourceType"], {}), **resource}
     if made["resourceType"] == "Patient" and made.get("id") == cases.cast()["record"]["patient"]:
         identifier = {"use": "official", "system": INS_SYSTEM, "value": INS}
-        made = {"telecom": [{"system": "email", "value": EMAIL}], "identifier": [identifier], **made}
+        told = {"name": [{"family": "Martin"}], "telecom": [{"system": "email", "value": EMAIL}]}
+        made = {**told, "identifier": [identifier], **made}
     return made

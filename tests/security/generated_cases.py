@@ -39,7 +39,7 @@ OF_NONE = ("Binary", "Bundle", "Provenance")
 DEPOSITED = {"diallo": "sien", "chu": "depot-chu", "assurance": "remboursement"}
 """A document of their own for who deposits: to others they may not point."""
 OF_KIND: dict[str, dict[str, Any]] = {
-    "dmp-creation": {},
+    **{kind: {} for kind in ("dmp-creation", "alimentation", "urgence-bris-de-glace", "urgence-samu")},
     "ps-blocage": {"deny": True, "actor": "Practitioner/bernard"},
     "etablissement": {"actor": "Organization/cabinet"},
     "representant-legal": {"actor": "RelatedPerson/paul"},
