@@ -72,7 +72,7 @@ class Step:
         return said(reason="opposition") if own else None
 
     def _reopening(self) -> dict[str, Any] | None:
-        if self.type == "Patient":
+        if self.type != "Consent":
             return said()
         performer, kind = self.proposed["performer"][0], self.record.built.people[self.ask["as"]]["kind"]
         own = self._reference() if kind == "representative" else None
