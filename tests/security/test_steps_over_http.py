@@ -15,7 +15,10 @@ import pytest
 from decision_asks import is_step
 from decision_records import Record, Server
 from decision_steps import Step
+from test_decisions_over_http import NOT_OVER_HTTP as WRITTEN
+from test_generated_over_http import NOT_OVER_HTTP as GENERATED
 
+from fhir_server.consent.rules import RULES
 from tests.kit.application import application
 
 CASES = {
@@ -134,3 +137,15 @@ def test_every_step_that_the_law_names_is_asked():
         CASES[title]["asks"][number]["operation"] for title, number in STEPS if (title, number) not in NOT_OVER_HTTP
     }
     assert asked == set(generated_cases.LAW["life"]["steps"])
+
+
+def test_every_rule_has_an_ask_over_http():
+    """In one of the three: written, generated, or as a step."""
+    every = [*cases.load(), *generated_cases.every(), *generated_edges.every()]
+    asked = {
+        case["rule"]
+        for case in every
+        for number, _ in enumerate(case["asks"])
+        if case["title"] not in GENERATED and not {(case["title"], number)} & {*WRITTEN, *NOT_OVER_HTTP}
+    }
+    assert [] == [rule.__name__ for rule in RULES if rule.__name__ not in asked]
