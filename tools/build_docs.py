@@ -7,6 +7,7 @@ import dmp_rules
 import law
 import rest_rows
 import smart_rows
+import survivors
 
 from fhir_server import settings
 from fhir_server.consent.explain import words
@@ -167,6 +168,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reasons.md": reasons,
     "rounds.md": rounds,
     "access-matrix.md": matrix,
+    "mutants.md": lambda: survivors.page(MADE),
     "search-parameters.md": search_parameters,
     "routes.md": routes,
     "operations.md": operations,

@@ -51,7 +51,7 @@ class Case:
 def case_of(request: AccessRequest, directives: Directives, matrix: Matrix, settings: Settings) -> Case:
     """The case of a request."""
     principal, keys, at = request.principal, request.keys, request.at
-    person = keys - principal.organizations if principal.organizations else keys
+    person = keys - principal.organizations
     if directives.roles:
         roles = role_keys(principal.identities, principal.organizations)
         person, keys = person | roles, keys | roles

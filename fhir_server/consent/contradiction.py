@@ -31,12 +31,10 @@ def _contradict(one: Directive, other: Directive) -> bool:
 
 def _meet(one: Provision, other: Provision) -> bool:
     """Whether they speak to one actor, for one purpose, at one time, of the same data."""
-    if (one.named is None) is not (other.named is None):
-        return False
-    if one.named is not None and other.named is not None:
-        actors = frozenset().union(*one.named).intersection(frozenset().union(*other.named))
-        if not actors:
-            return False
+    if one.named is None or other.named is None:
+        actors = one.named is other.named
+    else:
+        actors = not frozenset().union(*one.named).isdisjoint(frozenset().union(*other.named))
     purposes = not one.purposes or not other.purposes or not one.purposes.isdisjoint(other.purposes)
     times = one.period.lo <= other.period.hi and other.period.lo <= one.period.hi
-    return purposes and times and one.what == other.what
+    return actors and purposes and times and one.what == other.what

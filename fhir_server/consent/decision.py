@@ -116,7 +116,7 @@ def visible(heard: _Heard) -> Predicate:
         return NOTHING
     if granted != EVERYTHING:
         parts.insert(0, granted)
-    return parts[0] if len(parts) == 1 else All(tuple(parts))
+    return All(tuple(parts))
 
 
 def _joined(grants: list[Predicate]) -> Predicate:
@@ -190,7 +190,7 @@ def _confined(request: AccessRequest, predicate: Predicate) -> Predicate:
     if request.patient is None and request.principal.kind is Kind.OPERATOR:
         return predicate
     if request.patient is None:
-        return NOTHING if predicate == NOTHING else both(predicate, _opening(request))
+        return both(predicate, _opening(request))
     record = Has("patients", request.patient)
     if predicate == EVERYTHING:
         return record

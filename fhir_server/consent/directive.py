@@ -81,9 +81,8 @@ def parse(consent: Json, members: Members | None = None) -> Directive | None:
 
 def actors_named(consent: Json) -> frozenset[str]:
     """References (`CareTeam/x`, `Group/x`, `PractitionerRole/x`, `Organization/x`, `Practitioner/x`) to be expanded."""
-    provision = consent.get("provision")
     try:
-        return named(provision) if isinstance(provision, Mapping) else frozenset()
+        return named(consent.get("provision") or {})
     except (Unreadable, AttributeError, TypeError):
         return frozenset()
 

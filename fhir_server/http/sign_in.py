@@ -253,6 +253,7 @@ class _Pages(Pages):
             app=app,
             name=person.name,
             emergency=approval.principal.purpose.emergency,
+            secret=approval.principal.secret_session,
             fixed=list(dict.fromkeys(fixed)),
             choices=choices,
             context=context,

@@ -241,3 +241,10 @@ def check_mode(person: Principal, purpose: Purpose, reason: str | None) -> str |
             "a reason is needed: say in words why this access cannot wait; the patient reads them"
         )
     return told or None
+
+
+def secret_of(asked: str | None) -> bool:
+    """Whether a secret session is asked for (DMP-141). Raises InvalidRequestError for a word that is neither."""
+    if asked not in (None, "", "true", "false"):
+        raise InvalidRequestError("secret_session must be true or false")
+    return asked == "true"

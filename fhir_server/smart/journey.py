@@ -18,7 +18,7 @@ from authlib.oauth2.rfc6749 import AccessDeniedError, InvalidRequestError, OAuth
 from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.smart import records
-from fhir_server.smart.approval import Approval, Approver
+from fhir_server.smart.approval import Approval, Approver, secret_of
 from fhir_server.smart.clients import Clients, OAuthClient
 from fhir_server.smart.directory import Directory
 from fhir_server.smart.issue import CODE_LIFE, Issuer
@@ -86,11 +86,13 @@ class Journey:
     ) -> records.AuthorizationRequest:
         scope = parameters["scope"]
         launch: dict[str, Any] = {}
+        secret = secret_of(parameters.get("secret_session"))
         if "launch" in scope.split() and parameters.get("launch"):
             taken = self._launches.take(parameters["launch"], client.id)
             if taken is None:
                 raise InvalidRequestError("the launch is not known, was used, or is too old")
             launch = {"subject": taken.subject, "patient": taken.patient, "context": dict(taken.context)}
+            secret = secret or taken.secret
         made = self._kept.requests.insert(
             key=secrets.token_urlsafe(18),
             session=session.key,
@@ -102,7 +104,7 @@ class Journey:
             challenge=parameters["code_challenge"],
             launch=launch,
             purpose=_purpose(parameters.get("purpose_of_use")),
-            secret=secret_of(parameters.get("secret_session")),
+            secret=secret,
             since=self._since(parameters),
             expires=self._clock() + LIFE,
         )
@@ -250,13 +252,6 @@ class Journey:
         if not age.isdecimal() or len(age) > 9:
             raise InvalidRequestError("max_age is no number of seconds")
         return self._clock() - timedelta(seconds=int(age))
-
-
-def secret_of(asked: str | None) -> bool:
-    """Whether a secret session is asked for (DMP-141). Raises InvalidRequestError for a word that is neither."""
-    if asked not in (None, "", "true", "false"):
-        raise InvalidRequestError("secret_session must be true or false")
-    return asked == "true"
 
 
 def _purpose(asked: str | None) -> str | None:

@@ -33,8 +33,12 @@ class Launches:
         intent: str | None = None,
         context: Sequence[Mapping[str, Any]] = (),
         banner: bool = True,
+        secret: bool = False,
     ) -> str:
-        """A handle for the app: `patient` and `encounter` are ids, `context` is SMART's fhirContext."""
+        """A handle for the app: `patient` and `encounter` are ids, `context` is SMART's fhirContext.
+
+        `secret`: what is launched is a secret session (DMP-141).
+        """
         handle = secrets.token_urlsafe(24)
         told = {
             "encounter": encounter,
@@ -48,6 +52,7 @@ class Launches:
             subject=person.subject,
             patient=patient,
             context={name: value for name, value in told.items() if value not in (None, [])},
+            secret=secret,
             expires=self._clock() + LIFE,
         )
         return handle

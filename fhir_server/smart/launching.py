@@ -17,6 +17,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, UnauthorizedClientError
 from fhir_server.definitions.identifiers import key_of
 from fhir_server.definitions.library import load
 from fhir_server.foundation.principal import Kind, Principal
+from fhir_server.smart.approval import secret_of
 from fhir_server.smart.clients import Clients, OAuthClient
 from fhir_server.smart.identity import PROFESSIONAL_SYSTEM
 from fhir_server.smart.launch import LIFE, Launches
@@ -32,7 +33,7 @@ def begin(form: Mapping[str, str], ehr: OAuthClient, clients: Clients, launches:
     """`launch`, `iss` and `expires_in` (seconds) of the app that a form names. Raises OAuth2Error.
 
     The form: `app` (a client_id), `professional` (PS_IdNat, such as 899700000001), `patient` and `encounter` (ids),
-    `intent`, `fhirContext` (JSON), `need_patient_banner`. Whether there is such a record is not told.
+    `intent`, `fhirContext` (JSON), `need_patient_banner`, `secret_session`. Whether there is such a record is not told.
     """
     if not ehr.record.launches:
         raise UnauthorizedClientError("this client may not launch apps")
@@ -56,6 +57,7 @@ def begin(form: Mapping[str, str], ehr: OAuthClient, clients: Clients, launches:
         intent=intent,
         context=context_of(form.get("fhirContext")),
         banner=banner == "true",
+        secret=secret_of(form.get("secret_session")),
     )
     return {"launch": handle, "iss": base, "expires_in": int(LIFE.total_seconds())}
 

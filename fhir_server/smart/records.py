@@ -264,6 +264,7 @@ class Launch(Kept):
     subject: str = StringField(required=True)
     patient: str = StringField(required=True)
     context: dict[str, Any] = DictField()
+    secret: bool = BooleanField(default=False)
     used: bool = BooleanField(default=False)
     expires: datetime = DateTimeField(required=True)
     meta: ClassVar[dict[str, Any]] = {"abstract": True, "indexes": [{"fields": ["expires"], "expireAfterSeconds": 0}]}

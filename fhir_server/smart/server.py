@@ -24,7 +24,7 @@ from authlib.oauth2.rfc6749 import (
 from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.smart import holders, launching
 from fhir_server.smart.accounts import Accounts, SendCode
-from fhir_server.smart.approval import Approver, Issued, Refuses, Sees
+from fhir_server.smart.approval import Approver, Issued, Refuses, Sees, secret_of
 from fhir_server.smart.attempts import Attempts, SecurityLog
 from fhir_server.smart.authorization_server import Server
 from fhir_server.smart.bearer import Bearer
@@ -36,7 +36,7 @@ from fhir_server.smart.exchange import NO_STORE, Answer, Asked, OAuthRequest
 from fhir_server.smart.freshness import Freshness
 from fhir_server.smart.introspection import Introspection
 from fhir_server.smart.issue import Issuer
-from fhir_server.smart.journey import Journey, secret_of
+from fhir_server.smart.journey import Journey
 from fhir_server.smart.key_sets import KeySets
 from fhir_server.smart.key_shelf import KeyRecords
 from fhir_server.smart.keys import Keys

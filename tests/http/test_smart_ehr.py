@@ -1,5 +1,6 @@
 """An EHR starts apps, and a professional picks a patient: over real HTTP."""
 
+import base64
 import json
 
 import pytest
@@ -61,6 +62,18 @@ def test_a_registered_ehr_starts_an_app_with_all_that_smart_can_tell_of_it(there
     assert 200 == there.get("fhir/Observation/paul-tension", answer["access_token"]).status_code
 
 
+@pytest.mark.parametrize("asked", ["true", "false", None])
+def test_an_ehr_may_launch_a_secret_session_and_the_professional_is_told_so_before_allowing(there, ehr, asked):
+    """DMP-141."""
+    visitor = there.browser().authorize("doctor-app", DOCTOR, launch=ehr(secret_session=asked).json()["launch"])
+    visitor.sign_in_as_professional("dr-moreau")
+    secret = asked == "true"
+    assert secret == ("Connexion secrète" in visitor.response.text)
+    token = visitor.exchange(visitor.allow()["code"], "doctor-app").json()["access_token"]
+    claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+    assert secret == claims["extensions"]["fr_dmp"].get("secret_session", False)
+
+
 def test_what_the_professional_may_not_read_is_not_told_whether_or_not_it_exists(there, ehr):
     """SMART-T5: as for an encounter, what is hidden, of another record or absent is as if the launch had not said it."""
     context = [{"reference": f"Observation/{each}"} for each in ("nowhere", "paul-tension", "noe-poids")]
@@ -94,6 +107,7 @@ def test_a_launch_is_taken_by_the_professional_it_was_made_for(there, ehr):
         {"patient": "a/b"},
         {"encounter": "a b"},
         {"need_patient_banner": "perhaps"},
+        {"secret_session": "perhaps"},
         {"fhirContext": "{}"},
         {"fhirContext": "[" * 900},
         {"fhirContext": '["ImagingStudy/1"]'},

@@ -300,6 +300,19 @@ def of_the_care_history() -> Iterator[Case]:
         ask = {"as": "lea", "expect": {"sees": ["ancien"]}}
         title = f"Un document {type_} de l'Assurance Maladie se voit toujours"
         yield case(title, "care_history_window", "DMP-11", [ask], documents=documents)
+    long_ago = {"type": "11488-4", "start": "2015-01-01"}
+    access = {"resourceType": "AuditEvent", "entity": [{"what": HERE}]}
+    documents = {
+        "en-son-nom": {**long_ago, "author": "assurance", "by": "diallo"},
+        "de-sa-main": {**long_ago, "author": "diallo", "by": "assurance"},
+        "de-la-main-d-un-autre": {**long_ago, "by": "diallo"},
+        "prestation": {**of_type("ExplanationOfBenefit", created="2015-01-01"), "by": "assurance"},
+        "trace": {"resource": {**access, "agent": [{"who": {"reference": words["feeders"][-1]}, "requestor": True}]}},
+    }
+    expect = {"sees": ["de-la-main-d-un-autre", "prestation", "trace"], "hides": ["en-son-nom", "de-sa-main"]}
+    asks = [{"as": "lea", "type": "", "expect": expect}]
+    title = "L'historique est à l'Assurance Maladie par son auteur ou par qui le dépose"
+    yield case(title, "care_history_window", "DMP-10 DMP-11", asks, documents=documents)
 
 
 # --- modes, and consents by their type ---

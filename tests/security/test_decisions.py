@@ -9,8 +9,9 @@ import decision_cases as cases
 import pytest
 
 from fhir_server.consent import decision as decision_room
-from fhir_server.consent.decision import Deny, Permit, decide, refuses
+from fhir_server.consent.decision import Deny, Permit, decide, refuses, verdicts
 from fhir_server.consent.directive import Directives, parse
+from fhir_server.consent.explain import words
 from fhir_server.consent.matrix import Matrix
 from fhir_server.consent.request import AccessRequest
 from fhir_server.consent.rules import READING, RULES
@@ -35,6 +36,9 @@ def test_a_case_is_decided_as_it_says(case, ask):
 
 def check(built, ask):
     decision = cases.decided(built, ask)
+    said = verdicts(cases.request(built, ask), built.state.directives, Matrix.load())
+    told = {*decision.reasons, *(verdict.reason for _, verdict in said)}
+    assert set() == told - words("fr").keys(), "nobody is told a reason without a sentence"
     for word, expected in ask["expect"].items():
         match word:
             case "refused":

@@ -37,6 +37,7 @@ NOT_OVER_HTTP: dict[tuple[str, int], str] = {
     BODILESS: "the case asks what is decided before a body is read; a create brings one",
     (TWO, 0): "a new médecin traitant ends the old one: no record can hold two",
     (TWO, 1): "a new médecin traitant ends the old one: no record can hold two",
+    (TWO, 2): "a new médecin traitant ends the old one: no record can hold two",
     (PLACE, 0): FORMLESS,
     (NOBODY, 0): FORMLESS,
 }

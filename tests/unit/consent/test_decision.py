@@ -12,6 +12,7 @@ from fhir_server.consent.case import months_before, of_age
 from fhir_server.consent.decision import Deny, Permit, decide
 from fhir_server.consent.directive import Directive, Directives, parse
 from fhir_server.consent.matrix import Matrix
+from fhir_server.consent.obligations import TellHolder
 from fhir_server.consent.provision import Provision
 from fhir_server.consent.request import AccessRequest, changed, written_by
 from fhir_server.consent.settings import read, settings
@@ -112,12 +113,74 @@ def test_an_existence_check_shows_the_whole_patient_only_to_who_may_consult_an_o
         "facts": {"patient": "lea", "patients": ["lea"], "class": ["identity"]},
     }
     view = decision.obligations[0]
+    masked = {**patient, "facts": {**patient["facts"], "label": ["MASQUE_PS"]}}
+    assert not matches(view.unless, masked)
     assert matches(decision.residual, patient)
     assert (standing == "open") == matches(view.unless, patient)
-    assert view.authorised == "active"
+    assert (False, "active", standing == "open") == (view.treating, view.authorised, view.open_)
     unknown = decide(asked, Directives(()), Matrix.load()).obligations[0]
     assert not matches(unknown.unless, patient)
-    assert unknown.authorised == "none"
+    assert (False, "none", standing == "open") == (unknown.treating, unknown.authorised, unknown.open_)
+    designated = decide(asked, Directives((a_directive("medecin-traitant"),)), Matrix.load()).obligations[0]
+    assert (True, standing == "open") == (designated.treating, designated.open_)
+
+
+def test_who_opens_a_record_for_somebody_makes_an_identity_and_nothing_of_another_record():
+    """DMP-20: no record is named, since there is none yet."""
+    proposed = {"resourceType": "Patient", "id": "new"}
+    asked = replace(
+        asking(verb="create", type="Patient", patient=None, operation="open-record-for", proposed=proposed),
+        standing="none",
+    )
+    decision = decide(asked, Directives(()), Matrix.load())
+    assert isinstance(decision, Permit)
+    made = {"_id": "Patient/new", "type": "Patient", "facts": {"patient": "new", "patients": ["new"]}}
+    assert matches(decision.after, made)
+    assert not matches(decision.after, document("hugo"))
+    changed_one = decide(replace(asked, verb="update", current=made), Directives(()), Matrix.load())
+    assert isinstance(changed_one, Deny) or not matches(changed_one.residual, made)
+
+
+def test_what_was_taken_out_is_told_to_the_ledger():
+    seen = decide(asking(type="Communication"), Directives((a_directive(),)), Matrix.load())
+    assert ("consent.professional", "notice.of-the-holder") == (seen.reasons[0], seen.withheld[4])
+
+
+def test_the_treating_physician_reads_earlier_versions_of_his_own_designation_alone():
+    """DMP-51."""
+    earlier = {"class": ["consent"], "state": ["proposed"], "patients": ["lea"], "patient": "lea"}
+    designation = a_directive("medecin-traitant")
+    decision = decide(asking(type="Consent"), Directives((designation,)), Matrix.load())
+    assert matches(decision.residual, {"_id": designation.id, "type": "Consent", "facts": earlier})
+    assert not matches(decision.residual, {"_id": "Consent/other", "type": "Consent", "facts": earlier})
+
+
+def test_what_belongs_to_no_record_is_made_without_one():
+    """A Subscription is its asker's own."""
+    proposed = {"resourceType": "Subscription"}
+    made = {
+        "_id": "Subscription/s",
+        "type": "Subscription",
+        "facts": {"class": ["own"], "submitter": ["Practitioner/d"]},
+    }
+    decision = decide(
+        asking(verb="create", type="Subscription", patient=None, proposed=proposed), Directives(()), Matrix.load()
+    )
+    assert matches(decision.after, made)
+    assert not matches(decision.after, {**made, "facts": {**made["facts"], "patient": "lea", "patients": ["lea"]}})
+
+
+def test_somebody_whom_nothing_names_wrote_nothing_that_could_be_seen():
+    nameless = replace(DOCTOR, reference=None, identities=frozenset(), organizations=frozenset())
+    assert Deny(("grant.none",)) == decide(asking(nameless), Directives(()), Matrix.load())
+
+
+def test_what_nobody_grants_is_refused_for_that():
+    stranger = Principal(kind=Kind.REPRESENTATIVE, subject="x", client="c", reference="RelatedPerson/x")
+    assert Deny(("grant.none",)) == decide(asking(stranger), Directives(()), Matrix.load())
+    assert Deny(("write.none",)) == decide(asking(verb="create", type="Binary"), Directives(()), Matrix.load())
+    of_another = asking(verb="patch", type="Consent", current=document(author=["Practitioner/x"]))
+    assert Deny(("write.none",)) == decide(of_another, Directives(()), Matrix.load())
 
 
 def test_what_stands_decides_which_ways_are_open():
@@ -139,8 +202,25 @@ def test_without_knowing_what_stands_a_change_may_lead_only_where_every_way_does
 
 def test_what_cannot_be_seen_cannot_be_changed():
     hidden = document(author=["Practitioner/x"], label=["MASQUE_PS"])
-    decision = decide(asking(verb="patch", current=hidden), Directives((a_directive(),)), Matrix.load())
-    assert isinstance(decision, Deny) or not matches(decision.residual, hidden)
+    known = decide(asking(verb="patch", current=hidden), Directives((a_directive(),)), Matrix.load())
+    assert Deny(("write.none",)) == known
+    unknown = decide(asking(verb="patch"), Directives((a_directive(),)), Matrix.load())
+    assert not matches(unknown.residual, hidden)
+    assert matches(unknown.residual, document(author=["Practitioner/x"]))
+
+
+def test_what_is_made_stands_nowhere_before_so_that_nothing_need_be_seen():
+    own = {"resourceType": "DocumentReference", "author": [{"reference": "Practitioner/d"}]}
+    decision = decide(asking(verb="create", proposed=own), Directives(()), Matrix.load())
+    assert Has("patients", "lea") == decision.residual
+
+
+def test_a_deposit_in_an_emergency_is_told_to_the_holder():
+    """DMP-81."""
+    own = {"resourceType": "DocumentReference", "author": [{"reference": "Practitioner/d"}]}
+    urgent = replace(DOCTOR, purpose=Purpose.BREAK_GLASS, reason="urgence")
+    decision = decide(asking(urgent, verb="create", proposed=own), Directives(()), Matrix.load())
+    assert (TellHolder("emergency"),) == decision.obligations
 
 
 def test_an_author_without_identities_wrote_nothing():

@@ -61,6 +61,16 @@ def test_each_of_our_types_is_its_own_kind(kind):
     assert parse(a_consent(kind)).kind == kind
 
 
+def test_a_consent_that_is_not_stored_yet_has_no_id():
+    consent = {name: value for name, value in a_consent().items() if name != "id"}
+    assert "Consent/" == parse(consent).id
+
+
+@pytest.mark.parametrize("provision", [None, "x", [], 7])
+def test_a_provision_that_is_none_names_nobody(provision):
+    assert frozenset() == actors_named({"provision": provision})
+
+
 def test_a_consent_to_something_else_is_no_directive():
     consent = a_consent()
     consent["scope"]["coding"][0]["code"] = "adr"
@@ -85,11 +95,14 @@ UNREAD = {
     "a label without a code": lambda c: c["provision"].update(securityLabel=[{"system": CONFIDENTIALITY}]),
     "a bad period": lambda c: c["provision"].update(period={"start": "hier"}),
     "a period that is a text": lambda c: c["provision"].update(period="2026"),
+    "a period that ends before it begins": lambda c: c["provision"].update(period={"start": "2026-02-01", "end": "2026-01-01"}),
+    "a nested provision that takes all back": lambda c: c["provision"].update(provision=[{"type": "deny"}]),
     "an extended period": lambda c: c["provision"].update(period={"_start": {"extension": []}}),
     "a bad data period": lambda c: c["provision"].update(dataPeriod={"end": "2026-13-01"}),
     "data of an unknown meaning": lambda c: c["provision"].update(data=[{"meaning": "dependents", "reference": {"reference": "Observation/x"}}]),
     "data nobody finds": lambda c: c["provision"].update(data=[{"meaning": "instance", "reference": {"display": "x"}}]),
     "no data": lambda c: c["provision"].update(data=[]),
+    "data contained": lambda c: c["provision"].update(data=[{"meaning": "instance", "reference": {"reference": "#x"}}]),
     "data elsewhere": lambda c: c["provision"].update(data=[{"meaning": "instance", "reference": {"reference": "https://x.example/Observation/x"}}]),
     "three levels": lambda c: c["provision"].update(provision=[{"type": "deny", "provision": [{"type": "permit"}]}]),
     "an unreadable nested provision": lambda c: c["provision"].update(provision=[{"purpose": []}]),
@@ -103,14 +116,53 @@ UNREAD = {
     "a deny of somebody contained": lambda c: c["provision"].update(type="deny", actor=actor("#x")),
 }  # fmt: skip
 
+SAID = {
+    "no provision": "there is no provision",
+    "no type": "a provision neither permits nor denies",
+    "an unknown type": "a provision neither permits nor denies",
+    "an unreadable nested provision": "a provision neither permits nor denies",
+    "a class": "a provision is limited by `class`, which this server does not read",
+    "a code": "a provision is limited by `code`, which this server does not read",
+    "an action": "a provision is limited by `action`, which this server does not read",
+    "a modifier extension": "a modifier extension is not known",
+    "a modifier extension within": "a provision is limited by `modifierExtension`, which this server does not read",
+    "an actor without a name": "an actor is not named",
+    "an actor without a reference": "an actor is not named",
+    "an empty actor": "an actor is not named",
+    "an actor that is no list": "`actor` cannot be read",
+    "a purpose without a code": "a purpose has no code or no system",
+    "a purpose without a system": "a purpose has no code or no system",
+    "a label without a code": "a security label has no code",
+    "a bad period": "a period cannot be read",
+    "a period that is a text": "a period cannot be read",
+    "an extended period": "a period cannot be read",
+    "a bad data period": "a period cannot be read",
+    "a period that ends before it begins": "a period ends before it begins",
+    "a nested provision that takes all back": "a nested provision says the contrary of all that its root says",
+    "data of an unknown meaning": "the meaning of a provision's data is none this server reads",
+    "data nobody finds": "the data a provision speaks of are not found here",
+    "data contained": "the data a provision speaks of are not found here",
+    "data elsewhere": "the data a provision speaks of are not found here",
+    "no data": "the data a provision speaks of are not named",
+    "three levels": "provisions are nested deeper than two levels",
+    "two of our types": "the type of the consent is none of ours, or is several",
+    "a type of ours nobody knows": "the type of the consent is none of ours, or is several",
+    "no scope": "the consent is not shaped as R4 has it",
+    "a scope that is a text": "the consent is not shaped as R4 has it",
+    "a deny of an unknown team": "a deny names a team or a role this server does not know",
+    "a deny of an unknown role": "a deny names a team or a role this server does not know",
+    "a deny of somebody elsewhere": "a deny names somebody who cannot be found here",
+    "a deny of somebody contained": "a deny names somebody who cannot be found here",
+}
+"""What who submitted it is told (422)."""
+
 
 @pytest.mark.parametrize("name", UNREAD)
 def test_what_cannot_be_read_is_kept_as_unreadable(name):
     consent = copy.deepcopy(a_consent(actor=actor("Practitioner/x")))
     UNREAD[name](consent)
     found = parse(consent)
-    assert found.kind == UNREADABLE
-    assert found.unread
+    assert (UNREADABLE, SAID[name], True) == (found.kind, found.unread, found.active)
     assert not found.permit
     assert not found.in_force(EARLY)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fhir_server.consent import memory as room
 from fhir_server.consent.decision import Deny, Permit, decide
-from fhir_server.consent.directive import Directives, parse
+from fhir_server.consent.directive import PRIVACY, Directives, parse
 from fhir_server.consent.matrix import Matrix
 from fhir_server.consent.memory import Memory, span_of, step_of
 from fhir_server.consent.request import AccessRequest
@@ -186,6 +186,23 @@ def test_a_write_and_a_failure_are_not_remembered(monkeypatch):
 
     assert isinstance(memory.decide(asked, directives), Permit)
     assert memory.decide(writing, directives) is not memory.decide(writing, directives)
+    assert decide(writing, directives, Matrix.load()) == memory.decide(writing, directives)
+
+    authorised = Directives(
+        (
+            parse(
+                {
+                    "id": "c",
+                    "status": "active",
+                    "scope": {"coding": [{"system": PRIVACY[0], "code": PRIVACY[1]}]},
+                    "provision": {"type": "permit", "actor": [{"reference": {"reference": "Practitioner/d"}}]},
+                }
+            ),
+        )
+    )
+    patching = replace(asking(DOCTOR), verb="patch")
+    assert decide(patching, authorised, Matrix.load()) == memory.decide(patching, authorised)
+    assert memory.decide(patching, authorised) != memory.decide(patching, directives)
 
 
 @pytest.mark.parametrize("days", [-1, 1])
@@ -194,6 +211,8 @@ def test_a_day_is_decided_once(days):
     today = memory.decide(asking(DOCTOR), directives)
 
     assert memory.decide(asking(DOCTOR, NOW.replace(hour=23)), directives) is today
+    last = NOW.replace(hour=23, minute=59, second=59, microsecond=999_999)
+    assert memory.decide(asking(DOCTOR, last), directives) is today
     assert memory.decide(asking(DOCTOR, from_micros(micros(NOW) + days * DAY)), directives) is not today
     assert date(2026, 11, 24) == from_micros(span_of(micros(NOW), directives).lo).date()
 

@@ -113,6 +113,7 @@ def test_a_decision_is_explained_by_what_refuses_it_or_grants_it_and_what_is_wit
     assert explain(Deny(("record.closed",))) == ("Le DMP est fermé.",)
     permit = Permit(EVERYTHING, reasons=("party.holder", "party.holder"), withheld=("label.hidden-from-holder",))
     assert len(explain(permit)) == 2
+    assert explain(Deny(("record.closed",)), "en") == ("The record is closed.",)
 
 
 def test_a_rule_that_raises_refuses(monkeypatch):

@@ -118,6 +118,8 @@ def test_yes_and_no_of_one_person_about_the_same_contradict():
     assert contradicts(said("a", purpose=purposes("TREAT", "BTG")), said("b", deny=True, purpose=purposes("BTG")))
     assert contradicts(said("a", purpose=purposes("TREAT")), said("b", deny=True))
     assert contradicts(said("a", period={"end": "2026-06-30"}), said("b", deny=True, period={"start": "2026-06-30"}))
+    instant = "2026-06-30T10:00:00.000001Z"
+    assert contradicts(said("a", period={"end": instant}), said("b", deny=True, period={"start": instant}))
     team = {"CareTeam/t": {"Practitioner/x": ALWAYS}}
     assert contradicts(said("a", actor=X), said("b", deny=True, actor=actors("CareTeam/t"), members=team))
 
@@ -142,6 +144,8 @@ def test_what_differs_in_one_point_does_not():
     everybody = {name: each for name, each in no.items() if name != "actor"}
     assert not contradicts(yes, said("b", **everybody))
     assert not contradicts(yes, said("b", modifierExtension=[{}], deny=True))
+    later = {"deny": True, "period": {"start": "2026-06-30T10:00:00.000002Z"}}
+    assert not contradicts(said("a", period={"end": "2026-06-30T10:00:00.000001Z"}), said("b", **later))
 
 
 # --- one that takes back all it says
