@@ -23,11 +23,13 @@ ENDED = [
     for case in generated_edges.every()
     if any(each["type"] == DESIGNATION and "end" in each.get("period", {}) for each in case.get("consents", ()))
 ]
+MIXED = "L'historique est à l'Assurance Maladie par son auteur ou par qui le dépose"
 BUNDLES = ["diallo dépose Bundle", "chu dépose Bundle", "L'Assurance Maladie dépose Bundle"]
 
 NOT_OVER_HTTP: dict[str, str] = {
     **dict.fromkeys(ENDED, "a designation with an end is 422 to everybody (docs/adr/0032)"),
     **dict.fromkeys(BUNDLES, "a Bundle is bound to no document, so it is of no record: 403 to who feeds"),
+    MIXED: "nobody deposits a report in the name of the Assurance Maladie, nor does she deposit one",
     "Le titulaire d'un DMP fermé demande export": "there is no bulk export: 404 to everybody",
 }
 """What no request can ask, and why; each is seen to be so below."""
@@ -77,6 +79,16 @@ def test_a_designation_with_an_end_is_refused_to_the_operator_too(server, title)
     record.fresh()
     consent = Record(server, CASES[title]).built.resources["consent-0"]
     assert 422 == server.ask(server.operator, "PUT", f"Consent/{consent['id']}", consent).status
+
+
+@pytest.mark.parametrize("name", ["en-son-nom", "de-sa-main"])
+def test_no_record_holds_a_report_of_the_insurance(server, name):
+    """DMP-10, DMP-60."""
+    record = Record(server, {**CASES[MIXED], "documents": {}})
+    record.fresh()
+    made = Record(server, CASES[MIXED])
+    resource = {element: value for element, value in made.said(made.built.resources[name]).items() if element != "id"}
+    assert 403 == server.ask(record.who(made.by[name]), "POST", "DocumentReference", resource).status
 
 
 @pytest.mark.parametrize("title", BUNDLES)
