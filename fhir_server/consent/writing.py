@@ -32,7 +32,7 @@ def feeding_opposed(case: Case) -> Verdict | None:
     request = case.request
     if request.verb not in ("create", "update") or not (request.by_professional or request.by_system):
         return None
-    if not _is_deposit(case):
+    if not _is_deposit(case) or _tells_of_a_step(case):
         return None
     opposed = any(
         each.root
@@ -311,6 +311,11 @@ WRITING = (
 def _is_deposit(case: Case) -> bool:
     """Whether the type is one that is fed: documents and what carries them, data of a document class."""
     return case.request.type in case.settings.deposit_types or case.matrix.is_clinical(case.request.type)
+
+
+def _tells_of_a_step(case: Case) -> bool:
+    """Whether it says who took a step in the life of the record: that is put on record, not fed (DMP-22, DMP-105)."""
+    return case.request.type == "Provenance" and case.request.operation in case.settings.steps
 
 
 def _not_theirs(case: Case) -> tuple[Predicate, ...]:

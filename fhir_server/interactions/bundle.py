@@ -220,7 +220,7 @@ def _link(visit: Visit, item: Item, mapping: dict[str, str], unit: Unit) -> Item
 
 
 def _in_order(visit: Visit, items: list[Item], unit: Unit) -> list[dict[str, Any]]:
-    owners = provide.owners_of_binaries(items)
+    owners = provide.owners_of_bound(items)
     made: dict[int, dict[str, Any]] = {}
     flushed = False
     for item in sorted(items, key=lambda each: ORDER[each.request.method]):
@@ -228,7 +228,7 @@ def _in_order(visit: Visit, items: list[Item], unit: Unit) -> list[dict[str, Any
             _flushed(visit, unit)
             flushed = True
         try:
-            owner, where = owners.get(item.assigned or ""), f"Bundle.entry[{item.index}]"
+            owner, where = owners.get(provide.new_of(item) or ""), f"Bundle.entry[{item.index}]"
             request = replace(item.request, owner=owner, where=where)
             answered = pipeline.handle(request, visit.principal, visit.house, visit.entry, unit)
         except Problem as refused:

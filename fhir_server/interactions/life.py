@@ -47,9 +47,11 @@ def entered(visit: Visit) -> tuple[Stored, RecordState]:
     if state is None:
         raise visit.unseen()
     if before is None:
-        if isinstance(_decision(visit, "Patient", "update", state, visit.route.id), Deny):
+        decided = _decision(visit, "Patient", "update", state, visit.route.id)
+        del visit.entry.deeds[visit.begun :]  # that it is not read is no refusal: the step is what was asked
+        if isinstance(decided, Deny):
+            visit.note_refusal([decided])
             raise visit.unseen()
-        del visit.entry.deeds[visit.begun :]  # it is not refused, though it is not read
         before = patient_at(visit.house, visit.route.id, visit.unit)
     if before is None:
         raise visit.unseen()

@@ -18,7 +18,7 @@ from fhir_server.interactions.pipeline import Change, Visit, compile_criteria
 from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.interactions.subject import Subject, list_of, persons_of, submitted_before
 from fhir_server.resources.document_reference import check_attachment
-from fhir_server.resources.facts import owners_of
+from fhir_server.resources.facts import about_of, owners_of
 from fhir_server.resources.patient import identity_is_qualified, ins_of
 from fhir_server.resources.shape import text
 from fhir_server.smart.scope import narrow
@@ -122,9 +122,14 @@ def patient_of(items: list[Any]) -> str | None:
     return next((owner for item in items if item.request.resource for owner in owners_of(item.request.resource)), None)
 
 
-def owners_of_binaries(items: list[Any]) -> dict[str, str]:
-    """The patient of each Binary posted here, by its new id: that of the document that points to it."""
+def owners_of_bound(items: list[Any]) -> dict[str, str]:
+    """The patient of what is posted here and belongs to no record by itself, by `Type/id` of its new id.
+
+    A Binary is of the record of the document that points to it, a Provenance of that of the entries it is about. What
+    stands already tells nothing: a target is nobody's to try out (decisions 17).
+    """
     found: dict[str, str] = {}
+    own = {each: owners_of(item.request.resource) for item in items if (each := new_of(item))}
     for item in items:
         resource = item.request.resource
         if resource is None or resource.get("resourceType") != "DocumentReference":
@@ -132,8 +137,19 @@ def owners_of_binaries(items: list[Any]) -> dict[str, str]:
         owner = next(iter(owners_of(resource)), None)
         for url in _urls(resource):
             if owner and url.startswith("Binary/"):
-                found.setdefault(url.removeprefix("Binary/"), owner)
+                found.setdefault(url, owner)
+    for item in items:
+        if _creates(item, "Provenance"):
+            owners = {owner for each in about_of(item.request.resource) for owner in own.get(each, ())}
+            if len(owners) == 1:
+                found[str(new_of(item))] = owners.pop()
     return found
+
+
+def new_of(item: Any) -> str | None:
+    """`Type/id` of what an entry creates."""
+    resource = item.request.resource
+    return f"{resource['resourceType']}/{item.assigned}" if resource and item.assigned else None
 
 
 def _unique(document: dict[str, Any]) -> list[str]:

@@ -165,6 +165,19 @@ def test_who_is_blocked_opens_nothing_again_and_is_answered_as_if_there_were_not
     assert existence(world)["active"] is False
 
 
+@pytest.mark.parametrize(
+    ("step", "reason"), [(reopened, "life.ended"), (closed, "life.not-theirs")], ids=["reopening", "closing"]
+)
+def test_the_ledger_tells_why_a_step_was_refused_to_who_does_not_see_the_record(world, step, reason):
+    """decisions 20: of a record that a death has closed, that it has ended; the answer tells nothing of it."""
+    closed(world, people.operator(), reason="deces")
+
+    told = step(world, people.radiologist())
+
+    refused = world.house.shelf.ledger.find_one(sort=[("chain.seq", -1)])["entry"]["refused"]
+    assert (404, [reason]) == (told.status, refused)
+
+
 @pytest.mark.parametrize(("days", "status"), [(3651, 200), (3652, 403)])
 def test_it_is_opened_again_until_ten_years_have_passed(world, days, status):
     """DMP-104: from 23 November 2026 to 23 November 2036 there are 3653 days, of which the closing's is the first."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fhir_server.foundation.principal import Kind
 from fhir_server.resources import consent_patterns
 from tests.kit import people
 from tests.kit.world import label, patient, submission
@@ -192,3 +193,48 @@ def test_an_element_that_may_not_change_is_405(world):
         ).status
     )
     assert 'W/"2"' == world.ask(people.operator(), "GET", where).headers["ETag"]
+
+
+@pytest.mark.parametrize("who", [people.hospital(), people.doctor()], ids=["chu", "doctor"])
+def test_a_provenance_is_deposited_with_the_document_it_tells_of(world, who):
+    """DMP-60, DMP-131: what belongs to no record by itself belongs to that of its document."""
+    bundle = submission()
+    bundle["entry"] = [each for each in bundle["entry"] if each["resource"]["resourceType"] != "List"]
+    if who.kind is Kind.PROFESSIONAL:
+        part(bundle, "DocumentReference")["author"] = [{"reference": who.reference}]
+    traced = {
+        "resourceType": "Provenance",
+        "target": [{"reference": bundle["entry"][0]["fullUrl"]}],
+        "recorded": "2026-11-22T10:00:00+01:00",
+        "agent": [{"who": {"reference": who.reference}}],
+    }
+    bundle["entry"].append({"resource": traced, "request": {"method": "POST", "url": "Provenance"}})
+
+    told = world.ask(who, "POST", "", bundle)
+
+    assert 200 == told.status, told.json
+    document, _, place = (
+        each["response"]["location"].split("/fhir/")[1].partition("/_history")[0] for each in told.json["entry"]
+    )
+    assert 200 == world.ask(people.holder(), "GET", place).status
+    assert [place] == world.ask(people.holder(), "GET", f"Provenance?target={document}").ids
+    assert 404 == world.ask(people.holder("paul"), "GET", place).status
+
+
+def test_a_provenance_of_what_is_no_part_of_its_submission_is_refused_alike_whether_that_is_there(world):
+    """decisions 17: a target is nobody's to try out."""
+    world.ask(people.hospital(), "POST", "", submission())
+    hidden = world.ask(people.hospital(), "GET", "DocumentReference?patient=lea").ids[0]
+    answered = []
+    for target in (hidden, "DocumentReference/nobody"):
+        traced = {
+            "resourceType": "Provenance",
+            "target": [{"reference": target}],
+            "recorded": "2026-11-22T10:00:00+01:00",
+            "agent": [{"who": {"reference": "Practitioner/diallo"}}],
+        }
+        entry = {"resource": traced, "request": {"method": "POST", "url": "Provenance"}}
+        told = world.ask(people.radiologist(), "POST", "", {**submission("urn:oid:1.2.250.1.999.2"), "entry": [entry]})
+        answered.append((told.status, told.json))
+    assert answered[0] == answered[1]
+    assert 403 == answered[0][0]

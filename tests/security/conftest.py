@@ -7,6 +7,9 @@ import pytest
 from tests.kit.databases import given_back, lent
 from tests.kit.trips import counted
 
+# what several tests share asserts as they do
+pytest.register_assert_rewrite("decision_asks", "decision_records")
+
 
 @pytest.fixture(scope="session")
 def counting_client(mongo_uri):

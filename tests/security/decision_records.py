@@ -39,18 +39,25 @@ A_WHILE = 120
 NOBODYS = ("Basic",)
 """Types that nobody may deposit: whoever a case says did, the operator brought it."""
 EMAIL = "lea.martin@exemple.fr"
+_OF_MEDICINE = {"status": "completed", "medicationCodeableConcept": {"text": "médicament"}}
+_ACTIVE = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
+_AMBULATORY = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"}
 LACKING: dict[str, dict[str, Any]] = {
-    "AllergyIntolerance": {
-        "clinicalStatus": {
-            "coding": [
-                {"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active"}
-            ]
-        }
-    },
-    "Binary": {"data": "Ym9uam91cg=="},
+    "AllergyIntolerance": {"clinicalStatus": {"coding": [{"system": _ACTIVE, "code": "active"}]}},
+    "Binary": {"contentType": "text/plain", "data": "Ym9uam91cg=="},
+    "Bundle": {"type": "collection"},
+    "DocumentManifest": {"status": "current", "content": [{"display": "contenu"}]},
     "DocumentReference": {"content": [{"attachment": {"contentType": "text/plain", "title": "contenu"}}]},
-    "Observation": {"code": {"text": "mesure"}},
-    "Provenance": {"recorded": "2026-06-01T10:00:00Z"},
+    "Encounter": {"status": "finished", "class": _AMBULATORY},
+    "EpisodeOfCare": {"status": "finished"},
+    "Immunization": {"status": "completed", "vaccineCode": {"text": "vaccin"}, "occurrenceDateTime": "2026-06-01"},
+    "List": {"status": "current", "mode": "working"},
+    "MedicationDispense": _OF_MEDICINE,
+    "MedicationStatement": _OF_MEDICINE,
+    "Observation": {"status": "final", "code": {"text": "mesure"}},
+    "Procedure": {"status": "completed"},
+    "Provenance": {"recorded": "2026-06-01T10:00:00Z", "agent": [{"who": {"display": "auteur"}}]},
+    "QuestionnaireResponse": {"status": "completed"},
     "Subscription": {"reason": "suivi", "criteria": "Observation?", "channel": {"type": "message"}},
 }
 """What R4 requires of a type, a case leaves out and no rule reads."""
@@ -208,7 +215,8 @@ class Server:
     def _entry(self, request: str) -> list[dict[str, Any]]:
         """The AuditEvents of the one entry that the last request left, as the ledger keeps them."""
         ledger = self.house.shelf.ledger
-        last = ledger.find_one(sort=[("chain.seq", -1)])
+        # what a destruction emptied may stand after its own entry
+        last = ledger.find_one({"emptied": None}, sort=[("chain.seq", -1)])
         assert request in last["body"], "the request left no entry in the ledger"
         return list(ledger.find({"entry.id": last["entry"]["id"]}, {"entry": 1, "body": 1}))
 
@@ -377,6 +385,7 @@ def dressed(resource: dict[str, Any]) -> dict[str, Any]:
     """The resource with what R4 requires of its type, and the holder with the INS by which the record is found."""
     made = {**LACKING.get(resource["resourceType"], {}), **resource}
     if made["resourceType"] == "Patient" and made.get("id") == cases.cast()["record"]["patient"]:
-        made["identifier"] = [{"use": "official", "system": INS_SYSTEM, "value": INS}]
-        made = {"telecom": [{"system": "email", "value": EMAIL}], **made}
+        identifier = {"use": "official", "system": INS_SYSTEM, "value": INS}
+        told = {"name": [{"family": "Martin"}], "telecom": [{"system": "email", "value": EMAIL}]}
+        made = {**told, "identifier": [identifier], **made}
     return made

@@ -32,6 +32,34 @@ GUARD = {
 }
 MINOR = {"record": {"birth": "2015-03-01"}, "related": [GUARD]}
 OWN = {"performer": "Patient/lea"}
+OF_PATIENT = ("AllergyIntolerance", "Device", "EpisodeOfCare", "Immunization", "SupplyDelivery")
+"""Types whose owner is their `patient`."""
+OF_NONE = ("Binary", "Bundle", "Provenance")
+"""Types that have no owner of their own."""
+DEPOSITED = {"diallo": "sien", "chu": "depot-chu", "assurance": "remboursement"}
+"""A document of their own for who deposits: to others they may not point."""
+OF_KIND: dict[str, dict[str, Any]] = {
+    **{kind: {} for kind in ("dmp-creation", "alimentation", "urgence-bris-de-glace", "urgence-samu")},
+    "ps-blocage": {"deny": True, "actor": "Practitioner/bernard"},
+    "etablissement": {"actor": "Organization/cabinet"},
+    "representant-legal": {"actor": "RelatedPerson/paul"},
+}
+"""What a Consent of a category says at least; else it names a doctor."""
+OTHER: dict[str, Any] = {
+    "telecom": [{"system": "phone", "value": "0601020304"}],
+    "contact": [{"name": {"family": "Martin"}}],
+    "communication": [{"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": "fr"}]}}],
+    "address": [{"city": "Lorient"}],
+    "photo": [{"contentType": "image/png", "title": "portrait"}],
+    "text": {"status": "additional", "div": '<div xmlns="http://www.w3.org/1999/xhtml">Martin</div>'},
+    "meta": {"tag": [{"system": "https://example.org/tags", "code": "autre"}]},
+    "name": [{"family": "Autre"}],
+    "birthDate": "1984-05-13",
+    "identifier": [{"system": "https://example.org/autre", "value": "autre"}],
+    "gender": "other",
+    "active": False,
+}
+"""What an element of a Patient may say instead."""
 
 Case = dict[str, Any]
 
@@ -66,14 +94,15 @@ def writes(who: str, type_: str, to: dict[str, Any], *, allowed: bool = True, **
 
 
 def feeds(who: str, type_: str, *, allowed: bool = True) -> dict[str, Any]:
-    """A deposit beside the document `cr`; a Bundle belongs to a record only once a document points to it."""
+    """A deposit beside a document of theirs; a Bundle belongs to a record only once a document points to it."""
+    own = {"reference": f"DocumentReference/{DEPOSITED[who]}"}
     match type_:
         case "DocumentReference":
             to: dict[str, Any] = {"type": "11488-4"}
         case "Binary":
-            to = of_type(type_, securityContext={"reference": "DocumentReference/cr"})
+            to = of_type(type_, securityContext=own)
         case "Provenance":
-            to = of_type(type_, target=[{"reference": "DocumentReference/cr"}])
+            to = of_type(type_, target=[own])
         case _:
             to = of_type(type_)
     ask = writes(who, type_, to, allowed=allowed)
@@ -81,14 +110,15 @@ def feeds(who: str, type_: str, *, allowed: bool = True) -> dict[str, Any]:
 
 
 def consents(who: str, type_: str | None, *, allowed: bool = True, **more: Any) -> dict[str, Any]:
-    given = {"type": type_, "actor": "Practitioner/bernard", **more}
+    given = {"type": type_, **OF_KIND.get(type_ or "foreign", {"actor": "Practitioner/bernard"}), **more}
     expect = {"allowed": allowed}
     return {"as": who, "verb": "create", "type": "Consent", "consent": given, "expect": expect}
 
 
 def of_type(type_: str, **more: Any) -> dict[str, Any]:
     """A resource of Léa's record, with no more than what the rules read."""
-    return {"resource": {"resourceType": type_, "subject": HERE, "patient": HERE, **more}}
+    owner = {} if type_ in OF_NONE else {"patient" if type_ in OF_PATIENT else "subject": HERE}
+    return {"resource": {"resourceType": type_, **owner, **more}}
 
 
 def typed(kind: str) -> str | None:
@@ -116,16 +146,17 @@ def of_the_holder() -> Iterator[Case]:
         feeding = {"type": LAW["consents"]["feeding"], "deny": True}
         yield case(f"Le titulaire ajoute {type_}", "patient_side_adds", "DMP-63", asks, consents=[feeding])
     for element in words["identity"]:
-        to = {"resource": {element: "autre"}}
+        to = {"resource": {element: OTHER[element]}}
         ask = {"as": "lea", "verb": "update", "on": "lea", "to": to, "expect": {"allowed": True}}
         yield case(f"Le titulaire change {element}", "holder_identity", "DMP-25", [ask])
     for element in ("name", "birthDate", "identifier", "gender", "active"):
-        to = {"resource": {element: "autre"}}
+        to = {"resource": {element: OTHER[element]}}
         ask = {"as": "lea", "verb": "update", "on": "lea", "to": to, "expect": {"allowed": False}}
         yield case(f"Le titulaire ne change pas {element}", "holder_identity", "DMP-25", [ask])
     for kind in words["consents"]:
         asks = [consents("lea", typed(kind)), consents("hugo", typed(kind), allowed=False)]
-        yield case(f"Le titulaire décide: {kind}", "holder_decides", "DMP-44 DMP-73", asks)
+        world = {"related": [GUARD]} if kind == LAW["consents"]["representation"] else {}
+        yield case(f"Le titulaire décide: {kind}", "holder_decides", "DMP-44 DMP-73", asks, **world)
 
 
 def of_representatives() -> Iterator[Case]:
@@ -148,7 +179,7 @@ def collected_for_another() -> Iterator[Case]:
 
 def of_a_closed_record() -> Iterator[Case]:
     words = LAW["closed"]["holder"]
-    closed = {"record": {"standing": "closed"}}
+    closed, of_cr = {"record": {"standing": "closed"}}, {"reference": "DocumentReference/cr"}
     for operation in (*words["operations"], "summary"):
         expect = {"sees" if operation in words["operations"] else "hides": ["cr"]}
         ask = {"as": "lea", "verb": "operation", "type": "Patient", "operation": operation, "expect": expect}
@@ -156,8 +187,15 @@ def of_a_closed_record() -> Iterator[Case]:
         yield case(title, "record_closed", "DMP-104 DMP-105", [ask], **closed, documents=["cr"])
     for type_ in (*words["reads"], "Observation", "DocumentReference"):
         granted = {"granted": "party.holder"} if type_ in words["reads"] else {"refused": "record.closed"}
-        ask = {"as": "lea", "type": type_, "expect": granted}
-        yield case(f"Le titulaire d'un DMP fermé lit {type_}", "record_closed", "DMP-105", [ask], **closed)
+        content = {
+            "cr": {},
+            "contenu": {**of_type("Binary", contentType="text/plain", securityContext=of_cr), "by": "bernard"},
+        }
+        sees = {"Binary": ["contenu"], "Patient": ["lea"]}.get(type_)
+        expect = {**granted, "sees": sees} if sees else granted
+        ask = {"as": "lea", "type": type_, "expect": expect}
+        world = {**closed, "documents": content} if type_ == "Binary" else closed
+        yield case(f"Le titulaire d'un DMP fermé lit {type_}", "record_closed", "DMP-105", [ask], **world)
 
 
 def at_an_opening() -> Iterator[Case]:
@@ -197,11 +235,11 @@ def fed_by_professionals() -> Iterator[Case]:
     for type_ in LAW["deposit"]["types"]:
         opposed = {"type": LAW["consents"]["feeding"], "deny": True}
         for who, rule in (("diallo", "feeding"), ("chu", "feeding_by_system")):
-            ask = feeds(who, type_)
-            yield case(f"{who} dépose {type_}", rule, "DMP-60 DMP-61", [ask], documents=["cr"])
+            ask, own = feeds(who, type_), [DEPOSITED[who]]
+            yield case(f"{who} dépose {type_}", rule, "DMP-60 DMP-61", [ask], documents=own)
             refused = {**ask, "expect": {"refused": "feeding.opposed"}}
             title = f"{who} ne dépose pas {type_} contre l'opposition"
-            yield case(title, "feeding_opposed", "DMP-60 K11", [refused], consents=[opposed], documents=["cr"])
+            yield case(title, "feeding_opposed", "DMP-60 K11", [refused], consents=[opposed], documents=own)
     ask = writes("diallo", "DocumentReference", {"type": "11488-4", "author": "bernard"}, allowed=False)
     yield case("Nul ne dépose au nom d'un autre", "feeding", "DMP-60", [ask])
     # 43 is no class that a doctor writes; whether that matters is a switch, off as shipped
@@ -235,22 +273,25 @@ def fed_by_the_insurance() -> Iterator[Case]:
     for type_ in (*feed["resources"], "Observation", "Condition"):
         ask = feeds("assurance", type_, allowed=type_ in feed["resources"])
         title = f"L'Assurance Maladie dépose {type_}"
-        yield case(title, "feeding_by_insurance", "DMP-10 DMP-144", [ask], documents=["cr"])
+        own = [DEPOSITED["assurance"]]
+        yield case(title, "feeding_by_insurance", "DMP-10 DMP-144", [ask], documents=own)
 
 
 def of_the_care_history() -> Iterator[Case]:
     """Edges of the window, for who feeds it under any of its names, and what is shown without end."""
     words, now = LAW["careHistory"], datetime.fromisoformat("2026-11-23T10:00:00+00:00")
     for feeder in words["feeders"]:
-        people = {"caisse": {"kind": "insurance-feed", "reference": feeder, "organizations": [feeder]}}
+        people = {"caisse": {"kind": "insurance-feed", "identities": [feeder], "organizations": [feeder]}}
+        if feeder.startswith("Organization/"):
+            people["caisse"]["reference"] = feeder
+        days = {"dedans": "2024-11-23", "dehors": "2024-11-22"}
+        days |= {"un-mois-plus-tard": "2024-12-22", "un-mois-plus-tot": "2024-10-24"}
         documents = {
-            "dedans": {"type": "11488-4", "by": "caisse", "start": "2024-11-23"},
-            "dehors": {"type": "11488-4", "by": "caisse", "start": "2024-11-22"},
-            "un-mois-plus-tard": {"type": "11488-4", "by": "caisse", "start": "2024-12-22"},
-            "un-mois-plus-tot": {"type": "11488-4", "by": "caisse", "start": "2024-10-24"},
+            name: {**of_type("Procedure", status="completed", performedDateTime=day), "by": "caisse"}
+            for name, day in days.items()
         }
         expect = {"sees": ["dedans", "un-mois-plus-tard"], "hides": ["dehors", "un-mois-plus-tot"]}
-        ask = {"as": "lea", "now": now.isoformat(), "expect": expect}
+        ask = {"as": "lea", "type": "Procedure", "now": now.isoformat(), "expect": expect}
         title = f"L'historique que dépose {feeder} se voit vingt-quatre mois"
         yield case(title, "care_history_window", "DMP-10", [ask], people=people, documents=documents)
     kept = [t for t, row in TYPES.items() if row["class"] in words["exceptClasses"]] + words["exceptTypes"]

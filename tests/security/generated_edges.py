@@ -40,7 +40,7 @@ def edges_of_periods() -> Iterator[Case]:
         ("authorisation", "Practitioner/diallo", {}, {"sees": ["cr"]}, {"hides": ["cr"]}),
         ("establishment", "Organization/cabinet", {}, {"sees": ["cr"]}, {"hides": ["cr"]}),
         ("treatingPhysician", "Practitioner/diallo", {}, {"sees": ["masque"]}, {"hides": ["masque"]}),
-        ("block", "Practitioner/diallo", {"deny": True}, {"refused": "party.blocked"}, {"granted": "author.own"}),
+        ("block", "Practitioner/diallo", {"deny": True}, {"refused": "party.blocked"}, {"sees": ["sien"]}),
     )
     for said, period, first, last in spans:
         for name, actor, more, within, without in kinds:
@@ -50,7 +50,7 @@ def edges_of_periods() -> Iterator[Case]:
                 for now, there in around(first, last)
             ]
             title = f"{LAW['consents'][name]}, {said}: du premier au dernier instant"
-            documents = ["cr", "masque"]
+            documents = ["sien"] if name == "block" else ["cr", "masque"]
             rule = "blocked" if name == "block" else "authorised_professional"
             yield case(title, rule, "DMP-120 DMP-125", asks, consents=given, documents=documents)
         for word, mode in (("BTG", "emergency"), ("ETREAT", "emergency")):
