@@ -235,7 +235,8 @@ def _folder(names: dict[str, str], letters: dict[str, Any]):
 
 def _consent(log: Log, name: str, drawn: dict[str, Any], body: dict[str, Any], *, own: bool) -> None:
     """A Consent, by the operator; of our types, by the holder who may say so."""
-    if drawn["kind"] and own and drawn["state"] != "inactive":
+    names = any(each["data"] for each in drawn["nested"])  # the holder names what he sees (docs/adr/0011)
+    if drawn["kind"] and own and drawn["state"] != "inactive" and not names:
         step = log.ask(people.holder(), "POST", "Consent", body, because=[name])
         log.names[name] = f"Consent/{id_at(step, 1)}"
     else:
