@@ -132,8 +132,9 @@ def _with_standing(narrowed: Predicate, type_: str, principal: Principal, house:
         return Subject((principal.patient,))  # a token for one record; how many others name its bearer costs nothing
     if principal.kind in (Kind.HOLDER, Kind.REPRESENTATIVE):
         return Subject((principal.patient,)) if principal.patient else NO_RECORD
-    keys = sorted(principal.identities | principal.organizations)
-    named, written = unguarded.standing_of(house.shelf, keys, narrowed, house.limits.records)
+    # a Consent may name where somebody works; what was deposited from there opens nothing to him (`request.wrote`)
+    keys, own = sorted(principal.identities | principal.organizations), sorted(principal.identities)
+    named, written = unguarded.standing_of(house.shelf, keys, own, narrowed, house.limits.records)
     if principal.patient and principal.patient not in named:
         named.append(principal.patient)
     found = tuple(dict.fromkeys((*named, *written)))

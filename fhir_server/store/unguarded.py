@@ -106,8 +106,10 @@ def bodies(shelf: Shelf, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     }
 
 
-def standing_of(shelf: Shelf, keys: Iterable[str], where: Predicate, limit: int) -> tuple[list[str], list[str]]:
-    """Patients whose record names one of these keys in an active Consent, then those whose holds what they wrote.
+def standing_of(
+    shelf: Shelf, keys: Iterable[str], own: Sequence[str], where: Predicate, limit: int
+) -> tuple[list[str], list[str]]:
+    """Patients whose record names one of these keys in an active Consent, then those whose holds what `own` wrote.
 
     What they wrote counts within `where`. Of each kind come one more than `limit` at most. A Consent names somebody by
     reference or by identifier, in any spelling of it.
@@ -119,7 +121,7 @@ def standing_of(shelf: Shelf, keys: Iterable[str], where: Predicate, limit: int)
     ]
     active = {"index": {"$in": actors}, "facts.state": "active"}
     named = shelf.resources.distinct("facts.patient", active)
-    wrote = either(one_of("author", keys), one_of("submitter", keys))
+    wrote = either(one_of("author", own), one_of("submitter", own))
     written = shelf.resources.distinct("facts.patient", to_mongo(both(wrote, where)))
     return named[: limit + 1], [each for each in written if each not in named][: limit + 1]
 

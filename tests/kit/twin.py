@@ -65,6 +65,13 @@ class Step:
     def left_out(self, without: Without) -> bool:
         return bool(self.because) and self.because <= without
 
+    @property
+    def writes(self) -> bool:
+        """Whether something is to be written, by itself or by an entry of a bundle."""
+        entries = self.body.get("entry", ()) if isinstance(self.body, dict) and not self.url else ()
+        asked = [each["request"]["method"] for each in entries] if entries else [self.method]
+        return any(each not in ("GET", "HEAD") for each in asked) and not self.url.endswith("/_search")
+
     def __str__(self) -> str:
         return f"{self.who.subject}: {self.method} {self.url} {self.more or ''}".strip()
 
@@ -250,9 +257,13 @@ def differences(
 
 
 def apart(
-    worlds: Sequence[tuple[World, Numbers]], probes: Sequence[Step], start: int, enough: int | None = None
+    worlds: Sequence[tuple[World, Numbers]],
+    probes: Sequence[Step],
+    start: int,
+    enough: int | None = None,
+    counts: Callable[[Step, Answer], bool] = lambda *_: True,
 ) -> list[str]:
-    """Where two worlds answer differently, or in other round trips; at most `enough`."""
+    """Where two worlds answer differently, or in other round trips where those `counts`; at most `enough`."""
     found: list[str] = []
     heard = 0
     TRIPS.unbounded.clear()
@@ -261,7 +272,7 @@ def apart(
         heard += sum(map(len, trips))
         if [told_of(each) for each in full] != [told_of(each) for each in twin]:
             found.append(f"{probe}\n{_apart(full, twin)}")
-        elif trips != others:
+        elif trips != others and counts(probe, full[0]):
             found.append(f"{probe}\n{_longer(trips, others)}")
         if enough is not None and len(found) >= enough:
             break

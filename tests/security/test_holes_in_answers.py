@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 
 from fhir_server.store.changes import Unit
 from tests.kit import people
-from tests.kit.family import letter_of, provenance
-from tests.kit.world import label, submission
+from tests.kit.family import begun, letter_of, provenance
+from tests.kit.twin import Letter, Step, differences
+from tests.kit.world import label, patient, submission
 from tests.security import test_holes
 from tests.security.test_holes import deposit, observation
 from tests.security.test_holes_in_writing import consent, posted
@@ -217,3 +219,31 @@ def test_a_narrative_linked_to_the_masked_document_in_another_spelling(world, hr
     world.put({**observation("lea", id="o"), "text": {"status": "generated", "div": link}})
 
     assert document.encode() not in world.ask(people.radiologist(), "GET", "Observation/o").body
+
+
+def test_a_count_took_longer_for_who_works_where_a_letter_of_a_shut_record_was_deposited(databases):
+    """Decisions 16 and 17: what a hospital's system deposited gives none of its professionals a standing (DMP-152)."""
+    log = begun()
+    log.deposit(Letter("d1"))
+    who = people.professional("interne", "10000000007", organizations=people.hospital().organizations)
+    urls = (
+        "DocumentReference?_summary=count",
+        "?_type=DocumentReference,List,Practitioner&_summary=count",
+        "List/_history",
+    )
+
+    found = differences(databases, log.steps, frozenset({"d1"}), [Step(who, "GET", each) for each in urls])
+
+    assert [] == found, "\n\n".join(found)
+
+
+def test_a_professional_could_not_search_because_his_hospital_had_deposited_in_many_records(world):
+    """Decisions 9: a search spans the records in which he has standing, and those alone."""
+    world.house = replace(world.house, limits=replace(world.house.limits, records=1))
+    deposit(world, submission())
+    world.put({**patient("paul", active=True), "identifier": [{"system": "urn:x", "value": "paul"}]})
+    assert 201 == posted(world, people.hospital(), observation("paul")).status
+    who = people.professional("interne", "10000000007", organizations=people.hospital().organizations)
+
+    found = world.ask(who, "GET", "?_type=DocumentReference,Observation")
+    assert (200, 0) == (found.status, found.json.get("total"))
