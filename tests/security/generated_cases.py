@@ -32,7 +32,7 @@ GUARD = {
 }
 MINOR = {"record": {"birth": "2015-03-01"}, "related": [GUARD]}
 OWN = {"performer": "Patient/lea"}
-OF_PATIENT = ("AllergyIntolerance", "Device", "EpisodeOfCare", "Immunization", "SupplyDelivery")
+OF_PATIENT = ("AllergyIntolerance", "Device", "EpisodeOfCare", "ExplanationOfBenefit", "Immunization", "SupplyDelivery")
 """Types whose owner is their `patient`."""
 OF_NONE = ("Binary", "Bundle", "Provenance")
 """Types that have no owner of their own."""
