@@ -12,7 +12,7 @@ from fhir_server.consent.directive import FEEDING, is_guardian, one_too_many
 from fhir_server.consent.recording import collected_consent, holder_decides, opening, treating_physician_decides
 from fhir_server.consent.request import wrote
 from fhir_server.consent.verdict import Forbid, Verdict, Way
-from fhir_server.foundation.predicate import EVERYTHING, Has, Not, Predicate, both, either, matches, one_of
+from fhir_server.foundation.predicate import Has, Not, Predicate, both, either, matches, one_of
 from fhir_server.foundation.principal import Kind
 from fhir_server.resources.authors import writers_of
 from fhir_server.resources.facts import labels_of
@@ -279,9 +279,7 @@ def own_subscription(case: Case) -> Verdict | None:
     request = case.request
     if not request.writes or request.patient is not None or request.type not in case.matrix.types_of("own"):
         return None
-    return Way(
-        "write.subscription", before=EVERYTHING if request.verb == "create" else wrote(request), after=wrote(request)
-    )
+    return Way("write.subscription", after=wrote(request))  # nobody sees another's
 
 
 WRITING = (
