@@ -53,7 +53,7 @@ RECORDS = ("adult", "adult", "minor", "closed")
 
 LETTER = st.fixed_dictionaries(
     {
-        "label": st.sampled_from((None, None, None, "MASQUE_PS", "MASQUE_PS", *VISIBILITY[1:], "R", "V")),
+        "label": st.sampled_from(("MASQUE_PS", "MASQUE_PS", None, None, None, *VISIBILITY[1:], "R", "V")),
         "later": st.booleans(),
         "remb": st.booleans(),
         "author": st.sampled_from((None, None, "bernard", "diallo", "noel", "interne")),

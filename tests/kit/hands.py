@@ -25,13 +25,12 @@ def kind_of(step: Step) -> str:
     return _IDS.sub("@", f"{step.method} {step.url} {sorted(step.more.items())} {json.dumps(body, sort_keys=True)}")
 
 
-def dealt(probes: Sequence[Step], seed: int) -> list[Step]:
-    """One request of each kind that is in the hand which the seed draws."""
-    drawn = random.Random(seed)
-    hand = drawn.randrange(HANDS)
+def dealt(probes: Sequence[Step], hand: int, seed: int) -> list[Step]:
+    """One request, which the seed draws, of each kind that is in the hand."""
     kinds: dict[str, list[Step]] = {}
     for each in probes:
         kind = kind_of(each)
         if crc32(kind.encode()) % HANDS == hand:
             kinds.setdefault(kind, []).append(each)
+    drawn = random.Random(seed)
     return [drawn.choice(each) for each in kinds.values()]
