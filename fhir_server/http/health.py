@@ -1,4 +1,4 @@
-"""Health: `/health/live` says the process runs, `/health/ready` that its database answers and its lease holds.
+"""Health: `/health/live` says the process runs, `/health/ready` that its database takes writes and its lease holds.
 
 May live here: those two. May not tell: anything of what is stored.
 """
@@ -23,12 +23,14 @@ def blueprint(house: House) -> Blueprint:
 
     @made.get("/ready")
     def ready() -> tuple[Response, int]:
-        """Whether the database answers and the lease holds."""
+        """Whether the database takes writes, without which nothing is on record, and the lease holds."""
         try:
             house.freshness.check()
-            house.shelf.database.command("ping")
+            writes = house.shelf.database.command("hello").get("isWritablePrimary")
         except DatabaseFault:
             return jsonify(status="unready", why="the database does not answer"), 503
+        if not writes:
+            return jsonify(status="unready", why="the database takes no writes yet"), 503
         return jsonify(status="ready"), 200
 
     return made

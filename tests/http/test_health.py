@@ -1,8 +1,14 @@
 """Health: alive while the process runs, ready while the record can be reached; neither tells of what is stored."""
 
-import pytest
-from pymongo.errors import ServerSelectionTimeoutError
+import contextlib
+import time
 
+import pytest
+from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
+from pymongo.read_preferences import Nearest
+
+from fhir_server.store.connection import connect
+from fhir_server.store.engine import Engine
 from tests.kit.application import application
 
 
@@ -36,6 +42,28 @@ def test_it_is_alive_but_not_ready_while_the_database_does_not_answer(app, monke
     assert "secret" not in ready.text
     assert "10.0.0.1" not in ready.text
     assert 200 == client.get("/health/live").status_code
+
+
+def test_it_is_not_ready_while_the_database_answers_and_takes_no_writes(tmp_path):
+    """Just after its engine was started again, for one: whatever is asked then could not be put on record."""
+    engine = Engine.start(tmp_path)
+    client = connect(engine.uri)
+    try:
+        with application(engine.uri, client, sandbox=False) as made:
+            asked = made.test_client()
+            assert 200 == asked.get("/health/ready").status_code
+            with contextlib.suppress(PyMongoError):
+                client.admin.command("replSetStepDown", 60, force=True)
+            told = asked.get("/health/ready")
+            assert (503, "unready") == (told.status_code, told.json["status"])
+            client.admin.command("replSetFreeze", 0, read_preference=Nearest())
+            deadline = time.monotonic() + 60
+            while asked.get("/health/ready").status_code != 200:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+    finally:
+        client.close()
+        engine.stop()
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 
 from fhir_server.foundation.predicate import NOTHING as NONE
 from fhir_server.foundation.predicate import Span, rewrite
+from fhir_server.interactions.announce import READERS
 from fhir_server.store.visible import VisibleStore
 from tests.kit import people
 from tests.kit.battery import battery
@@ -79,6 +80,14 @@ def pair(counting_client):
         counting_client.drop_database(name)
 
 
+def connected(world, who):
+    """What a first connection costs and tells is asked elsewhere (test_holes_in_traces.py): he has been here before."""
+    known = who.reference or who.subject
+    for patient in ("lea", "paul"):
+        for readers in ((), *((each,) for each in READERS)):
+            world.house.outbox.first_connection(patient, "|".join((known, *readers)))
+
+
 def asked(pair, hand, drawn):
     """Where the two worlds answer differently."""
     log, who, begun = log_of(drawn), ASKERS[drawn["asker"]], len(opened(drawn["record"]).steps)
@@ -98,6 +107,8 @@ def asked(pair, hand, drawn):
         """Round trips: not of a write that was carried out, nor before who knows what he wrote in a record now shut."""
         return not wrote and not (step.writes and answered.status < 300)
 
+    for each, _ in pair.worlds:
+        connected(each, who)
     beside = pair.beside()
     found = apart(pair.worlds, asked, len(log.steps), 3, counts)
     return found if pair.beside() == beside else [*found, "something was changed in the record beside it"]
