@@ -33,7 +33,7 @@ def pages(world, who, url):
     while url:
         told = world.ask(who, "GET", url)
         assert 200 == told.status, told.json
-        assert "collection" == told.json["type"]
+        assert "searchset" == told.json["type"]
         found.append(told.json)
         url = next(
             (each["url"].removeprefix(f"{BASE}/") for each in told.json["link"] if each["relation"] == "next"), None

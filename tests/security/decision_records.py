@@ -93,11 +93,9 @@ class Told:
 
     @property
     def found(self) -> list[dict[str, Any]]:
-        """The resources of a searchset that match, or of a collection."""
-        told = self.json or {}
-        whole = told.get("type") == "collection"
-        entries = told.get("entry", [])
-        return [each["resource"] for each in entries if whole or each.get("search", {}).get("mode") == "match"]
+        """The resources of a searchset that match."""
+        entries = (self.json or {}).get("entry", [])
+        return [each["resource"] for each in entries if each.get("search", {}).get("mode") == "match"]
 
 
 class Server:

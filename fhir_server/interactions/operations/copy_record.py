@@ -1,17 +1,16 @@
 """Copie du DMP: `Patient/{id}/$copy-record`, for its holder, open or closed (DMP-105).
 
-A Bundle of type collection: all that the holder may see of the record, the content of documents with it, and of the
-directory what it points to; page by page, each decided anew. A page ends where it has enough content. Traces of access
-have a search of their own (`AuditEvent?patient=`). What heirs may have (DMP-104) is for the operator to judge.
+A searchset, as of `$everything`, since it has pages: all that the holder may see of the record, the content of its
+documents with it, and of the directory what it points to; page by page, each decided anew. A page ends where it has
+enough content. Traces of access have a search of their own (`AuditEvent?patient=`). What heirs may have (DMP-104) is
+for the operator to judge.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import replace
-from typing import Any
 
-from fhir_server.consent.obligations import apply
 from fhir_server.foundation.principal import Kind
 from fhir_server.foundation.problem import bad_request, forbidden
 from fhir_server.interactions import answers, parameters, read
@@ -53,10 +52,10 @@ def run(visit: Visit) -> FhirResponse:
     shown = _filled(alone, page.entries)
     pointed = everything.pointed(alone, shown)
     telling.disclosed(visit, found, [*shown, *pointed])
-    entries = [_entry(visit, each) for each in (*shown, *pointed)]
+    entries = [*everything.entries_of(visit, shown, "match"), *everything.entries_of(visit, pointed, "include")]
     rest = page.places[len(shown) - 1] if len(shown) < len(page.entries) else page.next
     house, links = visit.house, telling.links(visit, asked, rest)
-    return FhirResponse(200, answers.bundle("collection", entries, id_=house.ids(), now=house.clock(), link=links))
+    return FhirResponse(200, answers.bundle("searchset", entries, id_=house.ids(), now=house.clock(), link=links))
 
 
 def _filled(door: VisibleStore, versions: list[Stored]) -> list[Stored]:
@@ -71,8 +70,3 @@ def _filled(door: VisibleStore, versions: list[Stored]) -> list[Stored]:
         text = json_text.write({**each.resource(), "data": b64encode(content).decode()}) if content else each.body
         made.append(replace(each, body=text))
     return made
-
-
-def _entry(visit: Visit, version: Stored) -> dict[str, Any]:
-    shown = apply(visit.obligations, version)
-    return {"fullUrl": f"{visit.request.base}/{version.id}", "resource": answers.fragment(shown)}

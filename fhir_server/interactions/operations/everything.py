@@ -54,7 +54,7 @@ def run(visit: Visit) -> FhirResponse:
     page = alone.page("", where, ORDER, count, place)
     named = pointed(alone, page.entries, types)
     telling.disclosed(visit, found, [*page.entries, *named])
-    entries = [*_entries(visit, page.entries, "match"), *_entries(visit, named, "include")]
+    entries = [*entries_of(visit, page.entries, "match"), *entries_of(visit, named, "include")]
     house, links = visit.house, telling.links(visit, asked, page.next)
     return FhirResponse(200, answers.bundle("searchset", entries, id_=house.ids(), now=house.clock(), link=links))
 
@@ -130,7 +130,8 @@ def pointed(door: VisibleStore, matches: list[Stored], types: tuple[str, ...] = 
     return [each for each in door.follow(wanted, max(len(wanted), 1)) if not each.facts.get("patients")]
 
 
-def _entries(visit: Visit, versions: list[Stored], mode: str) -> list[dict[str, Any]]:
+def entries_of(visit: Visit, versions: list[Stored], mode: str) -> list[dict[str, Any]]:
+    """Entries of a searchset, as the asker may see them; `mode` is `match` or `include`."""
     return [
         {
             "fullUrl": f"{visit.request.base}/{each.id}",
