@@ -15,7 +15,17 @@ from fhir_server.foundation.principal import Principal, Purpose
 from fhir_server.resources import consent_patterns
 from tests.kit import people
 from tests.kit.drawn_consents import CONFIDENTIALITY, CONSENTS, NOW, TEAM, consent_of, is_unreadable
-from tests.kit.family import DIETICIAN, UNAUTHORISED, begun, emergency, letter_of, masked, provenance, remb
+from tests.kit.family import (
+    DIETICIAN,
+    UNAUTHORISED,
+    begun,
+    emergency,
+    letter_of,
+    masked,
+    provenance,
+    remb,
+    without_items,
+)
 from tests.kit.steps import PHARMACIST, guardian, said
 from tests.kit.twin import Letter, Log, Without, id_at
 from tests.kit.world import label, patient, practitioner
@@ -129,7 +139,7 @@ def log_of(drawn: dict[str, Any]) -> Log:
     for name in (each for each in consents if each not in shutting):
         _consent(log, name, *consents[name], own=drawn["record"] != "minor")
     _letters(log, {name: each for name, each in letters.items() if each["after"]})
-    log.put(_folder(log.names, letters), because=["folder"])
+    log.put(without_items(log.names, *letters), because=["folder"])
     log.names["folder"] = "List/classeur"
     for name, each in letters.items():
         if each["label"] in VISIBILITY and each["later"]:
@@ -216,21 +226,6 @@ def _more(log: Log, letter: dict[str, Any], target: str | None):
         return told
 
     return more
-
-
-def _folder(names: dict[str, str], letters: dict[str, Any]):
-    def made(without: Without) -> dict[str, Any]:
-        return {
-            "resourceType": "List",
-            "id": "classeur",
-            "status": "current",
-            "mode": "working",
-            "subject": {"reference": "Patient/lea"},
-            "title": "classeur",
-            "entry": [{"item": {"reference": names[each]}} for each in letters if each not in without],
-        }
-
-    return made
 
 
 def _consent(log: Log, name: str, drawn: dict[str, Any], body: dict[str, Any], *, own: bool) -> None:

@@ -25,7 +25,7 @@ from tests.kit.served import Served
 from tests.kit.world import label
 
 REVOCATIONS = int(os.environ.get("REVOCATIONS", "100"))
-"""`make race` asks for a thousand, which takes some six minutes of the whole machine."""
+"""`make race` asks for a thousand, which takes some seven minutes of the whole machine."""
 PATCH = "application/json-patch+json"
 TYPES = "https://dmp-on-fhir.example/CodeSystem/dmp-consent-type"
 HOLDERS = {
