@@ -235,7 +235,8 @@ class Server:
         """Nothing is left of a case: the cast stays, and nobody remembers anything of the record."""
         shelf, house = self.house.shelf, self.house
         shelf.resources.delete_many({"_id": {"$nin": self.kept}})
-        for name in ("history", "ledger", "outbox", "connections", "rounds"):
+        # what is still carried would be taken in anew by the next destruction
+        for name in ("carried", "history", "ledger", "outbox", "connections", "rounds"):
             shelf.database[name].delete_many({})
         house.ledger.begin_anew()
         house.outbox.forget()
