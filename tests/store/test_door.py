@@ -15,7 +15,7 @@ from fhir_server.search.parse import parse
 from fhir_server.search.query import Order
 from fhir_server.store import unguarded, visible
 from fhir_server.store.changes import Changes
-from fhir_server.store.documents import Shelf, Stored, envelope
+from fhir_server.store.documents import Shelf, Stored, stored
 from fhir_server.store.freshness import Freshness
 from fhir_server.store.visible import VisibleStore
 
@@ -276,17 +276,18 @@ def test_a_scope_by_a_number_holds_in_history_too(shelf, changes, record):
         assert expected == ([each.version for each in found], total)
 
 
-def test_a_page_fetches_nothing_that_is_only_searched_by():
-    """What is not named in `_OUT` is fetched with every version: words of whole resources were."""
+def test_a_page_fetches_nothing_that_is_only_searched_by(shelf, changes, monkeypatch):
+    """It is named what is fetched: words of whole resources were, when it was named what is not."""
     patient = {"resourceType": "Patient", "id": "p", "name": [{"family": "Martin"}], "birthDate": "1980-01-01"}
-    observed = {
-        "resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "poids"}, "subject": {"reference": "Patient/p"},
-        "effectiveDateTime": "2026-01-01", "valueQuantity": {"value": 70, "unit": "kg"},
-        "meta": {"security": MASK["coding"]},
-    }  # fmt: skip
-    taken = {"_id", *(each.name for each in fields(Stored))}
-    for resource in (patient, observed):
-        made = envelope(resource, version=1, updated=1, submitter=HOSPITAL, neighbours={}, unique=("x",), blob="b")
-        assert {"words", "index"} <= made.keys()
-        assert set() == made.keys() - visible._OUT.keys() - taken
-        assert set() == visible._OUT.keys() & taken
+    changes.atomically(lambda unit: unit.create(patient, submitter=HOSPITAL, after=EVERYTHING, id_="p"))
+    assert {"words", "index", "last"} <= shelf.resources.find_one({"_id": "Patient/p"}).keys()
+    fetched = []
+    monkeypatch.setattr(visible, "stored", lambda found: fetched.append(found) or stored(found))
+    door = VisibleStore(shelf, EVERYTHING)
+
+    door.read("Patient", "p")
+    door.page("Patient", EVERYTHING, (), 10)
+
+    assert 2 == len(fetched)
+    for each in fetched:
+        assert set() == each.keys() - {"_id", *(name.name for name in fields(Stored))}
