@@ -6,6 +6,7 @@ to things here resolved. May not know: who writes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from fhir_server.foundation.principal import Principal
@@ -50,26 +51,34 @@ def kept(resource: dict[str, Any]) -> dict[str, Any]:
 
 def relative(resource: dict[str, Any], base: str) -> dict[str, Any]:
     """The resource with absolute references to this server made relative: one spelling, so that each is found."""
+    return _relative(resource, list(references.find(resource)), base)
+
+
+def _relative(resource: dict[str, Any], links: Iterable[references.Link], base: str) -> dict[str, Any]:
     start = f"{base}/".lower()
     mapping = {
         text: text.strip()[len(start) :]
-        for _, text, _ in references.find(resource)
+        for _, text, _ in links
         if text.strip().lower().startswith(start) and len(text.strip()) > len(start)
     }
     return references.rewrite(resource, mapping) if mapping else resource
 
 
-def resolved(resource: dict[str, Any], house: House, unit: Unit | None, asker: Principal) -> dict[str, Any]:
-    """The resource with each conditional reference (`Patient?identifier=system|value`) put in place.
+def resolved(resource: dict[str, Any], base: str, house: House, unit: Unit | None, asker: Principal) -> dict[str, Any]:
+    """The `relative` resource with each conditional reference (`Patient?identifier=system|value`) put in place.
 
     https://hl7.org/fhir/R4/http.html#trules, and outside a transaction as the ANS draft's ITI-105 example has it.
     Of the shared directory anything may be asked. Raises Problem 400 for another condition, 404 for what nobody knows,
     412 for what is not unique; to whom the existence check is not open (DMP-101), a patient nobody knows is one
     whose record stays shut.
     """
+    links = list(references.find(resource))
+    shortened = _relative(resource, links, base)
+    if shortened is not resource:
+        resource, links = shortened, list(references.find(shortened))
     mapping = {
         text: _target(text, where, house, unit, asker)
-        for where, text, kind in references.find(resource)
+        for where, text, kind in links
         if conditional.is_conditional(text, kind)
     }
     return references.rewrite(resource, mapping) if mapping else resource

@@ -213,7 +213,7 @@ def _link(visit: Visit, item: Item, mapping: dict[str, str], unit: Unit) -> Item
         )
         if dangling is not None:
             raise bad_request(f"`{dangling}` is no entry of this transaction", code="not-found")
-        linked = bodies.resolved(bodies.relative(linked, visit.request.base), visit.house, unit, visit.principal)
+        linked = bodies.resolved(linked, visit.request.base, visit.house, unit, visit.principal)
     except Problem as unlinked:
         raise _at(item, unlinked) from unlinked
     return replace(item, request=replace(item.request, resource=linked, assigned=item.assigned))

@@ -263,8 +263,7 @@ def _may_deposit(visit: Visit, submission: list[Any]) -> bool:
 def _resolved(visit: Visit, submission: list[Any]) -> list[dict[str, Any]]:
     base = visit.request.base
     return [
-        bodies.resolved(bodies.relative(item.request.resource, base), visit.house, visit.unit, visit.principal)
-        for item in submission
+        bodies.resolved(item.request.resource, base, visit.house, visit.unit, visit.principal) for item in submission
     ]
 
 

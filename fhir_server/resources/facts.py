@@ -54,11 +54,11 @@ _COMMON = frozenset(("shared", "operator", "own", "identity"))
 _DOCUMENT = "document"
 
 
-def facts_of(resource: Resource, *, submitter: Collection[str]) -> dict[str, Any]:
+def facts_of(resource: Resource, *, submitter: Collection[str], named: Collection[str] | None = None) -> dict[str, Any]:
     """The facts of a resource, but for `about`, `mentions` and what it inherits; those that say nothing are absent.
 
-    `submitter` are the identity keys of who deposits it. The order of each list is the document's, and `submitter`
-    is sorted.
+    `submitter` are the identity keys of who deposits it; `named` its local references, if they are known. The order of
+    each list is the document's, and `submitter` is sorted.
     """
     type_ = resource["resourceType"]
     owners = owners_of(resource)
@@ -73,7 +73,7 @@ def facts_of(resource: Resource, *, submitter: Collection[str]) -> dict[str, Any
         "author": authors,
         "organization": organizations,
         "submitter": sorted(submitter),
-        "encounter": _encounters(resource),
+        "encounter": _encounters(resource, local_references(resource) if named is None else named),
         "period": _periods(resource),
         "state": _state(resource),
     }
@@ -117,16 +117,17 @@ def about_of(resource: Resource) -> list[str]:
     return list(dict.fromkeys(name for name in named if name and _of_another(name, resource)))
 
 
-def mentions_of(resource: Resource) -> list[str]:
+def mentions_of(resource: Resource, named: Collection[str] | None = None) -> list[str]:
     """`Type/id` of every other resource of a record that it names, contained resources and extensions included.
 
-    The contents of a document are none: they are about it.
+    `named` are its local references, if they are known. The contents of a document are none: they are about it.
     """
     about = {
         *about_of(resource),
         *(attachments_of(resource) if resource["resourceType"] == "DocumentReference" else ()),
     }
-    return [name for name in local_references(resource) if name not in about and _of_another(name, resource)]
+    named = local_references(resource) if named is None else named
+    return [name for name in named if name not in about and _of_another(name, resource)]
 
 
 def items_of(resource: Resource) -> list[str]:
@@ -232,12 +233,12 @@ def labels_of(resource: Resource) -> list[str]:
     return list(dict.fromkeys(keys))
 
 
-def _encounters(resource: Resource) -> list[str]:
+def _encounters(resource: Resource, named: Collection[str]) -> list[str]:
     """Every stay or visit it names, whatever for; an Encounter is of its own."""
-    named = [name for name in local_references(resource) if name.startswith("Encounter/")]
+    found = [name for name in named if name.startswith("Encounter/")]
     if resource["resourceType"] == "Encounter" and "id" in resource:
-        named.append(f"Encounter/{resource['id']}")
-    return list(dict.fromkeys(named))
+        found.append(f"Encounter/{resource['id']}")
+    return list(dict.fromkeys(found))
 
 
 def _periods(resource: Resource) -> list[dict[str, int]]:

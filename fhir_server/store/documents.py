@@ -184,7 +184,8 @@ def envelope(
     `neighbours` gives the envelopes' facts of every local resource it is about or mentions, by `Type/id`; `set_by` who
     set each label that hides, the submitter where nothing else is said; `deposited` is when its first version came.
     """
-    facts = access.facts_of(resource, submitter=frozenset(submitter))
+    named = references.local_references(resource)
+    facts = access.facts_of(resource, submitter=frozenset(submitter), named=named)
     if len(facts.get("patients", ())) > 1:
         facts["joint"] = True
     indexed = index_of(resource)
@@ -192,7 +193,7 @@ def envelope(
     hidden = hidden_spans(own, deposited)
     if hidden:
         facts["hidden"] = hidden
-    mentioned = access.mentions_of(resource)
+    mentioned = access.mentions_of(resource, named)
     tokens, through = indexed.apart(mentioned)
     items = frozenset(access.items_of(resource))
     mentions = [mention(id_, neighbours.get(id_, {}), through.get(id_, []), item=id_ in items) for id_ in mentioned]
