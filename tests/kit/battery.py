@@ -154,16 +154,16 @@ OF_OTHERS = (
     ),
     "Organization?_contained=true&_containedType=contained&name=chu&_total=accurate",
     *("Patient?phonetic=martain&_total=accurate", "Patient?_id={p}&age=gt3", "Location?near=45.2|5.7|9&_summary=count"),
-    *("Patient/{p}/*?_count=9", "Patient/{p}/*?_summary=count", "Patient/{p}/*?_type=List,DocumentReference&_count=1"),
+    *("Patient/{p}/*?_count=19", "Patient/{p}/*?_summary=count", "Patient/{p}/*?_type=List,DocumentReference&_count=1"),
     "Patient/{p}/DocumentReference?_revinclude=List:item&_count=2",
     "Patient/{p}/List?_include=List:item",
     "Patient/unheard-of/*",
     *("Practitioner/bernard/*", "Practitioner/bernard/DocumentReference?_summary=count", "Device/d/*?_count=1"),
-    "?_type=DocumentReference,List,Binary,AuditEvent&_count=4",
+    "?_type=DocumentReference,List,Binary,AuditEvent&_count=17",
     "?_type=DocumentReference,List&patient={p}&_sort=-date,_id&_count=2",
     "?_type=DocumentReference,List,Observation,Practitioner&_summary=count",
     "?_type=List,Provenance&patient={p}&_total=none&_count=1",
-    *("_history?_count=25", "_history?_since=2026-11-23T10:00:05Z&_count=6", "_history?_at=2026-11-23T10:00:20Z"),
+    *("_history?_count=75", "_history?_since=2026-11-23T10:00:05Z&_count=26", "_history?_at=2026-11-23T10:00:20Z"),
     "Patient/{p}/$everything",
     "Patient/{p}/$everything?_count=1",
     "Patient/{p}/$everything?_type=DocumentReference,Organization&_since=2026-11-23T10:00:05Z&_count=2",
@@ -184,20 +184,20 @@ OF_CONDITIONS = (
     "patient=unheard-of&status=current",
 )
 """Conditions that find what is hidden from some, one thing, several or nothing."""
-OF_TRACES = (
+OF_TRACES = (  # there are many of them by then: pages that come to their end within fifty
     "AuditEvent?patient={p}",
-    "AuditEvent?patient={p}&_count=2&_sort=-date",
+    "AuditEvent?patient={p}&_count=11&_sort=-date",
     "AuditEvent?patient={p}&_summary=count",
     "AuditEvent?patient={p}&action=R&_sort=date",
     "AuditEvent?patient={p}&outcome=8",
-    "AuditEvent?patient={p}&entity:missing=false&_include=AuditEvent:entity",
+    "AuditEvent?patient={p}&entity:missing=false&_include=AuditEvent:entity&_count=50",
     "AuditEvent?patient={p}&entity-role=4",
     "AuditEvent?patient={p}&_security=MASQUE_PS",
     "AuditEvent?patient={p}&subtype=read",
     "AuditEvent?patient={p}&subtype=operation",
-    "AuditEvent?date=ge2026-11-23",
-    "AuditEvent?date=ge2026-11-23&_count=3",
-    "AuditEvent/_history?_count=40",
+    "AuditEvent?date=ge2026-11-23&_count=90",
+    "AuditEvent?date=ge2026-11-23&_count=33",
+    "AuditEvent/_history?_count=90",
 )
 
 

@@ -47,6 +47,7 @@ class World:
     def __init__(self, database: Any, ids: Callable[[], str] | None = None) -> None:
         self.now = datetime(2026, 11, 23, 10, tzinfo=UTC)
         self._numbers = count(1)
+        self._patients: list[str] | None = None
         self.house = build_house(
             database,
             Settings.read({}, base_url="http://127.0.0.1:8080"),
@@ -60,9 +61,10 @@ class World:
 
     @property
     def patients(self) -> list[str]:
-        """Whose records there are."""
-        found: list[str] = self.house.shelf.resources.distinct("facts.patient", {"type": "Patient"})
-        return found
+        """Whose records there are, looked up anew once something was written."""
+        if self._patients is None:
+            self._patients = self.house.shelf.resources.distinct("facts.patient", {"type": "Patient"})
+        return self._patients
 
     def pass_time(self, **much: int) -> None:
         self.now += timedelta(**much)
@@ -76,6 +78,8 @@ class World:
         **more: Any,
     ) -> Answer:
         path, _, query = url.partition("?")
+        if method not in ("GET", "HEAD"):
+            self._patients = None
         if isinstance(body, list):
             more["patch"] = body
         elif body is not None:
