@@ -74,7 +74,7 @@ bench: $(STAMP) ## measure against bare Flask views on this machine
 workloads: $(STAMP) ## the workloads of public benches on a store of any size (ARGS="crud search --patients 4000")
 	$(BIN)/python -m bench.public $(ARGS)
 
-ladder: $(STAMP) ## whether latency grows with the store (64 times: more than five minutes; ARGS="--patients 500 --times 16" for a short one)
+ladder: $(STAMP) ## whether latency grows with the store (64 times: ten minutes; ARGS="--patients 500 --times 16" for a short one)
 	$(BIN)/python -m bench.ladder $(ARGS)
 
 mutants: $(STAMP) ## change what decides, mutant by mutant, and see that a test notices (ARGS="--left limits" for some)
