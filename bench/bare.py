@@ -1,8 +1,8 @@
 """The bare twin: what a Flask view costs that does the same errand with no record around it.
 
 May live here: a `find_one` by id, a page of twenty, one majority insert. No token, no consent, no validation, no trace:
-it is what the server is measured against (decisions on speed in docs/performance.md). One view more, `/traced`, reads
-and has the server's own ledger keep a record of it: what a durable trace alone costs whoever keeps one.
+it is what the server is measured against (docs/performance.md). The same three under `/traced` have the server's own
+ledger keep a record of it too: what a durable trace alone costs whoever keeps one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from flask import Flask, Response, request
 from pymongo import DESCENDING, MongoClient
 from pymongo.write_concern import WriteConcern
 
-from fhir_server.audit_event.ledger import Ledger
+from fhir_server.audit_event.ledger import Along, Ledger
+from fhir_server.store.collections import make_collections
 
 JSON = "application/fhir+json; charset=utf-8"
 PAGE = 20
@@ -46,23 +47,33 @@ def create_app(check: Callable[[str | None, str], None] | None = None) -> Flask:
     starting = threading.Lock()
 
     @cache
-    def kept() -> tuple[Ledger, dict[str, Any]]:
-        """A ledger of the bench's own, and a record of the server's to keep anew for each read."""
-        ledger = Ledger(client["bare-ledger"], writer="bare")
-        ledger.prepare()
-        ledger.start()
-        record = database["ledger"].find_one({"body": {"$regex": '"code":"read"'}}, {"_id": 0, "chain": 0})
+    def ledger() -> Ledger:
+        """One of the bench's own, in the same database, so that a document can go along with its record."""
+        made = Ledger(client["bare-ledger"], writer="bare")
+        made.prepare()
+        make_collections(client["bare-ledger"], ("bare",))
+        made.start()
+        return made
+
+    @cache
+    def record_of(interaction: str) -> dict[str, Any]:
+        """A record that the server made of such an interaction, to keep anew."""
+        told = {"body": {"$regex": f'"code":"{interaction}'}}
+        record = database["ledger"].find_one(told, {"_id": 0, "chain": 0})
         if record is None:
-            raise LookupError("the server has answered no read yet")
-        return ledger, record
+            raise LookupError(f"the server has answered no {interaction} yet")
+        return record
+
+    def trace(interaction: str, along: Along = ()) -> None:
+        with starting:
+            keeping, record = ledger(), record_of(interaction)
+        keeping.settle([{"_id": f"AuditEvent/{uuid.uuid4()}", **record}], along=along)
 
     @app.get("/traced/<type_>/<id_>")
-    def traced(type_: str, id_: str) -> Response:
-        found = resources.find_one({"_id": f"{type_}/{id_}"}, {"body": 1})
-        with starting:
-            ledger, record = kept()
-        ledger.settle([{"_id": f"AuditEvent/{uuid.uuid4()}", **record}])
-        return Response(found["body"], content_type=JSON) if found else Response(status=404)
+    def traced_read(type_: str, id_: str) -> Response:
+        answered = read(type_, id_)
+        trace("read")
+        return answered
 
     @app.get("/fhir/<type_>")
     def search(type_: str) -> Response:
@@ -75,6 +86,18 @@ def create_app(check: Callable[[str | None, str], None] | None = None) -> Flask:
     def create(type_: str) -> Response:
         body = request.get_data(as_text=True)
         inserted.insert_one({"_id": f"{type_}/{uuid.uuid4()}", "body": body})
+        return Response(body, status=201, content_type=JSON)
+
+    @app.get("/traced/<type_>")
+    def traced_search(type_: str) -> Response:
+        answered = search(type_)
+        trace("search")
+        return answered
+
+    @app.post("/traced/<type_>")
+    def traced_create(type_: str) -> Response:
+        body = request.get_data(as_text=True)
+        trace("create", [("bare", {"_id": f"{type_}/{uuid.uuid4()}", "body": body})])
         return Response(body, status=201, content_type=JSON)
 
     return app

@@ -27,8 +27,8 @@ def definition(code, type_, expression, base=("Observation",), id_=None, **more)
     }
 
 
-def write(world, resource, who=None):
-    return world.ask(who or people.operator(), "PUT", f"SearchParameter/{resource['id']}", resource)
+def write(world, resource, who=None, **more):
+    return world.ask(who or people.operator(), "PUT", f"SearchParameter/{resource['id']}", resource, **more)
 
 
 def reindexed(world, **more):
@@ -212,7 +212,8 @@ def test_one_that_cannot_be_searched_by_is_422_that_says_why(empty, changes, say
     assert 422 == answered.status, answered.json
     assert any(says in each["diagnostics"] for each in answered.json["issue"]), answered.json
     assert any(each.get("expression", [""])[0].startswith("SearchParameter.") for each in answered.json["issue"])
-    draft = write(empty, {**NOTE, **changes, "status": "draft"})
+    # its answer is not asked for: what is wrong in it is this test's, and no validator's to find (`make interop`)
+    draft = write(empty, {**NOTE, **changes, "status": "draft"}, returning="minimal")
     assert 201 == draft.status, "a draft is kept, and nothing more"
 
 
