@@ -263,6 +263,9 @@ def test_it_is_an_entry_of_a_bundle(lived):
     assert ["200", "200", "400"] == [each["response"]["status"][:3] for each in got.json["entry"]]
     alone = lived.ask(people.radiologist(), "GET", "Observation/$meta").json
     assert alone == got.json["entry"][1]["resource"]
+    whole = {"resourceType": "Bundle", "type": "transaction", "entry": entries[:2]}
+    got = lived.ask(people.radiologist(), "POST", "", whole)
+    assert (200, alone) == (got.status, got.json["entry"][1]["resource"])
 
 
 def test_it_is_asked_over_the_network_without_a_body_and_in_xml(mongo_uri, mongo_client):
