@@ -129,7 +129,7 @@ def operations() -> str:
         f"{MADE} Each has its definition at `OperationDefinition/{{id}}`. What changes nothing may be asked",
         "by GET, its parameters in the query; what changes something is POSTed, with a Parameters resource. A right is",
         "the letter of a scope that the token must have for the type. `$everything` gives each type to a token that",
-        "may search it (`s`).",
+        "may search it (`s`), and so does what is asked of the whole server.",
         "",
     ]
     for each in TABLE:
@@ -139,11 +139,13 @@ def operations() -> str:
             for step, there in (("/[id]", each.instance), ("", each.type))
             if there
         ]
+        where += [f"`${each.name}`"] if each.system else []
+        right = f"`{each.right or 'none'}`" + (f", of a type `{each.right_of_type}`" if each.right_of_type else "")
         how = "POST" if each.affects else "GET or POST"
         lines += [
             f"## {each.title}",
             "",
-            f"{', '.join(where)} · {how} · right `{each.right or 'none'}` · answers {each.returns} · `{each.id}`",
+            f"{', '.join(where)} · {how} · right {right} · answers {each.returns} · `{each.id}`",
             "",
             each.what,
             "",

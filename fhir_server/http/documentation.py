@@ -167,7 +167,7 @@ def _templates(row: Row) -> list[tuple[str, list[dict[str, Any]]]]:
         (each.name, type_)
         for each in TABLE
         for type_ in each.types or ("{type}",)
-        if (each.instance if "{id}" in row.template else each.type) and (row.method == "POST" or not each.affects)
+        if getattr(each, _level(row)) and (row.method == "POST" or not each.affects)
     ]
     return [
         (
@@ -176,6 +176,11 @@ def _templates(row: Row) -> list[tuple[str, list[dict[str, Any]]]]:
         )
         for name, type_ in asked
     ]
+
+
+def _level(row: Row) -> str:
+    """What an operation of this row is asked of, as the table says it."""
+    return "instance" if "{id}" in row.template else "type" if "{type}" in row.template else "system"
 
 
 def _operation(row: Row, path: str) -> dict[str, Any]:

@@ -220,7 +220,7 @@ def _body(
         return _content(sent, path, config["MAX_CONTENT"]), None, ()
     raw = _read(sent, config["MAX_CONTENT_LENGTH"])
     kind = negotiation.media_type(sent.content_type)
-    if not raw and "/$" in path:
+    if not raw and "/$" in f"/{path}":
         return None, None, ()  # an operation may have nothing to be told
     if path.rstrip("/").endswith("_search"):
         if raw and kind != negotiation.FORM_TYPE:

@@ -85,6 +85,7 @@ def statement(base: str, canonical: str) -> dict[str, Any]:
                 "resource": [_resource(type_, canonical) for type_ in load().endpoints],
                 "interaction": [{"code": code} for code in ("transaction", "batch", *routes.of_the_system())],
                 "searchParam": [{"name": name, "type": kind} for name, kind in _OF_EVERY_TYPE.items()],
+                "operation": _operations("", canonical),
                 "compartment": [f"http://hl7.org/fhir/CompartmentDefinition/{each.lower()}" for each in names()],
             }
         ],

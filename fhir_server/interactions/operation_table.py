@@ -18,9 +18,10 @@ from fhir_server.search.nearest import meant, shown
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation: `types` it is for (every type where there are none), upon one `instance`, the `type`, or both.
+    """One operation: `types` it is for (every type where there are none), upon an `instance`, the `type`, the `system`.
 
-    `right` is the scope letter of its type that a token must have, "" where what it does asks for that itself.
+    `right` is the scope letter of its type that a token must have, "" where what it does asks for that itself;
+    `right_of_type` the letter where it is asked of the whole type, if that is another.
     `affects` says that it writes: then it is POSTed (R4, `OperationDefinition.affectsState`). `needs` is the
     interaction without which a type has no such operation. `base` is the published definition it follows.
     """
@@ -33,6 +34,8 @@ class Operation:
     types: tuple[str, ...] = ()
     instance: bool = True
     type: bool = False
+    system: bool = False
+    right_of_type: str = ""
     affects: bool = False
     needs: str = "read"
     parameters: tuple[Parameter, ...] = ()
@@ -44,7 +47,9 @@ class Operation:
         return self.name if self.name == "open-record" else f"{'-'.join(self.types) or 'Resource'}-{self.name}"
 
     def of(self, type_: str) -> bool:
-        """Whether a type has it."""
+        """Whether a type has it, or ("") the system."""
+        if not type_:
+            return self.system
         if type_ not in load().endpoints or (self.types and type_ not in self.types):
             return False
         return not self.needs or self.needs in kind_of(type_).interactions
@@ -255,9 +260,13 @@ TABLE: tuple[Operation, ...] = (
     Operation(
         "meta",
         "Read the metadata",
-        "The profiles, tags and security labels of a resource.",
+        "The profiles, tags and security labels of a resource; or those in use in a type, or in all types that the "
+        "token may search, as far as the asker sees what uses them: codings by system and code alone.",
         "r",
         "Meta",
+        type=True,
+        system=True,
+        right_of_type="s",
         base=f"{_R4}/Resource-meta",
     ),
     Operation(
@@ -322,14 +331,14 @@ BY_ID = {each.id: each for each in TABLE}
 
 
 def of_type(type_: str) -> Iterator[Operation]:
-    """The operations that a type has."""
+    """The operations that a type has, or ("") the system."""
     return (each for each in TABLE if each.of(type_))
 
 
 def named(type_: str, name: str, *, instance: bool) -> Operation | None:
-    """The operation of this name upon an instance of a type, or upon the type."""
-    found = (each for each in of_type(type_) if each.name == name and (each.instance if instance else each.type))
-    return next(found, None)
+    """The operation of this name upon an instance of a type, upon the type, or upon the system ("")."""
+    level = "instance" if instance else "type" if type_ else "system"
+    return next((each for each in of_type(type_) if each.name == name and getattr(each, level)), None)
 
 
 def unknown(type_: str, name: str) -> str:

@@ -60,6 +60,8 @@ ROUTES: tuple[Row, ...] = (
     Row("PUT", "{type}", "update", "u", writes=True, conditional=True),
     Row("PATCH", "{type}", "patch", "u", writes=True, conditional=True),
     Row("DELETE", "{type}", "delete", "d", writes=True, conditional=True),
+    Row("GET", "${operation}", "operation", ""),
+    Row("POST", "${operation}", "operation", "", writes=True),
     Row("GET", "{type}/${operation}", "operation", ""),
     Row("POST", "{type}/${operation}", "operation", "", writes=True),
     Row("GET", "{type}/{id}/${operation}", "operation", ""),
@@ -119,8 +121,12 @@ class Route:
 
     @property
     def right(self) -> str:
-        """The scope letter: an operation's own, else the row's."""
-        return self.operates.right if self.operation else self.row.right
+        """The scope letter: an operation's own, else the row's; "" for what is of several types."""
+        if not self.operation:
+            return self.row.right
+        if not self.type:
+            return ""
+        return (self.operates.right_of_type if not self.id else "") or self.operates.right
 
     @property
     def operates(self) -> table.Operation:

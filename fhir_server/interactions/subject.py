@@ -106,11 +106,14 @@ def of_no_record(type_: str, house: House) -> bool:
     return type_ in house.matrix.shared_types or house.matrix.class_of(type_) == "own"
 
 
-def of_type(type_: str, principal: Principal, house: House) -> Subject:
-    """The records that the history of a type spans: those the asker has standing with, none for types of no record."""
+def of_type(type_: str, principal: Principal, house: House, narrowed: Predicate = EVERYTHING) -> Subject:
+    """The records that a question of a type spans: those the asker has standing with, none for types of no record.
+
+    What the asker wrote counts within `narrowed`.
+    """
     if of_no_record(type_, house):
         return NO_RECORD
-    return _with_standing(EVERYTHING, type_, principal, house)
+    return _with_standing(narrowed, type_, principal, house)
 
 
 def of_types(narrowed: Predicate, principal: Principal, house: House) -> Subject:

@@ -255,8 +255,13 @@ def test_the_compartments_that_are_listed_are_searched_and_no_other_is(client, r
 
 def test_each_operation_that_is_listed_answers_and_no_other_does(client, by_type, rest):
     """Each has a definition that says where it is asked and how; nothing stands at the address, and that is said."""
-    assert "operation" not in rest
     definitions = {each["url"]: each for each in (published.definition(one, CANONICAL) for one in TABLE)}
+    of_all = {each["name"]: definitions[each["definition"]] for each in rest["operation"]}
+    assert {each["code"] for each in definitions.values() if each["system"]} == set(of_all) == {"meta"}
+    for name in OPERATIONS:
+        for method, body in (("GET", None), ("POST", {"resourceType": "Parameters"})):
+            answered = ask(client, method, f"${name}", body)
+            assert (200 if name in of_all else 404) == answered.status_code, (name, answered.text)
     for type_, told in list(by_type.items()):
         listed = {each["name"]: definitions[each["definition"]] for each in told.get("operation", ())}
         for name in OPERATIONS:
@@ -274,8 +279,9 @@ def test_each_operation_that_is_listed_answers_and_no_other_does(client, by_type
     assert {each["code"] for each in definitions.values()} <= set(OPERATIONS)
 
 
-def test_each_operation_is_listed_with_a_definition_that_can_be_read(client, by_type):
+def test_each_operation_is_listed_with_a_definition_that_can_be_read(client, by_type, rest):
     listed = {each["definition"] for told in by_type.values() for each in told["operation"]}
+    assert {each["definition"] for each in rest["operation"]} <= listed
     assert len(TABLE) == len(listed)
     for url in listed:
         found = ask(client, "GET", "OperationDefinition", query_string={"url": url}).json

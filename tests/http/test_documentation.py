@@ -53,6 +53,7 @@ def test_every_route_is_described_with_its_methods_and_statuses(app, paths):
                 there.add((f"/fhir/{path}/${each.name}", "post"))
                 if not each.affects:
                     there.add((f"/fhir/{path}/${each.name}", "get"))
+        there |= {(f"/fhir/${each.name}", method) for method in ("get", "post") if each.system}
 
     assert there - {(path, "get") for path in POSTED} == described
     for path, told in paths.items():

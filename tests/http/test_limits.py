@@ -190,7 +190,7 @@ def hurried(mongo_uri, mongo_client):
             {
                 "_id": f"Location/slow-{number}", "type": "Location", "version": 1, "updated": number, "method": "PUT",
                 "facts": {}, "own": [], "dates": {}, "first": {}, "last": {},
-                "index": [f"Location.name^{'x' * 400}{number}", "Location.name!"],
+                "index": [f"Location.name^{'x' * 400}{number}", "Location.name!", "Location._tag!", f"Location._tag=|{number}"],
                 "body": json.dumps({"resourceType": "Location", "id": f"slow-{number}"}),
             }
             for number in range(30_000)
@@ -204,7 +204,8 @@ SLOW = "Location?name:contains=nowhere"
 
 
 @pytest.mark.parametrize(
-    "url", [SLOW, f"{SLOW}&_total=none", f"{SLOW}&_summary=count", "Location/_history?_count=1000"]
+    "url",
+    [SLOW, f"{SLOW}&_total=none", f"{SLOW}&_summary=count", "Location/_history?_count=1000", "Location/$meta", "$meta"],
 )
 def test_a_query_that_takes_too_long_is_told_so_and_never_a_500(hurried, url):
     assert (400, "too-costly") == code_of(hurried.get(f"/fhir/{url}"))

@@ -173,6 +173,7 @@ OF_OTHERS = (
     "DocumentReference/$docref?patient={p}&start=2026-01-01&type=http://loinc.org|11490-0",
     "DocumentReference/$explain?patient={p}",
     *("Patient/{p}/$explain-access", "Patient/{p}/$explain-access?profession=60"),
+    *("DocumentReference/$meta", "Provenance/$meta", "List/$meta", "AuditEvent/$meta", "Patient/$meta", "$meta"),
 )
 OF_CONDITIONS = (
     "patient={p}&description:exact=lettre d2",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fhir_server.foundation.principal import Principal, Purpose
 from tests.kit import people
-from tests.kit.twin import Letter, Log
+from tests.kit.twin import TAGS, Letter, Log
 from tests.kit.world import label, opening, patient, practitioner
 
 DIETICIAN = people.professional("noel", "10000000004", "95")
@@ -76,6 +76,7 @@ def provenance(id_: str, target: str):
     return {
         "resourceType": "Provenance",
         "id": id_,
+        "meta": {"tag": [{"code": f"about-{id_}"}], "profile": [f"http://x.example/about-{id_}"]},
         "target": [{"reference": target}],
         "recorded": "2026-11-22T10:00:00Z",
         "agent": [{"who": {"reference": "Practitioner/bernard"}}],
@@ -158,6 +159,7 @@ def letter_of(who: str, id_: str, code: str | None):
     return {
         "resourceType": "DocumentReference",
         "id": id_,
+        "meta": {"tag": [{"system": TAGS, "code": f"put-{id_}"}]},
         "status": "current",
         "type": {"coding": [{"system": LOINC, "code": "11488-4"}]},
         "subject": {"reference": f"Patient/{who}"},

@@ -21,6 +21,8 @@ from tests.kit.world import BASE, Answer, World, submission
 
 Without = frozenset[str]
 NOTHING: Without = frozenset()
+TAGS = "urn:x-names"
+"""Each letter, and what is about one, has a tag of its own: what is in use tells which of them are seen."""
 _BUNDLE_ID = re.compile(rb'("resourceType":"Bundle","id":")[^"]*')
 
 
@@ -150,6 +152,7 @@ def _bundle(letters: Sequence[Letter], without: Without, ins: str) -> dict[str, 
         resource = document["resource"]
         resource["content"][0]["attachment"]["url"] = binary["fullUrl"]
         resource["description"] = f"lettre {letter.name}"
+        resource["meta"]["tag"] = [{"system": TAGS, "code": letter.name}]
         resource["securityLabel"] += [
             {
                 "coding": [

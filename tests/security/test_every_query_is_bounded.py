@@ -52,6 +52,8 @@ WAYS = [
     pytest.param("GET", "DocumentReference?_list=classeur", None, id="list"),
     pytest.param("GET", "Patient/lea/$everything", None, id="everything"),
     pytest.param("GET", "DocumentReference/$docref?patient=lea", None, id="docref"),
+    pytest.param("GET", "DocumentReference/$meta", None, id="metadata of a type"),
+    pytest.param("GET", "$meta", None, id="metadata of all"),
     pytest.param("GET", "DocumentReference/$explain?patient=lea", None, id="explain"),
     pytest.param("GET", "AuditEvent?patient=lea", None, id="traces"),
     pytest.param("PATCH", "{d1}", MASK, id="patch"),

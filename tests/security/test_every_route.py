@@ -86,6 +86,8 @@ def body_of(type_):
 
 def operation_of(row):
     """An operation that is offered by this row, of Patient."""
+    if "{type}" not in row.template:
+        return "meta"
     if "{id}" not in row.template:
         return "explain" if row.method == "GET" else "match"
     return "everything" if row.method == "GET" else "open-record"
@@ -318,7 +320,7 @@ def inside(row, type_):
     return Route(row, type_, compartment_of=f"Patient/{THERE}" if "{compartment}" in row.template else "")
 
 
-OF_RIGHT = [row for row in SIGNED if row.right or row.interaction == "operation"]
+OF_RIGHT = [row for row in SIGNED if row.right or (row.interaction == "operation" and "{type}" in row.template)]
 
 
 @pytest.mark.parametrize("row", OF_RIGHT, ids=[f"{row.method} {row.template}" for row in OF_RIGHT])
@@ -335,6 +337,15 @@ def test_a_scope_that_lacks_the_right_is_403_and_says_so(app, client, row):
             assert 'error="insufficient_scope"' in answered.headers["WWW-Authenticate"], scopes
             bodies.add(answered.data)
         assert 1 == len(bodies), "hidden and absent are told apart"
+
+
+@pytest.mark.parametrize("row", [row for row in SIGNED if row.template == "${operation}"], ids=lambda row: row.method)
+def test_what_is_of_every_type_is_403_for_a_token_that_may_search_none(app, client, row):
+    for scopes in ("system/*.crud", "system/Patient.r", "openid", "system/nonsense", "patient/*.cruds"):
+        answered = client.open(**request_of(row, "Patient"), headers=bearer(app, scopes))
+        assert 403 == answered.status_code, (scopes, answered.text)
+        assert 'error="insufficient_scope"' in answered.headers["WWW-Authenticate"], scopes
+    assert 200 == client.open(**request_of(row, "Patient"), headers=bearer(app, "system/Basic.s")).status_code
 
 
 @pytest.mark.parametrize("type_", load().endpoints)

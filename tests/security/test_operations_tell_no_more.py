@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fhir_server.search import metadata
 from tests.kit import people
 from tests.kit.family import UNAUTHORISED, appends, begun, letter_of, masked
 from tests.kit.twin import Letter, Step, differences, told
@@ -82,6 +83,9 @@ QUESTIONS = (
     "Observation/o2/$validate?mode=delete",
     "Composition/cr/$validate",
     "Composition/cr/$meta",
+    "Observation/$meta",
+    "Encounter/$meta",
+    "$meta",
     *TRACES,
 )
 
@@ -168,9 +172,46 @@ def test_metadata_that_is_added_to_a_document_is_added_whatever_it_names_that_is
     try:
         assert 200 == world.ask(who, "POST", "DocumentReference/d2/$meta-add", tag).status
         kept = world.ask(people.doctor(), "GET", "DocumentReference/d2").json
-        assert (log.names["d1"], [{"code": "x"}]) == (kept["relatesTo"][0]["target"]["reference"], kept["meta"]["tag"])
+        assert (log.names["d1"], {"code": "x"}) == (
+            kept["relatesTo"][0]["target"]["reference"],
+            kept["meta"]["tag"][-1],
+        )
     finally:
         world.close()
+
+
+def named_in_metadata(databases, who):
+    """Where `$meta` tells that a profile, or the system of a tag, is written like a reference to what is hidden.
+
+    A read takes such a name away with the other mentions of it.
+    """
+    log = begun()
+    label = UNTOLD if who.subject.startswith("holder") else MASK
+    log.put(observation("o2", meta={"security": label}), because=["o2"])
+
+    def speaking(without):
+        if "o2" in without:
+            return observation("o1", meta={"tag": [{"code": "a"}]})
+        named = {"profile": ["Observation/o2"], "tag": [{"code": "a"}, {"system": "Observation/o2"}]}
+        return observation("o1", meta=named, derivedFrom=[{"reference": "Observation/o2"}])
+
+    log.put(speaking, at="Observation/o1")
+    urls = ("Observation/o1", "Observation/o1/$meta", "Observation/$meta", "$meta")
+    return differences(databases, log.steps, frozenset({"o2"}), [Step(who, "GET", each) for each in urls])
+
+
+@pytest.mark.parametrize("who", [people.radiologist(), people.holder(), UNAUTHORISED], ids=lambda who: who.subject)
+def test_what_is_hidden_is_not_told_by_metadata_that_names_it(databases, who):
+    found = named_in_metadata(databases, who)
+
+    assert [] == found, "\n\n".join(found)
+
+
+def test_metadata_that_is_told_as_the_index_has_it_is_caught(databases, monkeypatch):
+    monkeypatch.setattr(metadata, "_names_a_resource", lambda _: False)
+
+    told_apart = named_in_metadata(databases, people.radiologist())
+    assert ["Observation/$meta", "$meta"] == [each.splitlines()[0].rpartition(" ")[2] for each in told_apart]
 
 
 KNOWN = {"resourceType": "Patient", "name": [{"family": "Martin"}], "birthDate": "1979-03-12"}

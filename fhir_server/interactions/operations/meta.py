@@ -1,7 +1,7 @@
 """`$meta`, `$meta-add`, `$meta-delete`: https://hl7.org/fhir/R4/resource-operations.html.
 
 A label hides things: to add or lift one is a patch of its resource, decided, restamped and put on record as that patch
-(docs/adr/0012). There is no `$meta` of a type or of everything: it would have to read all there is to be true.
+(docs/adr/0012). What is asked of a type or of everything is `meta_in_use.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fhir_server.consent.obligations import apply
 from fhir_server.foundation.problem import bad_request
 from fhir_server.interactions import answers, parameters, patch, update
 from fhir_server.interactions import read as reading
-from fhir_server.interactions.operations import telling
+from fhir_server.interactions.operations import meta_in_use, telling
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.routes import ROUTES
@@ -31,8 +31,10 @@ _PATCH = next(row for row in ROUTES if row.method == "PATCH")
 
 
 def read(visit: Visit) -> FhirResponse:
-    """200 with Parameters `return`; 404 as a read."""
+    """200 with Parameters `return`; 404 as a read, 400 and 403 of a type or of everything as a search."""
     parameters.of(visit.request, ())
+    if not visit.route.id:
+        return _told(meta_in_use.found(visit), {})
     door = visit.door(of_instance(visit.route, visit.house, visit.unit)).within(visit.scoped("r"))
     found = door.read(visit.route.type, visit.route.id)
     if found is None:

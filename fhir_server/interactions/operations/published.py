@@ -53,7 +53,7 @@ def definition(operation: Operation, canonical: str) -> dict[str, Any]:
         "code": operation.name,
         "base": operation.base,
         "resource": list(operation.types or ("Resource",)),
-        "system": False,
+        "system": operation.system,
         "type": operation.type,
         "instance": operation.instance,
         "parameter": [*map(_input, operation.parameters), {**returned, "type": operation.returns}],
