@@ -122,6 +122,7 @@ UNDER_NOTHING = {
         0,
     ),
     "within": (lambda door, type_, id_, _: door.within(EVERYTHING).read(type_, id_), None),
+    "metadata": (lambda door, type_, _id, _: door.metadata(type_, EVERYTHING), []),
     "linked": (lambda door, type_, _id, _: door.linked(type_, EVERYTHING, None, 10), []),
     "guard": (lambda door, *_: door.guard, NOTHING),
 }  # fmt: skip
