@@ -14,6 +14,7 @@ from pymongo import MongoClient, monitoring
 
 from tests.kit import people
 from tests.kit.battery import ABSENT, FAR, deposited
+from tests.kit.trips import NO_QUESTION
 from tests.kit.twin import Letter, Log, told, told_of
 from tests.kit.world import label, opening, patient, practitioner
 
@@ -28,7 +29,7 @@ class Trips(monitoring.CommandListener):
         self.thread = threading.get_ident()
 
     def started(self, event):
-        if threading.get_ident() == self.thread:
+        if threading.get_ident() == self.thread and event.command_name not in NO_QUESTION:
             self.names.append(event.command_name)
 
     def succeeded(self, event): ...
