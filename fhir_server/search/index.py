@@ -20,7 +20,7 @@ from fhir_server.definitions.elements import Element, children
 from fhir_server.definitions.expressions import spots_of
 from fhir_server.definitions.paths import Found
 from fhir_server.definitions.search_parameters import SearchParameter
-from fhir_server.search import composite, date, inside, near, number, own, phonetic, reference, token
+from fhir_server.search import composite, date, inside, near, number, own, phonetic, reference, token, uri
 from fhir_server.search.extract import extractor, finder
 from fhir_server.search.own import remembered
 from fhir_server.search.supported import indexed, kind_of
@@ -98,6 +98,8 @@ def index_of(resource: dict[str, Any], base: str = "") -> Indexed:
             _references(name, presence, values, base, sources)
             if "contained" in resource:
                 tokens.update(dict.fromkeys(inside.index(name, values, resource)))
+        elif kind == "uri":
+            _uris(name, presence, values, base, sources)
         elif kind in _NUMBERS:
             for value, datatype, _ in values:
                 numbers += number.named(name, _NUMBERS[kind](value, datatype))
@@ -119,13 +121,17 @@ def markers(type_: str) -> list[str]:
     return [each.marker for each in own.of(type_).values()]
 
 
-def may_come_by_reference(type_: str, code: str) -> bool:
-    """Whether `by_reference` can hold tokens of a parameter: it finds references, or what cannot stand without one."""
+def may_come_by_reference(type_: str, code: str, value: str = "") -> bool:
+    """Whether `by_reference` can hold tokens of a parameter (of this value, if one is given).
+
+    It finds references, URIs that read as one, or what cannot stand without one.
+    """
     parameter = indexed(type_).get(code)
     if parameter is None:
         return False
     return (
         parameter.type == "reference"
+        or (parameter.type == "uri" and not (value and reference.local(value, "") is None))
         or composite.refers(parameter)
         or any(code in each.codes for each in _falling(type_))
     )
@@ -144,10 +150,19 @@ def _references(name: str, presence: str, values: list[Found], base: str, source
     """The tokens of a reference parameter, each with the local references it comes from and "" for any other."""
     for value, kind, _ in values:
         here, forms = reference.index(value, kind, base)
-        if kind != "Reference":  # a canonical or a resource in its place is no mention: nobody takes it away
+        if isinstance(value, dict) and kind != "Reference":  # a resource in its place is no mention
             here = ""
         sources.setdefault(presence, set()).add(here)
         for form in forms:
+            sources.setdefault(name + form, set()).add(here)
+
+
+def _uris(name: str, presence: str, values: list[Found], base: str, sources: dict[str, set[str]]) -> None:
+    """As of a reference: a URI that reads as a resource of this server is shown to nobody who does not see that."""
+    for value, kind, _ in values:
+        here = (reference.local(value, base) if isinstance(value, str) else None) or ""
+        sources.setdefault(presence, set()).add(here)
+        for form in uri.index(value, kind):
             sources.setdefault(name + form, set()).add(here)
 
 

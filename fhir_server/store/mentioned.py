@@ -23,7 +23,7 @@ def may_be_mentioned(token: str) -> bool:
         # what belongs to no record is no mention (resources/facts.py), save who a Patient says is his médecin traitant,
         # for the sake of the Consent that designates him (designations.py)
         return False
-    return may_come_by_reference(type_, code)
+    return may_come_by_reference(type_, code, value)
 
 
 @cache

@@ -59,6 +59,33 @@ def seen(world, *names, who=None):
     return [each for each in names if world.ask(who or people.radiologist(), "GET", each).status == 200]
 
 
+@pytest.mark.parametrize(
+    ("element", "found"),
+    [
+        ("instantiatesUri", ["instantiates-uri={}", "instantiates-uri:missing=false"]),
+        ("instantiatesCanonical", ["instantiates-canonical:missing=false"]),
+    ],
+)
+def test_what_names_the_masked_document_by_a_uri_was_found_by_its_name(world, element, found):
+    """Decisions 16: it is shown without that name, so nobody finds it by that."""
+    _, document, _ = deposit(world, submission())
+    named = {"resourceType": "ServiceRequest", "id": "s", "status": "active", "intent": "order", element: [document]}
+    world.put({**named, "subject": {"reference": "Patient/lea"}})
+    searches = [f"ServiceRequest?patient=lea&{each.format(document)}" for each in found]
+    missing = f"ServiceRequest?patient=lea&{found[-1].replace('false', 'true')}"
+    for search in searches:
+        assert ["ServiceRequest/s"] == world.ask(people.radiologist(), "GET", search).ids
+
+    assert 200 == world.ask(people.holder(), "PATCH", document, MASK).status
+
+    assert element not in world.ask(people.radiologist(), "GET", "ServiceRequest/s").json
+    for search in searches:
+        assert [] == world.ask(people.radiologist(), "GET", search).ids
+        assert ["ServiceRequest/s"] == world.ask(people.holder(), "GET", search).ids
+    assert ["ServiceRequest/s"] == world.ask(people.radiologist(), "GET", missing).ids
+    assert [] == world.ask(people.holder(), "GET", missing).ids
+
+
 @pytest.mark.parametrize("end", ["masked", "deleted"])
 def test_what_is_about_the_content_of_a_document_outlived_it(world, end):
     """Decisions 16, DMP-135: Provenance about the Binary of a document, and about a Provenance of it."""

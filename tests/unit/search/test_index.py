@@ -102,10 +102,23 @@ def test_a_value_that_is_no_reference_keeps_the_presence():
     ) == index_of(resource)
 
 
-def test_a_canonical_is_no_mention():
+def test_a_canonical_goes_with_what_it_names_if_that_is_mentioned():
+    """`references.drop` takes it away with that; what belongs to no record is never a mention, and stays."""
     indexed = index_of({"resourceType": "MeasureReport", "measure": "Measure/x"})
-    assert "MeasureReport.measure=Measure/x" in indexed.tokens
-    assert {} == indexed.by_reference
+    said = ["MeasureReport.measure!", "MeasureReport.measure=Measure/x"]
+    assert (said, {}) == indexed.apart([])
+    assert ([], {"Measure/x": said}) == indexed.apart(["Measure/x"])
+
+
+def test_a_uri_goes_with_the_resource_that_it_reads_as():
+    plan = {"resourceType": "CarePlan", "instantiatesUri": ["Observation/o", "http://example.org/plan"]}
+    both = index_of(plan)
+    assert ["CarePlan.instantiates-uri!", "CarePlan.instantiates-uri=http://example.org/plan"] == both.apart(
+        ["Observation/o"]
+    )[0]
+    assert may_come_by_reference("CarePlan", "instantiates-uri", "Observation/o")
+    assert may_come_by_reference("CarePlan", "instantiates-uri")
+    assert not may_come_by_reference("CarePlan", "instantiates-uri", "http://example.org/plan")
 
 
 def test_a_timing_without_limits_is_there_and_has_no_interval():
