@@ -176,7 +176,7 @@ def test_it_says_where_it_is_and_stops_with_its_engine(serve, tmp_path):
 
 
 def test_a_stop_lets_what_is_under_way_finish_and_takes_nothing_new(serve):
-    process, origin = serve("--workers", "1")
+    process, origin = serve("--workers", "1", "--drain", "60")
     asked = {"as": "operateur", "scope": "user/*.cruds"}
     token = requests.post(f"{origin}/sandbox/token", json=asked, timeout=20).json()["access_token"]
     body = json.dumps({"resourceType": "Organization", "name": "en cours"}).encode()
