@@ -11,14 +11,13 @@ value; or `#Type` for what holds a resource of a type. `search/{string,token,ref
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from fhir_server.definitions.elements import Element, children
 from fhir_server.definitions.expressions import spots_of
-from fhir_server.definitions.paths import Found
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.search import composite, date, inside, near, number, own, phonetic, reference, token, uri
 from fhir_server.search.extract import extractor, finder
@@ -94,12 +93,12 @@ def index_of(resource: dict[str, Any], base: str = "") -> Indexed:
             spans = [span for each in values for span in date.index(each[0], each[1])]
             if spans:
                 dates[code] = spans
-        elif kind == "reference":
-            _references(name, presence, values, base, sources)
-            if "contained" in resource:
+        elif kind in _NAMING:
+            _references(
+                name, presence, [_NAMING[kind](value, datatype, base) for value, datatype, _ in values], sources
+            )
+            if kind == "reference" and "contained" in resource:
                 tokens.update(dict.fromkeys(inside.index(name, values, resource)))
-        elif kind == "uri":
-            _uris(name, presence, values, base, sources)
         elif kind in _NUMBERS:
             for value, datatype, _ in values:
                 numbers += number.named(name, _NUMBERS[kind](value, datatype))
@@ -146,24 +145,26 @@ def _forms(type_: str, kind: str) -> Callable[[Any, str], list[str]]:
     return lambda value, datatype: [*index(value, datatype), *token.worded(value, datatype)]
 
 
-def _references(name: str, presence: str, values: list[Found], base: str, sources: dict[str, set[str]]) -> None:
-    """The tokens of a reference parameter, each with the local references it comes from and "" for any other."""
-    for value, kind, _ in values:
-        here, forms = reference.index(value, kind, base)
-        if isinstance(value, dict) and kind != "Reference":  # a resource in its place is no mention
-            here = ""
-        sources.setdefault(presence, set()).add(here)
-        for form in forms:
-            sources.setdefault(name + form, set()).add(here)
+def _references(name: str, presence: str, named: Iterable[tuple[str, list[str]]], sources: dict[str, set[str]]) -> None:
+    """The tokens of a parameter by what each comes from: the local reference it `named`, "" for any other."""
+    for here, forms in named:
+        for form in (presence, *(name + each for each in forms)):
+            sources.setdefault(form, set()).add(here)
 
 
-def _uris(name: str, presence: str, values: list[Found], base: str, sources: dict[str, set[str]]) -> None:
-    """As of a reference: a URI that reads as a resource of this server is shown to nobody who does not see that."""
-    for value, kind, _ in values:
-        here = (reference.local(value, base) if isinstance(value, str) else None) or ""
-        sources.setdefault(presence, set()).add(here)
-        for form in uri.index(value, kind):
-            sources.setdefault(name + form, set()).add(here)
+def _of_reference(value: Any, kind: str, base: str) -> tuple[str, list[str]]:
+    here, forms = reference.index(value, kind, base)
+    # a resource in its place is no mention
+    return "" if isinstance(value, dict) and kind != "Reference" else here, forms
+
+
+def _of_uri(value: Any, kind: str, base: str) -> tuple[str, list[str]]:
+    """A URI that reads as a resource of this server is shown to nobody who does not see that."""
+    return (isinstance(value, str) and reference.local(value, base)) or "", uri.index(value, kind)
+
+
+_NAMING = {"reference": _of_reference, "uri": _of_uri}
+"""The kinds of parameters whose values may name a resource: which, and the tokens."""
 
 
 def _by_reference(sources: Mapping[str, set[str]]) -> dict[str, list[str]]:

@@ -86,6 +86,21 @@ def test_what_names_the_masked_document_by_a_uri_was_found_by_its_name(world, el
     assert [] == world.ask(people.holder(), "GET", missing).ids
 
 
+def test_what_has_the_masked_document_for_a_profile_was_found_by_it(world):
+    """Decisions 16: what it mentions anyhow is taken away wherever it stands, in `meta.profile` too."""
+    _, document, _ = deposit(world, submission())
+    named = {"meta": {"profile": [document]}, "derivedFrom": [{"reference": document}]}
+    world.put(observation("lea", id="o", **named))
+    search = f"Observation?patient=lea&_profile={document}"
+    assert ["Observation/o"] == world.ask(people.radiologist(), "GET", search).ids
+
+    assert 200 == world.ask(people.holder(), "PATCH", document, MASK).status
+
+    assert "profile" not in world.ask(people.radiologist(), "GET", "Observation/o").json["meta"]
+    assert [] == world.ask(people.radiologist(), "GET", search).ids
+    assert ["Observation/o"] == world.ask(people.holder(), "GET", search).ids
+
+
 @pytest.mark.parametrize("end", ["masked", "deleted"])
 def test_what_is_about_the_content_of_a_document_outlived_it(world, end):
     """Decisions 16, DMP-135: Provenance about the Binary of a document, and about a Provenance of it."""

@@ -15,7 +15,7 @@ from fhir_server.search.parse import parse
 from fhir_server.search.query import Order
 from fhir_server.store import unguarded, visible
 from fhir_server.store.changes import Changes
-from fhir_server.store.documents import Shelf, Stored, stored
+from fhir_server.store.documents import Stored, stored
 from fhir_server.store.freshness import Freshness
 from fhir_server.store.visible import VisibleStore
 
@@ -30,13 +30,6 @@ MASK = {
 }
 UNMASKED = Not(Has("label", "MASQUE_PS"))
 HOSPITAL = ("org:1750712184",)
-
-
-@pytest.fixture
-def shelf(database):
-    made = Shelf(database)
-    made.prepare()
-    return made
 
 
 @pytest.fixture

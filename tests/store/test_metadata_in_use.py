@@ -8,19 +8,12 @@ import pytest
 
 from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Has, Not, both, one_of
 from fhir_server.search import metadata
-from fhir_server.store.documents import Shelf, envelope
+from fhir_server.store.documents import envelope
 from fhir_server.store.visible import VisibleStore
 
 SEEN = Not(Has("label", "MASQUE_PS"))
 FRENCH = "https://mos.esante.gouv.fr/NOS/TRE_A07-StatutVisibiliteDocument/FHIR/TRE-A07-StatutVisibiliteDocument"
 MASK = {"system": FRENCH, "code": "MASQUE_PS"}
-
-
-@pytest.fixture
-def shelf(database):
-    made = Shelf(database)
-    made.prepare()
-    return made
 
 
 @pytest.fixture

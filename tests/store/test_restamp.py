@@ -14,11 +14,9 @@ HIDDEN = {"label": ["N", "MASQUE_PS"], "hidden": [{"lo": 1, "hi": 9}]}
 
 
 @pytest.fixture
-def shelf(database):
-    made = Shelf(database)
-    made.prepare()
-    made.resources.insert_one({"_id": OTHER, "type": "DocumentReference", "facts": {"label": ["R"]}, "own": ["R"]})
-    return made
+def shelf(shelf):
+    shelf.resources.insert_one({"_id": OTHER, "type": "DocumentReference", "facts": {"label": ["R"]}, "own": ["R"]})
+    return shelf
 
 
 def a_trace(shelf: Shelf, name: str, *about: str, own=(), label=()) -> None:
