@@ -51,7 +51,7 @@ def rotate(algorithm: str, **place: Any) -> None:
     click.echo(f"{kid}  {algorithm}  signs")
 
 
-@keys.command()
+@keys.command(context_settings={"ignore_unknown_options": True})  # a kid is drawn, and one in 64 begins with a dash
 @click.argument("kid")
 @setting_options(*PLACE)
 def withdraw(kid: str, **place: Any) -> None:

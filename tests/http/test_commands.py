@@ -97,6 +97,15 @@ def test_a_key_of_ours_is_rotated_and_withdrawn_and_that_is_on_record(run, datab
     ]
 
 
+def test_a_key_whose_drawn_name_begins_with_a_dash_is_withdrawn(run, database):
+    run("keys", "rotate", "ES256")
+    drawn = database["smart_keys"].find_one_and_delete({})
+    database["smart_keys"].insert_one({**drawn, "_id": "-HDy8_C0M", "jwk": {**drawn["jwk"], "kid": "-HDy8_C0M"}})
+    withdrawn = run("keys", "withdraw", "-HDy8_C0M")
+    assert withdrawn.exit_code == 0, withdrawn.output
+    assert run("keys", "list").output == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
