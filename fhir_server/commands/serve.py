@@ -7,6 +7,7 @@ https://github.com/emmett-framework/granian, fallback https://gunicorn.org
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import contextlib
 import ctypes
@@ -34,6 +35,7 @@ PARENT = "FHIR_PARENT_PID"
 """The variable by which a process knows who started it."""
 FACTORY = "fhir_server.commands.serve:application"
 _PR_SET_PDEATHSIG = 1
+_STOPS = (signal.SIGTERM, signal.SIGINT)
 _REVIVALS = 3
 """How often in a minute a dead engine is started again before the server gives up."""
 
@@ -60,6 +62,7 @@ def run(settings: Settings, console: Console) -> int:
     """Serve until told to stop; the exit status is 0 for a stop that was asked for."""
     _port_free(settings)
     _certificate_fits(settings)
+    _stoppable()
     engine: Engine | None = None
     if settings.mongo_uri:
         console.print("data        in your MongoDB replica set", highlight=False)
@@ -89,13 +92,36 @@ def run(settings: Settings, console: Console) -> int:
 
 def application() -> Callable[..., Any]:
     """What one process of granian answers with, built from the environment."""
-    if threading.current_thread() is threading.main_thread():
-        # the handlers that came with the fork are the parent's: a stop during the start would be lost on us
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: sys.exit(0))
+    if _stoppable():  # not before: the handlers that came with the fork are the parent's
+        # INVARIANT (a stop is heard): every thread made from here on inherits that it takes no such signal. One that
+        # does would only note it for the main thread, which sleeps until the server is over and never looks
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+        threading.Thread(target=_heed, name="stop", daemon=True).start()
     # a process made by multiprocessing ends without atexit before Python 3.13: what is open is closed all the same
     Finalize(None, atexit._run_exitfuncs, exitpriority=0)  # noqa: SLF001 - there is no public name for it
     return _built()
+
+
+def _stoppable() -> bool:
+    """Let a stop during the start unwind what was begun, until granian takes the signals; whether they are ours."""
+    ours = threading.current_thread() is threading.main_thread()
+    for number in _STOPS if ours else ():
+        signal.signal(number, _give_up)
+    return ours
+
+
+def _give_up(*_: Any) -> None:
+    sys.exit(0)
+
+
+def _heed() -> None:
+    """Wait for the first signal to stop, and do what is to be done at it; another one changes nothing."""
+    number = signal.Signals(signal.sigwait(_STOPS))
+    told = signal.getsignal(number)
+    if callable(told) and told is not _give_up:
+        told(number, None)
+    else:  # still starting: the main thread is awake, and looks
+        _thread.interrupt_main(number)
 
 
 def _built() -> Callable[..., Any]:
