@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from importlib import import_module
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,8 @@ def run(settings: Settings, console: Console) -> int:
     _port_free(settings)
     _certificate_fits(settings)
     _stoppable()
+    loading = threading.Thread(target=import_module, args=("fhir_server.app",), daemon=True)
+    loading.start()  # meanwhile; the processes that answer are forked with what takes most of their start
     engine: Engine | None = None
     if settings.mongo_uri:
         console.print("data        in your MongoDB replica set", highlight=False)
@@ -82,6 +85,7 @@ def run(settings: Settings, console: Console) -> int:
         failed = threading.Event()
         if engine is not None:
             threading.Thread(target=_tend, args=(engine, failed, console), daemon=True).start()
+        loading.join()
         _answer(settings)
         return 1 if failed.is_set() else 0
     finally:
