@@ -46,7 +46,7 @@ unit: $(STAMP)
 	$(BIN)/python -m pytest -q tests/unit
 
 test: lint types floors ## every test that Python and a real MongoDB can run
-	$(BIN)/python -m pytest -q -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
 race: $(STAMP) ## a thousand revocations against reads of four workers (some seven minutes of the whole machine)
 	REVOCATIONS=1000 $(BIN)/python -m pytest -q -p no:randomly tests/security/test_revocations_race_reads.py $(ARGS)

@@ -25,6 +25,12 @@ MEMORY = Path("/dev/shm")
 ROOM = 4 * 2**30
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long first, so that no process is left alone with it at the end."""
+    items.sort(key=lambda each: each.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session")
 def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A mongod with its journal and majority writes, its files in memory where there is room: a disk only slows it."""
