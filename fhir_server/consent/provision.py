@@ -144,10 +144,10 @@ def named(provision: Json) -> frozenset[str]:
     """References in the provision and in those nested in it that stand for others: teams, roles, authors."""
     found: set[str] = set()
     for each in _list(provision, "actor"):
-        found.add(_target(each.get("reference")))
+        found.add(target(each.get("reference")))
     for each in _list(provision, "data"):
         if each.get("meaning") == "authoredby":
-            found.add(_target(each.get("reference")))
+            found.add(target(each.get("reference")))
     for each in _list(provision, "provision"):
         found |= named(each)
     return frozenset(reference for reference in found if reference.startswith(ACTOR_TYPES))
@@ -183,7 +183,7 @@ def _must_be_found(reference: str, keys: frozenset[str], expanded: bool) -> None
 
 def _keys(reference: Any) -> tuple[str, frozenset[str]]:
     """The relative text of a Reference, and all its keys. Raises Unreadable when it has neither text nor identifier."""
-    text = _target(reference)
+    text = target(reference)
     keys = {text} if text else set()
     identifier = reference.get("identifier") if isinstance(reference, Mapping) else None
     if isinstance(identifier, Mapping) and identifier.get("value"):
@@ -193,7 +193,7 @@ def _keys(reference: Any) -> tuple[str, frozenset[str]]:
     return text, frozenset(keys)
 
 
-def _target(reference: Any) -> str:
+def target(reference: Any) -> str:
     """`Type/id` of a Reference, whatever version it names; "" when it names none."""
     text = reference.get("reference") if isinstance(reference, Mapping) else None
     return text.partition("/_history/")[0] if isinstance(text, str) else ""
@@ -227,17 +227,17 @@ def _about(provision: Json, members: Members) -> Predicate:
     if not provision["data"]:
         raise Unreadable("the data a provision speaks of are not named")
     for each in _list(provision, "data"):
-        target = _target(each.get("reference"))
-        if not target or "://" in target or target.startswith("#"):
+        about = target(each.get("reference"))
+        if not about or "://" in about or about.startswith("#"):
             raise Unreadable("the data a provision speaks of are not found here")
         match each.get("meaning"):
             case "instance":
-                parts.append(either(Has("id", target), Has("about", target)))
+                parts.append(either(Has("id", about), Has("about", about)))
             case "related":
-                inside = Some("mentions", Has("id", target))
-                parts.append(either(Has("encounter", target), Has("id", target), Has("about", target), inside))
+                inside = Some("mentions", Has("id", about))
+                parts.append(either(Has("encounter", about), Has("id", about), Has("about", about), inside))
             case "authoredby":
-                parts.append(one_of("author", sorted({target, *members.get(target, {})})))
+                parts.append(one_of("author", sorted({about, *members.get(about, {})})))
             case _:
                 raise Unreadable("the meaning of a provision's data is none this server reads")
     return either(*parts)

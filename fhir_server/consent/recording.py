@@ -14,6 +14,7 @@ from fhir_server.consent.case import Case, may_represent, of_age
 from fhir_server.consent.directive import (
     AUTHORISATION,
     BLOCK,
+    CONSULTING,
     CREATION,
     ESTABLISHMENT,
     REPRESENTATION,
@@ -23,6 +24,7 @@ from fhir_server.consent.directive import (
     actors_named,
     is_guardian,
     parse,
+    role_keys,
 )
 from fhir_server.consent.provision import ALWAYS
 from fhir_server.consent.verdict import Verdict, Way
@@ -30,6 +32,7 @@ from fhir_server.foundation.predicate import EVERYTHING, Not, one_of
 
 OPENING_FOR = "open-record-for"
 """The operation by which a third party opens a record."""
+_LETTING_IN = frozenset({AUTHORISATION, ESTABLISHMENT})
 _CONSULTS = (
     wishes.treating_physician,
     wishes.authorised_professional,
@@ -122,9 +125,27 @@ def collected_consent(case: Case) -> Verdict | None:
     if (request.type, request.verb) != ("Consent", "create") or not case.professional or not request.normal:
         return None
     consults = any(rule(case) is not None for rule in _CONSULTS)
-    if consults and _collected(case, case.settings.collected):
+    if consults and _collected(case, case.settings.collected) and not _names_himself(case) and _gives_what_he_has(case):
         return Way("write.collected-consent")
     return Way("write.vitale-reading") if _collected(case, {AUTHORISATION}) and _read_from_card(case) else None
+
+
+def _names_himself(case: Case) -> bool:
+    """Whether it would let in its own collector, by name, by a place where he is signed in or by a team of his."""
+    wanted, who = _proposed(case), case.request.principal
+    if wanted is None or wanted.root is None or not wanted.root.permit or wanted.kind not in _LETTING_IN:
+        return False
+    mine = case.request.keys | role_keys(who.identities, who.organizations)
+    return not mine.isdisjoint({*(wanted.root.actors or ()), *wanted.root.members})
+
+
+def _gives_what_he_has(case: Case) -> bool:
+    """Whether its collector sees what it gives another: all of the record, or that very part of it."""
+    wanted = _proposed(case)
+    if wanted is None or wanted.root is None or wanted.kind not in _LETTING_IN:
+        return True
+    own = [each.root for each in case.permits if each.kind in CONSULTING and each.root is not None]
+    return any(not each.limited or each.what == wanted.root.what for each in own)
 
 
 def _read_from_card(case: Case) -> bool:
@@ -149,7 +170,9 @@ def treating_physician_decides(case: Case) -> Verdict | None:
     if (request.type, request.verb) != ("Consent", "create") or not case.treating or not request.normal:
         return None
     wanted = _proposed(case)
-    if wanted is None or wanted.root is None or not wanted.root.actors or not _said_for_holder(wanted, case):
+    if wanted is None or wanted.root is None or not _said_for_holder(wanted, case):
+        return None
+    if wanted.nested or not wanted.root.actors:  # what is nested could refuse more than is asked for
         return None
     if wanted.kind == BLOCK and not wanted.root.permit:
         others = [key for key in wanted.root.actors if key.startswith(("RelatedPerson/", "Patient/"))]
@@ -175,18 +198,21 @@ def _own_references(case: Case) -> frozenset[str]:
 
 
 def _said_for_holder(wanted: Directive, case: Case) -> bool:
-    """Whether the holder, or who represents him, is who consented."""
-    return not wanted.performers.isdisjoint({f"Patient/{case.request.patient}", *case.request.representatives})
+    """Whether who consented may: the holder once he is grown, and who represents him as long as he does (DMP-142)."""
+    return not wanted.performers.isdisjoint(speakers(case))
 
 
 def _collected(case: Case, kinds: Iterable[str]) -> bool:
-    """A Consent of these types, said by the holder; an authorisation names somebody."""
+    """A Consent of these types, said by the holder; an authorisation names somebody, and is one word alone.
+
+    What is nested in it could refuse whom the collector may not block (DMP-53).
+    """
     wanted = _proposed(case)
     if wanted is None or wanted.kind not in kinds or wanted.root is None or not _said_for_holder(wanted, case):
         return False
-    return wanted.kind not in (AUTHORISATION, ESTABLISHMENT) or (
-        wanted.permit and bool(wanted.root.actors or wanted.root.members)
-    )
+    if wanted.nested and not case.patient_side:
+        return False
+    return wanted.kind not in _LETTING_IN or (wanted.permit and bool(wanted.root.actors or wanted.root.members))
 
 
 def _is_authorised(case: Case) -> Any:

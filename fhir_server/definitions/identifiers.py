@@ -59,6 +59,13 @@ def keys_of(resource: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(keys)
 
 
+def is_national(key: str) -> bool:
+    """Whether a key is a whole national identifier: one with a digit too few, or of another system, names nobody."""
+    family, _, number = key.partition(":")
+    form = _systems()["forms"].get(family)
+    return form is not None and re.fullmatch(form, number) is not None
+
+
 def label_key(system: str | None, code: str) -> str:
     """A security label's key: the bare code where its system is one of ours, however spelt, else `system|code`."""
     return code if system in _labels() else f"{system or ''}|{code}"

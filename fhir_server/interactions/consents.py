@@ -6,18 +6,21 @@ contradicts another. May not know: who may write a Consent (`consent/recording.p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fhir_server.consent.contradiction import contradicted
-from fhir_server.consent.directive import UNREADABLE, Directive, parse
+from fhir_server.consent.directive import TREATING, UNREADABLE, Directive, parse
+from fhir_server.consent.naming import misnamed
+from fhir_server.consent.settings import settings
 from fhir_server.consent.succession import succeeded
 from fhir_server.foundation.moment import from_micros
 from fhir_server.foundation.predicate import EVERYTHING
 from fhir_server.foundation.principal import Kind
 from fhir_server.foundation.problem import Issue, unprocessable
 from fhir_server.interactions import announce, bodies
+from fhir_server.interactions.directory import StoredDirectory
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.subject import active_consents
 from fhir_server.notices.communication import communication
@@ -38,9 +41,29 @@ def readable(visit: Visit, resource: Mapping[str, Any]) -> None:
     """
     if resource["resourceType"] != "Consent" or visit.principal.kind is Kind.OPERATOR:
         return
-    found = parse(resource, visit.house.records.members_of(resource, beside=_beside(visit.unit)))
+    members = visit.house.records.members_of(resource, beside=_beside(visit.unit))
+    found = parse(resource, members)
     if found is not None and found.kind == UNREADABLE:
         raise unprocessable((Issue("error", "not-supported", str(found.unread), "Consent.provision"),))
+    if found is None or not found.active:  # who is named no more must not keep a Consent from being ended
+        return
+    wrong = (*misnamed(resource.get("provision") or {}, members), *_no_doctor(visit, found))
+    if wrong:
+        raise unprocessable(wrong)
+
+
+def _no_doctor(visit: Visit, directive: Directive) -> Iterator[Issue]:
+    """What is wrong with a médecin traitant DMP whom the directory does not know as a doctor (DMP-50, DMP-54)."""
+    if directive.kind != TREATING or directive.root is None:
+        return
+    directory = StoredDirectory(visit.house.shelf)
+    keys = directive.root.actors or frozenset()
+    numbers = (directory.practitioner(each) for each in sorted(keys) if each.startswith("ps:"))
+    named = {each for each in keys if each.startswith("Practitioner/")} | {each[0] for each in numbers if each}
+    known = [each for seated in directory.professionals(named).values() for each in seated]
+    if not known or any(each.profession not in settings().treating_professions for each in known):
+        text = "the médecin traitant is somebody whom the directory knows as a doctor"
+        yield Issue("error", "business-rule", text, "Consent.provision.actor[0].reference")
 
 
 def settle(visit: Visit, unit: Unit) -> None:

@@ -133,17 +133,32 @@ def add(visit: Visit, resource: dict[str, Any], after: Predicate, id_: str | Non
 
 
 def ended(visit: Visit, patient: str) -> list[Write]:
-    """Stage the end of the Consents that a closing ends: what permits. Blocks, oppositions and answers stay."""
+    """Stage the end of the Consents that a closing ends: what permits. Blocks, oppositions and answers stay.
+
+    A refusal keeps all it refuses, and loses whom it spares: no earlier agreement comes back with a reopening.
+    """
     kinds, unit = frozenset(profile_json("dmp/rules.json")["life"]["endedByClosing"]), create.within(visit)
     staged = []
     for each in active_consents(visit.house, patient, unit):
         said = parse(each.resource())
-        if said is None or said.kind not in kinds or not (said.permit or said.kind == CREATION):
+        if said is None or said.kind not in kinds:
             continue
-        over = {**each.resource(), "status": "inactive"}
+        if said.permit or said.kind == CREATION:
+            over = {**each.resource(), "status": "inactive"}
+        elif any(inner.permit for inner in said.nested):
+            over = _sparing_nobody(each.resource())
+        else:
+            continue
         whose = Has("patients", patient)
         staged.append(unit.replace(each, over, method="PUT", by=(), after=whose))
     return staged
+
+
+def _sparing_nobody(consent: dict[str, Any]) -> dict[str, Any]:
+    """A refusal without the agreements nested in it."""
+    root = {name: value for name, value in consent["provision"].items() if name != "provision"}
+    denies = [each for each in consent["provision"]["provision"] if each.get("type") != "permit"]
+    return {**consent, "provision": {**root, **({"provision": denies} if denies else {})}}
 
 
 def consent(visit: Visit, category: str, patient: str, *, by: str | None = None, **more: Any) -> dict[str, Any]:

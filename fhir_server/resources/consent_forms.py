@@ -38,7 +38,7 @@ FORMS: Mapping[str, Form] = {
     "dmp-creation": Form(actors=(0, 0), purposes=_TREAT),
     "alimentation": Form(of=_TEAMS, purposes=_TREAT),
     "ps-autorisation": Form("permit", (1, None), _TEAMS, limits=_ALL),
-    "ps-blocage": Form(limits=_ALL),
+    "ps-blocage": Form(of=_TEAMS, limits=_ALL),
     "etablissement": Form("permit", (1, None), ("Organization",), limits=_ALL),
     "urgence-bris-de-glace": Form(of=_TEAMS, purposes=frozenset({"BTG"})),
     "urgence-samu": Form(of=_TEAMS, purposes=frozenset({"ETREAT"})),

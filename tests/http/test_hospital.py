@@ -16,7 +16,7 @@ from fhir_server.smart.directory import recognised
 from tests.kit import people
 from tests.kit.family import letter_of
 from tests.kit.treating import NOW, by
-from tests.kit.world import submission
+from tests.kit.world import practitioner, submission
 
 HOLDER, DOCTOR, SYSTEM = people.holder(), people.doctor(), people.hospital()
 LETTERS = "DocumentReference?patient=lea"
@@ -97,6 +97,7 @@ def test_it_is_for_the_days_of_the_stay(stay, now, expected):
 
 def test_one_practitioner_is_left_out(stay):
     """DMP-45: by a nested deny."""
+    stay.put(practitioner("voisin", "10000000008", "Voisin"))
     consent = consent_patterns.consent("etablissement", "Patient/lea", NOW, actor="Organization/chu")
     consent["meta"]["profile"] = ["https://profiles.ihe.net/ITI/PCF/StructureDefinition/IHE.PCF.consentIntermediate"]
     consent["provision"]["provision"] = [{"type": "deny", "actor": by("Practitioner/voisin")}]

@@ -15,6 +15,7 @@ from fhir_server.resources import consent_patterns
 from tests.kit import people
 from tests.kit.family import letter_of
 from tests.kit.treating import NOW, designate, designation, patient_of, said
+from tests.kit.world import practitioner
 
 HOLDER, DOCTOR, RADIOLOGIST, OPERATOR = people.holder(), people.doctor(), people.radiologist(), people.operator()
 BERNARD, DIALLO = "Practitioner/bernard", "Practitioner/diallo"
@@ -189,6 +190,7 @@ def collected(world, consent):
 def test_it_is_not_handed_on_otherwise(world, by, more):
     """DMP-54."""
     wanted = {"actor": DIALLO, **more}
+    world.put(practitioner("noel", "10000000004", "Noël"))
     consent = consent_patterns.consent("medecin-traitant", "Patient/lea", NOW, **wanted)
 
     assert 403 == world.ask(by, "POST", "Consent", consent).status
@@ -253,6 +255,7 @@ def test_what_the_holder_says_himself_has_no_collector(world):
 
 def test_the_provenance_is_for_who_may_read_its_consent(world):
     """DMP-51, DMP-53: another's block and who wrote it down are not a colleague's to read."""
+    world.put(practitioner("noel", "10000000004", "Noël"))
     block = consent_patterns.consent("ps-blocage", "Patient/lea", NOW, actor="Practitioner/noel")
     made = world.ask(DOCTOR, "POST", "Consent", block).json["id"]
 

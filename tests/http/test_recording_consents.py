@@ -6,7 +6,7 @@ import pytest
 
 from fhir_server.resources import consent_patterns
 from tests.kit import people
-from tests.kit.world import opening
+from tests.kit.world import opening, practitioner
 
 NOW = "2026-11-23T09:00:00Z"
 REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
@@ -236,6 +236,7 @@ def test_a_team_that_comes_in_the_same_transaction_is_known(world):
 def test_two_consents_that_say_yes_and_no_refuse_and_the_holder_is_told(world):
     named = {"actor": consent("ps-blocage", "Practitioner/noel")["provision"]["actor"]}
     noel = people.professional("noel", "10000000009")
+    world.put(practitioner("noel", "10000000009", "Noël"))
     recorded(world, foreign(**named))
     assert 200 == world.ask(noel, "GET", "Patient/lea").status
     second = recorded(world, foreign(deny=True, **named))
@@ -260,6 +261,7 @@ def test_two_consents_that_say_yes_and_no_refuse_and_the_holder_is_told(world):
 )
 def test_an_exception_is_no_contradiction(world, second):
     first = {"purpose": [{"system": REASON, "code": "TREAT"}], "period": {"end": "2029-12-31"}}
+    world.put(practitioner("noel", "10000000009", "Noël"))
     recorded(world, foreign(**first))
     recorded(world, foreign(deny=True, **{**first, **second}))
     assert ([], []) == told(world)

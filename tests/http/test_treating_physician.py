@@ -9,7 +9,7 @@ import pytest
 
 from tests.kit import people
 from tests.kit.treating import CALLER, by, designate, designation, patient_of, resources, said, told
-from tests.kit.world import opening, patient
+from tests.kit.world import opening, patient, practitioner
 
 HOLDER, DOCTOR, RADIOLOGIST, OPERATOR = people.holder(), people.doctor(), people.radiologist(), people.operator()
 BERNARD = "Practitioner/bernard"
@@ -272,7 +272,7 @@ def test_an_earlier_version_says_who_it_was_when_it_was_superseded(world):
 
 def test_who_opens_a_record_is_answered_with_whom_he_designated(empty):
     """DMP-26."""
-    for each in (patient(), {"resourceType": "Practitioner", "id": "bernard"}):
+    for each in (patient(), practitioner("bernard", "10000000001", "Bernard")):
         empty.put(each)
 
     opened = empty.ask(HOLDER, "POST", "Patient/lea/$open-record", opening(treatingPhysician=BERNARD))

@@ -129,12 +129,17 @@ def patient(id_: str = "lea", **more: Any) -> dict[str, Any]:
     }
 
 
-def practitioner(id_: str, rpps: str, family: str) -> dict[str, Any]:
+PROFESSIONS = "https://mos.esante.gouv.fr/NOS/TRE_G15-ProfessionSante/FHIR/TRE-G15-ProfessionSante"
+
+
+def practitioner(id_: str, rpps: str, family: str, profession: str = "10") -> dict[str, Any]:
+    """A professional of the directory, a doctor unless told otherwise (TRE_G15)."""
     return {
         "resourceType": "Practitioner",
         "id": id_,
         "identifier": [{"system": "https://rpps.esante.gouv.fr", "value": rpps}],
         "name": [{"family": family, "prefix": ["Dr"]}],
+        "qualification": [{"code": {"coding": [{"system": PROFESSIONS, "code": profession}]}}],
     }
 
 

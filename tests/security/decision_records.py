@@ -25,6 +25,7 @@ from fhir_server.resources.facts import about_of, names_of
 from fhir_server.smart.claims import claims_of, keep
 from tests.kit.application import FHIR_JSON, signed
 from tests.kit.people import INS_SYSTEM
+from tests.kit.world import PROFESSIONS
 
 PATCH = "application/json-patch+json"
 APP = "decisions-app"
@@ -128,6 +129,8 @@ class Server:
             made["identifier"] = [{"system": system, "value": value} for system, value in numbers]
         if type_ == "Organization":
             made["name"] = id_
+        if type_ == "Practitioner" and person.get("profession"):
+            made["qualification"] = [{"code": {"coding": [{"system": PROFESSIONS, "code": person["profession"]}]}}]
         self.write(made)
 
     # --- the clock

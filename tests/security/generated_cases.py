@@ -41,7 +41,7 @@ DEPOSITED = {"diallo": "sien", "chu": "depot-chu", "assurance": "remboursement"}
 OF_KIND: dict[str, dict[str, Any]] = {
     **{kind: {} for kind in ("dmp-creation", "alimentation", "urgence-bris-de-glace", "urgence-samu")},
     "ps-blocage": {"deny": True, "actor": "Practitioner/bernard"},
-    "etablissement": {"actor": "Organization/cabinet"},
+    "etablissement": {"actor": "Organization/chu"},
     "representant-legal": {"actor": "RelatedPerson/paul"},
 }
 """What a Consent of a category says at least; else it names a doctor."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from fhir_server.foundation.predicate import NOTHING, Predicate, both
 from fhir_server.foundation.problem import Issue, bad_request, conflict, forbidden, unprocessable
-from fhir_server.interactions import announce, answers, bodies, create, life, parameters
+from fhir_server.interactions import announce, answers, bodies, consents, create, life, parameters
 from fhir_server.interactions.pipeline import Change, Visit, compile_criteria
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import Subject, of_instance
@@ -99,6 +99,7 @@ def _consents(visit: Visit, given: dict[str, Any]) -> list[dict[str, Any]]:
 def _consent(visit: Visit, subject: Subject, resource: dict[str, Any], scope: Predicate) -> Write:
     """Stage one, decided upon as if the asker had written it alone: an opening goes around no rule."""
     bodies.checked(resource)
+    consents.readable(visit, resource)
     allowed, after = visit.rights_for("Consent", subject, Change(proposed=resource), "create")
     if allowed == NOTHING:
         visit.refuse_here("opening.refused")

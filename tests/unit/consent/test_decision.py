@@ -324,7 +324,7 @@ def test_the_switch_for_declared_card_readings_lets_a_professional_authorise_him
     unread = {**himself, "sourceAttachment": {"title": "Accord oral"}}
 
     def allowed(proposed):
-        asked = asking(DOCTOR, verb="create", type="Consent", proposed=proposed)
+        asked = asking(DOCTOR, verb="create", type="Consent", proposed=proposed, birth="1979-03-12")
         return isinstance(decide(asked, Directives(()), Matrix.load()), Permit)
 
     assert [False] * 3 == [allowed(each) for each in (himself, another, unread)]

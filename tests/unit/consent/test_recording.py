@@ -11,6 +11,7 @@ from fhir_server.consent import decision as room
 from fhir_server.consent.decision import Deny, Permit, decide
 from fhir_server.consent.directive import Directives, parse
 from fhir_server.consent.matrix import Matrix
+from fhir_server.consent.provision import ALWAYS
 from fhir_server.consent.settings import settings
 from fhir_server.foundation.principal import Kind, Principal, Purpose
 
@@ -26,10 +27,9 @@ def said(actor: str | None = "Practitioner/e", kind: str = "ps-autorisation", ty
     return found
 
 
-def decided(proposed, *directives, who=DOCTOR, type_="Consent", **more):
-    return decide(
-        asking(who, verb="create", type=type_, proposed=proposed, **more), Directives(directives), Matrix.load()
-    )
+def decided(proposed, *directives, who=DOCTOR, type_="Consent", birth="1979-03-12", **more):
+    asked = asking(who, verb="create", type=type_, proposed=proposed, **more)
+    return decide(replace(asked, birth=birth), Directives(directives), Matrix.load())
 
 
 def opening(proposed, type_):
@@ -66,6 +66,53 @@ def test_who_consults_collects_the_word_for_another_and_in_an_emergency_nobody_d
     foreign = parse({**a_consent(1, "", "Practitioner/d"), "category": []})
     assert ("write.collected-consent",) == decided(said(), foreign).reasons
     assert Deny(("write.none",)) == decided(said(), foreign, who=urgent)
+
+
+@pytest.mark.parametrize("birth", ["2013-01-01", "2008-12", None], ids=["a child", "perhaps a child", "nobody knows"])
+def test_the_word_of_who_is_not_of_age_beyond_doubt_is_not_the_holders(birth):
+    """DMP-22, DMP-93."""
+    assert Deny(("write.none",)) == decided(said(), a_directive(), birth=birth)
+
+
+@pytest.mark.parametrize(
+    ("actor", "members"),
+    [
+        ("Practitioner/d", None),
+        ("Organization/o", None),
+        ("CareTeam/t", {"CareTeam/t": {"Practitioner/d": ALWAYS}}),
+        ("PractitionerRole/r", {"PractitionerRole/r": {"Practitioner/d@Organization/o": ALWAYS}}),
+    ],
+    ids=["by name", "by his place", "by his team", "in his role"],
+)
+@pytest.mark.parametrize("kind", ["ps-autorisation", "etablissement"])
+def test_who_collects_authorises_neither_himself_nor_where_he_works(actor, members, kind):
+    """DMP-110: for another professional."""
+    there = replace(DOCTOR, organizations=frozenset({"Organization/o"}))
+    found = decided(said(actor, kind), a_directive(), who=there, members=members)
+    assert Deny(("write.none",)) == found
+
+
+def test_who_sees_a_part_gives_that_part_and_no_more():
+    """DMP-44, DMP-110."""
+    part = {"data": [{"meaning": "instance", "reference": {"reference": "DocumentReference/x"}}]}
+    whole = a_consent(1, "ps-autorisation", "Practitioner/d")
+    limited = parse({**whole, "provision": {**whole["provision"], **part}})
+    same, more = said(), said()
+    same["provision"] |= part
+    assert ("write.collected-consent",) == decided(same, limited).reasons
+    assert Deny(("write.none",)) == decided(more, limited)
+    assert ("write.collected-consent",) == decided(more, limited, a_directive()).reasons
+
+
+def test_what_is_collected_refuses_nobody_by_the_way():
+    """DMP-53: only the médecin traitant blocks at the holder's request."""
+    wanted = said()
+    wanted["provision"]["provision"] = [{"type": "deny", "actor": [{"reference": {"reference": "Practitioner/f"}}]}]
+    assert Deny(("write.none",)) == decided(wanted, a_directive())
+    for kind in ("medecin-traitant", "ps-blocage"):
+        nested = {**wanted, "category": said(kind=kind)["category"]}
+        standing = (a_directive("medecin-traitant"), a_directive("ps-autorisation", "Practitioner/e"))
+        assert Deny(("write.none",)) == decided(nested, *standing)
 
 
 ALL_HIS_KEYS = {
