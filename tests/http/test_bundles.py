@@ -331,3 +331,22 @@ def test_an_empty_bundle_is_answered_by_an_empty_one(world, kind):
     got = posted(world, {"resourceType": "Bundle", "type": kind})
 
     assert (200, None) == (got.status, got.json.get("entry"))
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_an_entry_is_not_answered_with_what_its_asker_has_since_a_moment(world, kind):
+    """Row 64: `ifModifiedSince` is an instant, finer than the date of the header."""
+    world.pass_time(milliseconds=400)
+    world.put(observed(id="o"))
+    said = [
+        *("2030-01-01T00:00:00Z", "2026-11-23T10:00:00.400Z", "2026-11-23T11:00:00.4+01:00", "2026-11-23T10:00:00Z"),
+        *("2026-11-23T10:00:00.399Z", "2026-11-23T09:59:59Z"),
+    ]
+    got = posted(world, bundle(kind, *(entry("GET", "Observation/o", ifModifiedSince=each) for each in said)))
+
+    assert ["304"] * 4 + ["200"] * 2 == [each["response"]["status"][:3] for each in got.json["entry"]]
+    assert [False] * 4 + [True] * 2 == ["resource" in each for each in got.json["entry"]]
+    wrong = entry("GET", "Observation/o", ifModifiedSince="Mon, 30 Nov 2030 02:54:15 GMT")
+    got = posted(world, bundle(kind, wrong, entry("GET", "Observation/o")))
+    refused = got.json["entry"][0]["response"]["outcome"] if kind == "batch" else got.json
+    assert ["Bundle.entry[0].request.ifModifiedSince"] == refused["issue"][0]["expression"]
