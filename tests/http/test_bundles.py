@@ -350,3 +350,36 @@ def test_an_entry_is_not_answered_with_what_its_asker_has_since_a_moment(world, 
     got = posted(world, bundle(kind, wrong, entry("GET", "Observation/o")))
     refused = got.json["entry"][0]["response"]["outcome"] if kind == "batch" else got.json
     assert ["Bundle.entry[0].request.ifModifiedSince"] == refused["issue"][0]["expression"]
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+@pytest.mark.parametrize("url", ["?_type=Observation&patient=lea", f"{BASE}?_type=Observation&patient=lea"])
+def test_an_entry_may_search_several_types(world, kind, url):
+    """Rows 54 and 62: its address is a query alone."""
+    world.put(observed(id="o"))
+    got = posted(world, bundle(kind, entry("GET", url)))
+
+    assert 200 == got.status, got.json
+    assert ["o"] == [each["resource"]["id"] for each in got.json["entry"][0]["resource"]["entry"]]
+    for method, wrong in (("GET", ""), ("GET", BASE), ("POST", "?_type=Patient"), ("DELETE", "?_type=Patient")):
+        got = posted(world, bundle("batch", entry(method, wrong, observed() if method == "POST" else None)))
+        assert "400" == got.json["entry"][0]["response"]["status"][:3], (method, wrong)
+
+
+def test_an_entry_of_a_batch_may_refer_to_itself(world):
+    """Row 58: only what refers to another needs a transaction."""
+    me, other = URN.format(1), URN.format(2)
+    mine = observed(focus=[{"reference": me}])
+    got = posted(
+        world,
+        bundle(
+            "batch",
+            entry("POST", "Observation", mine, me),
+            entry("PUT", "Observation/o", {**observed(focus=[{"reference": other}]), "id": "o"}, other),
+            entry("POST", "Observation", observed(focus=[{"reference": me}])),
+        ),
+    )
+
+    assert ["201", "201", "400"] == [each["response"]["status"][:3] for each in got.json["entry"]]
+    for each in got.json["entry"][:2]:
+        assert f"Observation/{each['resource']['id']}" == each["resource"]["focus"][0]["reference"]
