@@ -235,6 +235,45 @@ def test_a_document_keeps_its_id_and_counts_its_versions(world):
     ]
 
 
+@pytest.mark.parametrize(
+    ("patch", "told", "where"),
+    [
+        ({"op": "test", "path": "/status", "value": "amended"}, "another value stands there", ".status"),
+        ({"op": "test", "path": "/issued", "value": "x"}, "nothing stands at `/issued`", ".issued"),
+        ({"op": "remove", "path": "/componnet/0"}, "at `/componnet`; did you mean `component`", ".componnet[0]"),
+        ({"op": "add", "path": "/category/9", "value": {}}, "no place `9` in `/category/9`", ".category[9]"),
+        ({"op": "add", "path": "/category/x", "value": {}}, "is no place of a list", ".category.x"),
+        ({"op": "replace", "path": "/status/code", "value": "x"}, "into what holds no elements", ".status.code"),
+        ({"op": "replase", "path": "/status", "value": "x"}, "no such operation; did you mean `replace`", ".status"),
+        ({"op": "replace", "path": "/status"}, "it has no `value`", ".status"),
+        ({"op": "remove"}, "it has no `path`", ""),
+        ({"op": "move", "from": "/issued", "path": "/note"}, "nothing stands at `/issued`", ".note"),
+        ({"op": "move", "from": "/code", "path": "/code/coding"}, "it does not fit", ".code.coding"),
+        ({"op": "remove", "path": "status"}, "is no JSON Pointer", ""),
+    ],
+)
+def test_a_json_patch_is_told_which_operation_failed_and_why(there, patch, told, where):
+    """Row 49: number, operation, path and reason, and no value that stands there."""
+    got = there.ask(OPERATOR, "PATCH", WHERE, [{"op": "test", "path": "/status", "value": "final"}, patch])
+    (issue,) = got.json["issue"]
+
+    assert (422, [f"Observation{where}"]) == (got.status, issue["expression"])
+    assert issue["diagnostics"].startswith(f"operation 2 of 2 (`{patch['op']}`"), issue
+    assert told in issue["diagnostics"]
+    assert ("path" not in patch or f"of `{patch['path']}`" in issue["diagnostics"]) and "final" not in str(issue)
+
+
+def test_a_failing_patch_of_a_document_says_which_operation(world):
+    """Row 49; DMP-145."""
+    world.ask(people.hospital(), "POST", "", submission())
+    where = world.ask(people.holder(), "GET", "DocumentReference?patient=lea").ids[0]
+    patch = [{"op": "test", "path": "/status", "value": "current"}, {"op": "remove", "path": "/securityLabel/4"}]
+    got = world.ask(people.holder(), "PATCH", where, patch)
+
+    assert (422, ["DocumentReference.securityLabel[4]"]) == (got.status, got.json["issue"][0]["expression"])
+    assert "operation 2 of 2 (`remove` of `/securityLabel/4`): the list has" in got.json["issue"][0]["diagnostics"]
+
+
 def test_values_with_extensions_beside_them_are_not_counted_by_a_fhirpath_patch(world):
     """A deletion would shift the one list against the other (https://hl7.org/fhir/R4/json.html#primitive)."""
     beside = [None, {"extension": [{"url": "urn:x", "valueCode": "y"}]}]
