@@ -1,5 +1,4 @@
-"""The sandbox's guard: only this machine is answered, by a name of its own, and every page of the server's own says
-where one is.
+"""The sandbox's guard: only this machine is answered, by a name of its own, and each page of ours says where one is.
 
 May live here: what holds for every request of a sandbox. May not know: what is asked. The Host header is checked so
 that a page of the web cannot reach a sandbox by rebinding its name (https://owasp.org/www-community/attacks/DNS_Rebinding).
