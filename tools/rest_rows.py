@@ -55,6 +55,8 @@ CHOICES: tuple[tuple[int, str, str, str], ...] = (
      "an older one may say what has been hidden since"),
     (109, "a Binary sent as `application/json`; as `application/xml`", "a resource; the content itself",
      "a CDA document is XML, and no resource"),
+    (109, "the `data` of a Binary that is found, listed or just written", "left out, and the part is tagged SUBSETTED",
+     "a page of them would be as large as all their contents; a read has it"),
     (115, "a narrative with active content", "422", "nothing that runs is stored"),
 )  # fmt: skip
 
