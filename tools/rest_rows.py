@@ -53,8 +53,13 @@ CHOICES: tuple[tuple[int, str, str, str], ...] = (
      "5 mg is 0.005 g"),
     (104, "the include of a versioned reference", "brings the current version",
      "an older one may say what has been hidden since"),
+    (104, "the include of a canonical; of one without a version",
+     "brings what has that URL and version; the newest that is seen, and `_revinclude` takes it for any version",
+     "the specification leaves open which is meant"),
     (109, "a Binary sent as `application/json`; as `application/xml`", "a resource; the content itself",
      "a CDA document is XML, and no resource"),
+    (109, "the `data` of a Binary that is found, listed or just written", "left out, and the part is tagged SUBSETTED",
+     "a page of them would be as large as all their contents; a read has it"),
     (115, "a narrative with active content", "422", "nothing that runs is stored"),
 )  # fmt: skip
 

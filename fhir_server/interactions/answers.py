@@ -18,6 +18,7 @@ import orjson
 from fhir_server.foundation.moment import from_micros
 from fhir_server.foundation.problem import Issue
 from fhir_server.interactions.request import FhirRequest, FhirResponse
+from fhir_server.interactions.summary import declared
 from fhir_server.store.documents import Stored
 
 JSON = "application/fhir+json; charset=utf-8"
@@ -52,7 +53,7 @@ def written(request: FhirRequest, version: Stored, status: int) -> FhirResponse:
     if request.returning == "OperationOutcome":
         told = outcome_bytes((Issue("information", "informational", "stored"),))
         return FhirResponse(status, told, JSON, headers, version.updated)
-    return FhirResponse(status, version.body.encode(), JSON, headers, version.updated)
+    return FhirResponse(status, declared(version).body.encode(), JSON, headers, version.updated)
 
 
 def outcome(issues: tuple[Issue, ...]) -> dict[str, Any]:
@@ -89,8 +90,8 @@ def remark(issues: tuple[Issue, ...]) -> dict[str, Any]:
 
 
 def fragment(version: Stored) -> orjson.Fragment:
-    """The stored text, to stand inside a bundle as it is."""
-    return orjson.Fragment(version.body)
+    """The stored text, to stand inside a bundle as it is; of a Binary without its content, and saying so."""
+    return orjson.Fragment(declared(version).body)
 
 
 def bundle(type_: str, entries: list[dict[str, Any]], *, id_: str, now: datetime, **elements: Any) -> bytes:

@@ -34,5 +34,11 @@ def shown(visit: Visit, door: VisibleStore, found: Stored) -> FhirResponse:
             {**answers.versioned(found), **NATIVE_HEADERS},
         )
     if found.blob:
-        found = replace(found, body=json_text.write({**resource, "data": b64encode(content).decode()}))
+        found = whole(found, content)
     return answers.one(cut(visit.shape, found))
+
+
+def whole(binary: Stored, content: bytes) -> Stored:
+    """The Binary with its content in it."""
+    text = json_text.write({**binary.resource(), "data": b64encode(content).decode()})
+    return replace(binary, body=text, blob=None)

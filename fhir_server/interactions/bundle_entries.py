@@ -15,7 +15,7 @@ from fhir_server.foundation.problem import Problem, bad_request, problem
 from fhir_server.interactions import bodies
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirRequest
-from fhir_server.resources import json_text
+from fhir_server.resources import json_text, references
 
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
@@ -103,9 +103,10 @@ def _item(visit: Visit, entry: Any, index: int, kind: Any) -> Item:
     ):
         raise bad_request("an entry needs a `request` with a method and a url", f"{where}.request")
     url, method, base = asked["url"], asked["method"], visit.request.base
-    if url.startswith(f"{base}/"):
-        url = url[len(base) + 1 :]
-    if _SCHEME.match(url) or url.startswith("/") or not url.partition("?")[0]:
+    if url.startswith((f"{base}/", f"{base}?")):
+        url = url[len(base) :].removeprefix("/")
+    # a query alone searches several types (https://hl7.org/fhir/R4/http.html#search), and writes nothing
+    if _SCHEME.match(url) or url.startswith("/") or not url or (url[0] == "?" and method not in ("GET", "HEAD")):
         raise bad_request("the url of an entry is relative to this server and names a type", f"{where}.request.url")
     resource = entry.get("resource")
     if resource is not None and not (isinstance(resource, dict) and isinstance(resource.get("resourceType"), str)):
@@ -130,8 +131,24 @@ def _item(visit: Visit, entry: Any, index: int, kind: Any) -> Item:
     if method == "PATCH":
         request = _patching(request, f"{where}.resource")
     creates = method == "POST" and len(request.steps) == 1
-    assigned = visit.house.ids() if creates and kind == "transaction" else None
-    return Item(index, request, str(entry.get("fullUrl", "")), assigned)
+    item = Item(index, request, str(entry.get("fullUrl", "")))
+    if kind == "transaction":
+        return replace(item, assigned=visit.house.ids()) if creates else item
+    return _naming_itself(visit, item, creates=creates)
+
+
+def _naming_itself(visit: Visit, item: Item, *, creates: bool) -> Item:
+    """An entry of a batch with the references to itself in place: only those to another need a transaction."""
+    request, name = item.request, item.full_url
+    resource = request.resource
+    if not name.startswith("urn:") or resource is None or not (creates or len(request.steps) == 2):
+        return item
+    if name not in (each.text for each in references.find(resource)):
+        return item
+    assigned = visit.house.ids() if creates else None
+    here = f"{request.steps[0]}/{assigned or request.steps[1]}"
+    resource = references.rewrite(resource, {name: here})
+    return replace(item, request=replace(request, resource=resource, assigned=assigned), assigned=assigned)
 
 
 def _patching(request: FhirRequest, where: str) -> FhirRequest:

@@ -1,301 +1,255 @@
 """FHIRPath Patch: a Parameters resource whose operations change another (https://hl7.org/fhir/R4/fhirpatch.html).
 
-May live here: the operations, and where their paths lead in a resource; each is said as JSON Patch, which does it. May
-not know: who patches, what stands in the store. A path is made of element names, `[n]`, `.first()`, `.last()`,
-`.extension('url')` and `.where(element = literal and …)`: a part of FHIRPath that names places and can compute nothing.
+May live here: the operations, and what each does at the places its path leads to (`fhirpath_places.py`). May not know:
+who patches, what stands in the store.
+
+A primitive is changed with what stands beside it (`_name`), in arrays index by index. What is left of neither goes, and
+what is beside none: https://hl7.org/fhir/R4/json.html#primitive.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+import copy
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
-from fhir_server.definitions.elements import children, properties
-from fhir_server.foundation.problem import Issue, Problem, problem, unprocessable
+from fhir_server.definitions.elements import Element, primitive
+from fhir_server.foundation.problem import Problem, problem
 from fhir_server.interactions import patched
-from fhir_server.interactions.patched import Operation
+from fhir_server.interactions.fhirpath_places import Spot, at, found, list_of, offered, place_of, wrong
+from fhir_server.search.nearest import meant, shown
 
-_STEP = re.compile(
-    r"""\.?(?:where\((?P<where>[^()]*)\)|extension\((?P<url>'[^']*')\)|(?P<end>first|last)\(\)
-        |(?P<name>[A-Za-z][A-Za-z0-9]*)|\[(?P<index>\d{1,9})\])""",
-    re.VERBOSE,
-)
-_CLAUSE = re.compile(r"\s*([A-Za-z][A-Za-z0-9.]*)\s*=\s*('[^']*'|true|false|-?\d+(?:\.\d+)?)\s*")
 _PATH = 1_000
+TYPES = ("add", "insert", "delete", "replace", "move")
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """A place in a resource: the keys and indexes that lead there, and the definition of what stands below it."""
+class Value(NamedTuple):
+    """A value and what stands beside it, None for nothing of either."""
 
-    keys: tuple[str | int, ...]
-    place: str
-
-    def pointer(self, *more: str | int) -> str:
-        """As a JSON Pointer."""
-        return "".join(f"/{each}" for each in (*self.keys, *more))
+    value: Any
+    beside: Any = None
 
 
 def applied(resource: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The resource after the operations, one after the other. Raises Problem 413, 422."""
     said = [each for each in parameters.get("parameter", []) if each.get("name") == "operation"]
     if not said or len(said) != len(parameters.get("parameter", [])):
-        raise _wrong("a FHIRPath Patch is made of parameters named `operation`")
+        raise wrong("a FHIRPath Patch is made of parameters named `operation`")
     if len(said) > patched.OPERATIONS:
         raise problem(413, "too-costly", f"a patch has at most {patched.OPERATIONS} operations")
-    for each in said:
-        resource = patched.applied(resource, _as_json(resource, _parts(each)))
-    return resource
+    after = copy.deepcopy(resource)
+    for index, each in enumerate(said):
+        parts: dict[str, Any] = {}
+        try:
+            _gather(each, parts)
+            _apply(after, parts)
+        except Problem as unfit:
+            what = patched.Told(index, len(said), parts.get("type"), parts.get("path"))
+            raise patched.refused(what, str(unfit), f"Parameters.parameter[{index}]") from unfit
+    return patched.finished(resource, after)
 
 
-def _parts(operation: Mapping[str, Any]) -> dict[str, Any]:
+def _gather(operation: Mapping[str, Any], parts: dict[str, Any]) -> None:
     """The parts of an operation by name; of `value` the whole part."""
-    found: dict[str, Any] = {}
     for part in operation.get("part", []):
-        if part["name"] in found:
-            raise _wrong(f"an operation says `{part['name']}` once")
+        if part["name"] in parts:
+            raise wrong(f"an operation says `{shown(part['name'])}` once")
         value = next((each for name, each in part.items() if name.startswith("value")), None)
-        found[part["name"]] = part if part["name"] == "value" else value
-    return found
+        parts[part["name"]] = part if part["name"] == "value" else value
 
 
-def _as_json(resource: dict[str, Any], parts: dict[str, Any]) -> list[Operation]:
+def _apply(after: dict[str, Any], parts: dict[str, Any]) -> None:
     path = parts.get("path")
     if not isinstance(path, str) or len(path) > _PATH:
-        raise _wrong("an operation has a `path`")
+        raise wrong("an operation has a `path`")
     match parts.get("type"):
         case "add":
-            return _add(resource, path, parts)
+            _add(after, path, parts)
         case "insert":
-            spots = _found(resource, path)
-            first = spots[0] if spots else None
-            if first is None or not first.keys or not isinstance(first.keys[-1], int):
-                raise _wrong(f"`{path}` is no list of the resource")
-            at = Spot(_alone(resource, first).keys[:-1], first.place).pointer(_number(parts, "index", len(spots)))
-            return [{"op": "add", "path": at, "value": _plain(parts, first.place)}]
+            spot, element, key = list_of(after, path)
+            items = _items(at(after, spot.beside), key)
+            items.insert(_number(parts, "index", len(items)), _named(parts.get("value"), element)[1])
+            _keep(_holder(after, spot), key, items)
         case "delete":
-            found = _found(resource, path)
-            if len(found) > 1:
-                raise _wrong(f"`{path}` is more than one element")
-            return [operation for spot in found for operation in _removal(resource, spot)]
+            _delete(after, path)
         case "replace":
-            spot = _one(resource, path)
-            return _replacement(resource, spot, parts)
+            _replace(after, path, parts)
         case "move":
-            spots = _found(resource, path)
-            if not spots or not spots[0].keys or not isinstance(spots[0].keys[-1], int):
-                raise _wrong(f"`{path}` is no list of the resource")
-            many = len(spots) - 1
-            source, target = (_number(parts, name, many) for name in ("source", "destination"))
-            list_ = Spot(_alone(resource, spots[0]).keys[:-1], spots[0].place)
-            return [{"op": "move", "from": list_.pointer(source), "path": list_.pointer(target)}]
-    raise _wrong("the type of an operation is add, insert, delete, replace or move")
+            spot, _, key = list_of(after, path)
+            items = _items(at(after, spot.beside), key)
+            source, target = (_number(parts, name, len(items) - 1) for name in ("source", "destination"))
+            items.insert(target, items.pop(source))
+            _keep(_holder(after, spot), key, items)
+        case type_:
+            near = meant(str(type_), TYPES) if type_ else ""
+            raise wrong(f"the type of an operation is add, insert, delete, replace or move{near}")
 
 
-def _add(resource: dict[str, Any], path: str, parts: dict[str, Any]) -> list[Operation]:
-    spot, name = _one(resource, path), parts.get("name")
-    element = children(spot.place).get(str(name))
+def _add(after: dict[str, Any], path: str, parts: dict[str, Any]) -> None:
+    spot, name = _one(after, path), str(parts.get("name"))
+    known = offered(place_of(after, spot))
+    element = known.get(name)
     if element is None:
-        raise _wrong(f"`{str(name)[:64]}` is no element of `{path}`")
-    key, value = _valued(parts, spot.place, element.name)
-    node = _at(resource, spot.keys)
-    if not element.repeats:
-        if any(each in node for each in element.properties):
-            raise _wrong(f"`{path}.{name}` is there already")
-        return [{"op": "add", "path": spot.pointer(key), "value": value}]
-    if key in node:
-        return [{"op": "add", "path": spot.pointer(key, "-"), "value": value}]
-    return [{"op": "add", "path": spot.pointer(key), "value": [value]}]
+        raise wrong(f"`{shown(name)}` is no element of `{path}`{meant(name, known)}")
+    key, value = _named(parts.get("value"), element)
+    node = at(after, spot.beside) or {}
+    if element.repeats:
+        _keep(_holder(after, spot), key, [*_items(node, key), value])
+        return
+    if any(each in node or f"_{each}" in node for each in element.properties):
+        raise wrong(f"`{path}.{name}` is there already")
+    _set(_holder(after, spot), key, value)
 
 
-def _replacement(resource: dict[str, Any], spot: Spot, parts: dict[str, Any]) -> list[Operation]:
-    if not spot.keys:
-        raise _wrong("a resource is not replaced by a patch")
+def _delete(after: dict[str, Any], path: str) -> None:
+    spots = found(after, path)
+    if len(spots) > 1:
+        raise wrong(f"`{path}` is more than one element")
+    for spot in spots:
+        if not spot.keys:
+            raise wrong("a resource is not deleted by a patch")
+        _put(after, spot, Value(None))
+        _tidy(after, spot.keys)
+
+
+def _replace(after: dict[str, Any], path: str, parts: dict[str, Any]) -> None:
+    spot = _one(after, path)
+    if spot.element is None:
+        raise wrong("a resource is not replaced by a patch")
+    key, value = _named(parts.get("value"), spot.element)
+    if isinstance(spot.keys[-1], str) and key != spot.keys[-1]:  # of another type: `valueString` for `valueQuantity`
+        _put(after, spot, Value(None))
+        spot = Spot((*spot.keys[:-1], key), "")
+    _put(after, spot, value)
+
+
+# --- what stands in JSON
+
+
+def _one(resource: dict[str, Any], path: str) -> Spot:
+    spots = found(resource, path)
+    if len(spots) != 1:
+        raise wrong(f"`{path}` is {'more than one element' if spots else 'nothing'} of the resource")
+    return spots[0]
+
+
+def _holder(after: dict[str, Any], spot: Spot) -> dict[str, Any]:
+    """The object that holds what is below a spot; beside a primitive it is made where there is none."""
+    if not spot.is_primitive:
+        return _object(after, spot.keys)
     *outer, last = spot.keys
     if isinstance(last, int):
-        return [{"op": "replace", "path": spot.pointer(), "value": _plain(parts, spot.place)}]
-    parent = Spot(tuple(outer), _place_of(resource, tuple(outer)))
-    found = properties(parent.place).get(last)
-    key, value = _valued(parts, parent.place, found.element.name) if found else (last, _plain(parts, spot.place))
-    if key == last:
-        return [{"op": "replace", "path": spot.pointer(), "value": value}]
-    return [*_removal(resource, spot), {"op": "add", "path": parent.pointer(key), "value": value}]
+        holder, key = _object(after, outer[:-1]), str(outer[-1])
+        items = _items(holder, key)
+        items[last] = items[last]._replace(beside=items[last].beside or {})
+        _keep(holder, key, items, tidy=False)
+    else:
+        _object(after, outer).setdefault(f"_{last}", {})
+    return _object(after, spot.beside)
 
 
-def _alone(resource: dict[str, Any], spot: Spot) -> Spot:
-    """The place, of which no list of extensions (`_name`) keeps count as well."""
-    *outer, key, at = (*spot.keys, "") if isinstance(spot.keys[-1], str) else spot.keys
-    if isinstance(at, int) and f"_{key}" in _at(resource, tuple(outer)):
-        raise _wrong(f"`{key}` has extensions beside its values, and is replaced as a whole by an update")
-    return spot
+def _object(after: dict[str, Any], keys: Iterable[str | int]) -> dict[str, Any]:
+    """The object at the keys, which a path was found to lead through."""
+    node = at(after, keys)
+    if not isinstance(node, dict):
+        raise wrong("the path leads through what holds no elements")
+    return node
 
 
-def _removal(resource: dict[str, Any], spot: Spot) -> list[Operation]:
-    """Take away an element, and what stands beside a primitive (`_name`) with it."""
-    if not spot.keys:
-        raise _wrong("a resource is not deleted by a patch")
-    *outer, last = _alone(resource, spot).keys
-    made = [{"op": "remove", "path": spot.pointer()}]
-    node = _at(resource, tuple(outer))
-    if isinstance(last, str) and f"_{last}" in node:
-        made.append({"op": "remove", "path": Spot(tuple(outer), "").pointer(f"_{last}")})
-    return made
+def _put(after: dict[str, Any], spot: Spot, value: Value) -> None:
+    """Have a value, and what is beside it, stand at a spot in place of what is there."""
+    *outer, last = spot.keys
+    if isinstance(last, str):
+        _set(_object(after, outer), last, value)
+        return
+    holder, key = _object(after, outer[:-1]), str(outer[-1])
+    items = _items(holder, key)
+    items[last] = value
+    _keep(holder, key, items)
+
+
+def _set(holder: dict[str, Any], key: str, value: Value) -> None:
+    for name, each in ((key, value.value), (f"_{key}", value.beside)):
+        if each in (None, {}, []):
+            holder.pop(name, None)
+        else:
+            holder[name] = each
+
+
+def _items(node: Any, key: str) -> list[Value]:
+    """The items of a list, each with what is beside it."""
+    values, beside = (at(node, (name,)) or [] for name in (key, f"_{key}"))
+    return [Value(at(values, (index,)), at(beside, (index,))) for index in range(max(len(values), len(beside)))]
+
+
+def _keep(holder: dict[str, Any], key: str, items: Iterable[Value], *, tidy: bool = True) -> None:
+    """Have these be the items of a list: two arrays as long as each other, or one where the other is all nulls."""
+    kept = [Value(each.value, each.beside or None) for each in items] if tidy else list(items)
+    kept = [each for each in kept if each != (None, None)]
+    for name, array in ((key, [each.value for each in kept]), (f"_{key}", [each.beside for each in kept])):
+        if all(each is None for each in array):
+            holder.pop(name, None)
+        else:
+            holder[name] = array
+
+
+def _tidy(after: dict[str, Any], keys: tuple[str | int, ...]) -> None:
+    """Take away what stood beside a primitive and was emptied by a deletion further down, the innermost first."""
+    for depth in range(len(keys) - 1, -1, -1):
+        key, holder = keys[depth], at(after, keys[:depth])
+        if not isinstance(key, str) or not key.startswith("_") or not isinstance(holder, dict):
+            continue
+        name = key[1:]
+        if isinstance(holder.get(key), list):
+            _keep(holder, name, _items(holder, name))
+        else:
+            _set(holder, name, Value(holder.get(name), holder.get(key)))
 
 
 # --- values
 
 
-def _plain(parts: dict[str, Any], place: str) -> Any:
-    """The value of an operation, of a data type or made of parts."""
-    part = parts.get("value")
-    if not isinstance(part, dict):
-        raise _wrong("an operation of this type has a `value`")
-    value = next((each for name, each in part.items() if name.startswith("value")), None)
-    return value if value is not None else _made(part.get("part", []), place)
-
-
-def _valued(parts: dict[str, Any], place: str, name: str) -> tuple[str, Any]:
+def _named(part: Any, element: Element) -> tuple[str, Value]:
     """The JSON name and the value of an element: `valueQuantity` for the element `value` of type Quantity."""
-    part = parts.get("value")
     if not isinstance(part, dict):
-        raise _wrong("an operation of this type has a `value`")
-    return _named(part, place, name)
-
-
-def _named(part: Mapping[str, Any], place: str, name: str) -> tuple[str, Any]:
-    element = children(place)[name]
-    typed = next((each for each in part if each.startswith("value")), None)
+        raise wrong("an operation of this type has a `value`")
+    typed = next((name for each in part if (name := each.removeprefix("_")).startswith("value")), None)
+    key, type_ = next(iter(element.properties.items()))
     if typed is None:
-        inner = next(iter(element.properties.values()))
-        return next(iter(element.properties)), _made(part.get("part", []), element.place(inner))
-    if not element.is_choice:
-        return next(iter(element.properties)), part[typed]
-    key = f"{name}{typed.removeprefix('value')}"
-    if key not in element.properties:
-        raise _wrong(f"`{name}` has no such type")
-    return key, part[typed]
+        if not part.get("part"):
+            raise wrong("a `value` is of a data type, or made of parts")
+        return key, Value(_made(part["part"], element.place(type_)))
+    if element.is_choice:
+        key = f"{element.name}{typed.removeprefix('value')}"
+        if key not in element.properties:
+            raise wrong(f"`{element.name}` has no such type{meant(key, element.properties)}")
+    value = Value(part.get(typed), part.get(f"_{typed}"))
+    if value.beside is not None and primitive(element.properties[key].code) is None:
+        raise wrong(f"`{key}` is no primitive")
+    return key, value
 
 
 def _made(parts: list[Mapping[str, Any]], place: str) -> dict[str, Any]:
     """A backbone element of its named parts."""
     made: dict[str, Any] = {}
+    known = offered(place)
     for part in parts:
-        element = children(place).get(str(part.get("name")))
+        name = str(part.get("name"))
+        element = known.get(name)
         if element is None:
-            raise _wrong(f"`{str(part.get('name'))[:64]}` is no element of `{place}`")
-        key, value = _named(part, place, element.name)
+            raise wrong(f"`{shown(name)}` is no element of `{place}`{meant(name, known)}")
+        key, value = _named(part, element)
         if element.repeats:
-            made.setdefault(key, []).append(value)
-        elif key in made:
-            raise _wrong(f"`{key}` is said twice")
+            _keep(made, key, [*_items(made, key), value])
+        elif any(each in made or f"_{each}" in made for each in element.properties):
+            raise wrong(f"`{element.name}` is said twice")
         else:
-            made[key] = value
+            _set(made, key, value)
     return made
 
 
 def _number(parts: dict[str, Any], name: str, most: int) -> int:
-    found = parts.get(name)
-    if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found <= most:
-        raise _wrong(f"`{name}` is a place in the list")
-    return found
-
-
-# --- paths
-
-
-def _one(resource: dict[str, Any], path: str) -> Spot:
-    found = _found(resource, path)
-    if len(found) != 1:
-        raise _wrong(f"`{path}` is {'more than one element' if found else 'nothing'} of the resource")
-    return found[0]
-
-
-def _found(resource: dict[str, Any], path: str) -> list[Spot]:
-    """The places a path leads to. Raises Problem 422 for what is no path of elements."""
-    type_ = str(resource["resourceType"])
-    rest = path.strip()
-    if rest.partition(".")[0] != type_:
-        raise _wrong(f"the path begins with `{type_}`")
-    rest = rest.removeprefix(type_)
-    spots = [Spot((), type_)]
-    while rest:
-        step = _STEP.match(rest)
-        if step is None or not (rest.startswith((".", "["))):
-            raise _wrong(f"`{path}` cannot be followed: elements, `[n]`, where, extension, first and last")
-        spots = list(_steps(resource, spots, step))
-        rest = rest[step.end() :]
-    return spots
-
-
-def _steps(resource: dict[str, Any], spots: list[Spot], step: re.Match[str]) -> Iterator[Spot]:
-    if step["name"] is not None:
-        yield from (each for spot in spots for each in _below(resource, spot, step["name"]))
-    elif step["index"] is not None:
-        yield from spots[int(step["index"]) :][:1]
-    elif step["end"] is not None:
-        yield from spots[:1] if step["end"] == "first" else spots[-1:]
-    elif step["url"] is not None:
-        for spot in (each for every in spots for each in _below(resource, every, "extension")):
-            if _at(resource, spot.keys).get("url") == step["url"][1:-1]:
-                yield spot
-    else:
-        clauses = [_CLAUSE.fullmatch(each) for each in re.split(r"\band\b", step["where"])]
-        if not all(clauses):
-            raise _wrong("`where` compares elements with literals")
-        for spot in spots:
-            if all(_holds(resource, spot, each[1], each[2]) for each in clauses if each):
-                yield spot
-
-
-def _holds(resource: dict[str, Any], spot: Spot, path: str, literal: str) -> bool:
-    spots = [spot]
-    for name in path.split("."):
-        spots = [each for every in spots for each in _below(resource, every, name)]
-    values = [_at(resource, each.keys) for each in spots]
-    if literal.startswith("'"):
-        return literal[1:-1] in values
-    if literal in ("true", "false"):
-        return any(each is (literal == "true") for each in values)
-    return any(str(each) == literal for each in values if not isinstance(each, bool | str))
-
-
-def _below(resource: dict[str, Any], spot: Spot, name: str) -> Iterator[Spot]:
-    node = _at(resource, spot.keys)
-    if not isinstance(node, dict):
-        return
-    place = str(node.get("resourceType", spot.place)) if spot.keys else spot.place
-    element = children(place).get(name)
-    if element is None:
-        raise _wrong(f"`{name}` is no element of `{place}`")
-    for key, type_ in element.properties.items():
-        if key not in node:
-            continue
-        if isinstance(node[key], list):
-            yield from (Spot((*spot.keys, key, at), element.place(type_)) for at in range(len(node[key])))
-        else:
-            yield Spot((*spot.keys, key), element.place(type_))
-
-
-def _place_of(resource: dict[str, Any], keys: tuple[str | int, ...]) -> str:
-    """The definition of what stands below a place."""
-    place, node = str(resource["resourceType"]), resource
-    for key in keys:
-        node = node[key]  # type: ignore[index]
-        if isinstance(key, str):
-            found = properties(place)[key]
-            place = found.element.place(found.type)
-        if isinstance(node, dict) and "resourceType" in node:
-            place = str(node["resourceType"])
-    return place
-
-
-def _at(resource: Any, keys: tuple[str | int, ...]) -> Any:
-    for key in keys:
-        resource = resource[key]
-    return resource
-
-
-def _wrong(text: str) -> Problem:
-    return unprocessable((Issue("error", "processing", text[:300]),))
+    number = parts.get(name)
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= most:
+        raise wrong(f"`{name}` is a place in the list" + (f", from 0 to {most}" if most >= 0 else ", which is empty"))
+    return number

@@ -11,10 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from fhir_server.foundation.predicate import NOTHING
 from fhir_server.foundation.problem import Issue
-from fhir_server.search.include import ANY, everything_clause, reverse_clause, targets
+from fhir_server.search import canonical
+from fhir_server.search.canonical import Canonical
+from fhir_server.search.include import ANY, canonicals, everything_clause, reverse_clause, targets
 from fhir_server.search.query import Include
 from fhir_server.store.documents import Stored
 from fhir_server.store.visible import VisibleStore
@@ -28,7 +31,8 @@ def bring(
 ) -> tuple[list[Stored], tuple[Issue, ...]]:
     """What the includes bring along, each once and no match again; and what to say of what they left out.
 
-    At most `most` resources. One query a round for what is referred to, and one for each reverse include.
+    At most `most` resources. One query a round for what is referred to by address, one for what is by URL, and one for
+    each reverse include.
     """
     if not includes or not matches:
         return [], ()
@@ -42,6 +46,11 @@ def bring(
         if not asked or not fresh:
             return gathering.found, ()
     return gathering.found, (_left_out(f"`:iterate` was followed {ROUNDS} times, and what came last no further"),)
+
+
+def _defined(some: Iterable[Stored]) -> list[dict[str, Any]]:
+    """Those that have a canonical URL, if their type gives them one."""
+    return [each.resource() for each in some if each.type in canonical.defining()]
 
 
 def _left_out(why: str) -> Issue:
@@ -61,28 +70,40 @@ class _Gathering:
         """What these includes bring along of these resources and was not there before."""
         before = len(self.found)
         forward: dict[str, None] = {}
+        by_url: dict[Canonical, None] = {}
         resources = None
         for include in includes:
             if include.reverse and include.source == ANY:
-                self._everything([each.id for each in of])
+                self._everything(of)
                 continue
             if include.reverse:
-                clause = reverse_clause(include, [each.id for each in of])
+                clause = reverse_clause(include, [each.id for each in of], _defined(of))
                 if clause != NOTHING:
                     limit = self.most + len(self.seen) + 1 - len(self.found)
                     self._take(self.door.page(include.source, clause, (), limit).entries)
                 continue
             resources = [each.resource() for each in of] if resources is None else resources
             forward.update(dict.fromkeys(id_ for each in resources for id_ in targets(each, include, self.base)))
+            by_url.update(dict.fromkeys(named for each in resources for named in canonicals(each, include)))
         wanted = [each for each in forward if each not in self.seen]
         self._take(self.door.follow(wanted, self.most - len(self.found) + 1))
+        self._defining(list(by_url))
         return self.found[before:]
 
-    def _everything(self, ids: Sequence[str]) -> None:
+    def _defining(self, named: Sequence[Canonical]) -> None:
+        """What is referred to by URL: one query, of which each version that is not meant is put aside again."""
+        limit = self.most + len(self.seen) + 1 - len(self.found)
+        some = {each.id: each for each in self.door.newest(canonical.clause(named), limit)}
+        means = canonical.chosen(named, [(id_, each.resource()) for id_, each in some.items()])
+        self._take(some[id_] for id_ in means)
+        # there may be older ones behind so many
+        self.full = self.full or (len(some) == limit and len(means) < len(named))
+
+    def _everything(self, of: Sequence[Stored]) -> None:
         """Whatever refers to these, kept with the others or a trace: two queries, whatever is found."""
         for type_ in ("", "AuditEvent"):
             limit = self.most + len(self.seen) + 1 - len(self.found)
-            clause = everything_clause(ids, traces=bool(type_))
+            clause = everything_clause([each.id for each in of], traces=bool(type_), defined=_defined(of))
             self._take(self.door.page(type_, clause, (), limit).entries)
 
     def _take(self, some: Iterable[Stored]) -> None:

@@ -342,6 +342,21 @@ def named(type_: str, name: str, *, instance: bool) -> Operation | None:
 
 
 def unknown(type_: str, name: str) -> str:
-    """What is said of an operation that there is not: the nearest that there is."""
+    """What is said of an operation that there is not: at which level it is, or the nearest that there is."""
+    forms = [form for each in TABLE if each.name == name for form in _forms(each, type_)]
+    if forms:
+        return f"`${shown(name)}` is asked as {' or '.join(dict.fromkeys(forms))}"
     near = meant(name, sorted({each.name for each in of_type(type_)}), "$")
     return f"`${shown(name)}` is not an operation of {type_ or 'this server'} here{near}"
+
+
+def _forms(operation: Operation, type_: str) -> Iterator[str]:
+    """How an operation is asked of a type, or ("") of whichever has it: `Patient/[id]/$everything`."""
+    if type_ and not operation.of(type_):
+        return
+    for owner in (type_,) if type_ else operation.types or ("[type]",):
+        yield from (
+            f"`{owner}/{id_}${operation.name}`"
+            for id_, there in (("", operation.type), ("[id]/", operation.instance))
+            if there
+        )

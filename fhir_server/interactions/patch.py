@@ -7,15 +7,11 @@ is 405: documents are immutable once stored (DMP-131).
 
 from __future__ import annotations
 
-import copy
 from typing import Any
-
-import jsonpatch
-import jsonpointer
 
 from fhir_server.foundation.problem import Issue, Problem, bad_request, problem, unprocessable
 from fhir_server.interactions import bodies, fhirpath_patch, meant, update
-from fhir_server.interactions.patched import applied
+from fhir_server.interactions.patched import applied, stepped
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import as_stored
@@ -47,7 +43,7 @@ def run(visit: Visit) -> FhirResponse:
         if parameters is not None:
             after = _finished(shown, fhirpath_patch.applied(shown, parameters))
         else:
-            after = patched(shown, operations) if document else _changed(visit, shown)
+            after = patched(shown, operations, _where(visit)) if document else _changed(visit, shown)
         return _landed(visit, before, after)
 
 
@@ -80,11 +76,16 @@ def _changed(visit: Visit, shown: dict[str, Any]) -> dict[str, Any]:
     if operations is not None:
         if not all(isinstance(each, dict) and isinstance(each.get("op"), str) for each in operations):
             raise bad_request("a JSON Patch is an array of operations")
-        return update.ready(visit, applied(shown, operations))
+        return update.ready(visit, applied(shown, operations, _where(visit)))
     if parameters is None or parameters.get("resourceType") != "Parameters":
         raise problem(415, "not-supported", "send `application/json-patch+json`, or Parameters as a FHIRPath Patch")
     bodies.checked(parameters)
     return update.ready(visit, fhirpath_patch.applied(shown, parameters))
+
+
+def _where(visit: Visit) -> str:
+    """Where a JSON Patch stands in a transaction, whose entry has it as a Binary; "" for one that came alone."""
+    return f"{visit.request.where}.resource" if visit.request.where else ""
 
 
 def _kept_of(whole: dict[str, Any], shown: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
@@ -105,19 +106,16 @@ def _onto(whole: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     return {**made, "extension": extensions} if extensions else made
 
 
-def patched(resource: dict[str, Any], operations: list[Operation]) -> dict[str, Any]:
-    """The resource after the operations, checked. Raises Problem 405, 422."""
+def patched(resource: dict[str, Any], operations: list[Operation], where: str = "") -> dict[str, Any]:
+    """The document after the operations, checked. Raises Problem 405, 413, 422."""
     for operation in operations:
         for name in ("path", "from"):
             path = operation.get(name)
             if path is not None and not patchable(resource, str(path)):
                 raise problem(405, "not-supported", f"`{path}` cannot be patched", Allow="GET, HEAD, PATCH")
-    try:
-        after: dict[str, Any] = jsonpatch.JsonPatch([_aliased(resource, each) for each in operations]).apply(
-            copy.deepcopy(resource)
-        )
-    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError) as unfit:
-        raise unprocessable((Issue("error", "processing", "the patch does not fit the resource"),)) from unfit
+    after = stepped(resource, [_aliased(resource, each) for each in operations], where)
+    if not isinstance(after, dict):
+        raise unprocessable((Issue("error", "processing", "the patch leaves no resource", "DocumentReference"),))
     return _finished(resource, after)
 
 

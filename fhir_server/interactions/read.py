@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from fhir_server.consent.obligations import apply
-from fhir_server.foundation.moment import micros
+from fhir_server.foundation.moment import interval, micros
 from fhir_server.foundation.predicate import Predicate
 from fhir_server.foundation.problem import Problem, problem
 from fhir_server.interactions import answers, binaries, summary
@@ -77,7 +77,17 @@ def unchanged(request: FhirRequest, found: Stored) -> bool:
     if request.if_modified_since is None:
         return False
     try:
-        since: datetime = parsedate_to_datetime(request.if_modified_since)
+        return found.updated <= _since(request.if_modified_since, instant=request.entry is not None)
     except ValueError:
         return False
-    return found.updated // 1_000_000 <= micros(since if since.tzinfo else since.replace(tzinfo=UTC)) // 1_000_000
+
+
+def _since(text: str, *, instant: bool) -> int:
+    """The last microsecond of the second a header names, or of the `instant` that an entry of a bundle names instead.
+
+    https://hl7.org/fhir/R4/bundle-definitions.html#Bundle.entry.request.ifModifiedSince. Raises ValueError for neither.
+    """
+    if instant:
+        return interval(text).hi
+    since: datetime = parsedate_to_datetime(text)
+    return (micros(since if since.tzinfo else since.replace(tzinfo=UTC)) // 1_000_000 + 1) * 1_000_000 - 1

@@ -73,6 +73,13 @@ def cut(shape: Shape | None, version: Stored) -> Stored:
     return replace(version, body=json_text.write(subset(shape, version.resource())))
 
 
+def declared(version: Stored) -> Stored:
+    """The version as it is shown beside others, or to who wrote it: a Binary whose content is left out says so."""
+    if version.blob is None:
+        return version
+    return replace(version, body=json_text.write(_tagged(version.resource())))
+
+
 def subset(shape: Shape, resource: dict[str, Any]) -> dict[str, Any]:
     """The part of a resource that is asked for, tagged SUBSETTED."""
     type_ = resource["resourceType"]

@@ -1,4 +1,4 @@
-"""The sandbox's guard: only this machine is answered, by a name of its own, and every page says where one is.
+"""The sandbox's guard: only this machine is answered, by a name of its own, and each page of ours says where one is.
 
 May live here: what holds for every request of a sandbox. May not know: what is asked. The Host header is checked so
 that a page of the web cannot reach a sandbox by rebinding its name (https://owasp.org/www-community/attacks/DNS_Rebinding).
@@ -47,7 +47,8 @@ def _host(address: str) -> str:
 
 
 def _with_banner(response: Response) -> Response:
-    if response.mimetype != "text/html" or response.direct_passthrough:
+    # below the FHIR base a page is what somebody stored, given byte for byte (https://hl7.org/fhir/R4/binary.html#rest)
+    if response.mimetype != "text/html" or response.direct_passthrough or request.blueprint == "fhir":
         return response
     # a form of a page that says `no-referrer` is sent with `Origin: null`, which is refused above
     response.headers.setdefault("Referrer-Policy", "same-origin")

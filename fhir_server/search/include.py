@@ -10,8 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fhir_server.definitions.library import load
-from fhir_server.foundation.predicate import Has, Predicate, both, one_of
+from fhir_server.definitions.paths import Found
+from fhir_server.foundation.predicate import Has, Predicate, both, either, one_of
 from fhir_server.foundation.problem import bad_request
+from fhir_server.search import canonical
+from fhir_server.search.canonical import Canonical
 from fhir_server.search.extract import extractor, finder
 from fhir_server.search.nearest import meant, shown
 from fhir_server.search.own import remembered
@@ -69,31 +72,56 @@ def read(name: str, modifier: str | None, text: str, type_: str) -> Include:
 
 def targets(resource: Mapping[str, Any], include: Include, base: str = "") -> list[str]:
     """The local resources (`Type/id`, each once) that a resource refers to by an include's parameters."""
-    type_ = str(resource.get("resourceType"))
-    if include.source not in (ANY, type_):
-        return []
-    if include.parameter == ANY:
-        by_code = finder(type_)(dict(resource))
-        values = [each for code in _references(type_) for each in by_code.get(code, ())]
-    else:
-        values = list(extractor(type_, include.parameter)(dict(resource)))
-    found = (local(written(each.value) or "", base) for each in values)
+    found = (local(written(each.value) or "", base) for _, values in _values(resource, include) for each in values)
     wanted = f"{include.target}/" if include.target else ""
     return list(dict.fromkeys(each for each in found if each and each.startswith(wanted)))
 
 
-def reverse_clause(include: Include, ids: Iterable[str]) -> Predicate:
-    """What refers to one of the resources (`Type/id`) by a reverse include's parameters; NOTHING when there is none."""
+def canonicals(resource: Mapping[str, Any], include: Include) -> list[Canonical]:
+    """What a resource refers to by URL, by an include's parameters, each once."""
+    wanted = (include.target,) if include.target else ()
+    type_ = str(resource.get("resourceType"))
+    found = (
+        canonical.read(each, wanted or _references(type_)[code])
+        for code, values in _values(resource, include)
+        for each in values
+    )
+    return list(dict.fromkeys(each for each in found if each is not None))
+
+
+def _values(resource: Mapping[str, Any], include: Include) -> list[tuple[str, Sequence[Found]]]:
+    """What a resource has under each of an include's parameters."""
+    type_ = str(resource.get("resourceType"))
+    if include.source not in (ANY, type_):
+        return []
+    if include.parameter != ANY:
+        return [(include.parameter, list(extractor(type_, include.parameter)(dict(resource))))]
+    by_code = finder(type_)(dict(resource))
+    return [(code, by_code[code]) for code in _references(type_) if code in by_code]
+
+
+def reverse_clause(include: Include, ids: Iterable[str], defined: Iterable[Mapping[str, Any]] = ()) -> Predicate:
+    """What refers to one of the resources (`Type/id`) by a reverse include's parameters; NOTHING when there is none.
+
+    Those that are `defined` at a URL are referred to by that as well.
+    """
     tokens = [
         f"{include.source}.{code}={each}" for each in ids for code in _leading(include, str(each).partition("/")[0])
     ]
-    return both(Has("resource", include.source), one_of("token", tokens))
+    by_url = (
+        canonical.naming(f"{include.source}.{code}", each)
+        for each in defined
+        for code in _leading(include, str(each["resourceType"]))
+        if canonical.is_one(include.source, code)
+    )
+    return both(Has("resource", include.source), either(one_of("token", tokens), *by_url))
 
 
-def everything_clause(ids: Sequence[str], *, traces: bool) -> Predicate:
+def everything_clause(ids: Sequence[str], *, traces: bool, defined: Iterable[Mapping[str, Any]] = ()) -> Predicate:
     """What refers to one of the resources by any parameter of any type, or (`traces`) what AuditEvents do.
 
-    Raises Problem 400 too-costly for so many resources that the question would be too long.
+    Those that are `defined` at a URL are referred to by that as well. Raises Problem 400 too-costly for so many
+    resources that the question would be too long.
     """
     wanted = [
         f"{name}={each}"
@@ -101,12 +129,18 @@ def everything_clause(ids: Sequence[str], *, traces: bool) -> Predicate:
         for name in _all_leading(each.partition("/")[0])
         if name.startswith(_TRACES) == traces
     ]
-    if len(wanted) > MOST:
+    by_url = [
+        (name, each)
+        for each in ([] if traces else defined)
+        for name in _all_leading(each["resourceType"])
+        if canonical.is_one(*name.split("."))
+    ]
+    if len(wanted) + len(by_url) > MOST:
         raise bad_request(
             "`_revinclude=*` asks too much of so many matches; name a type, or ask for fewer at a time by `_count`",
             code="too-costly",
         )
-    return one_of("token", wanted)
+    return either(one_of("token", wanted), *(canonical.naming(*each) for each in by_url))
 
 
 @remembered

@@ -251,11 +251,19 @@ class VisibleStore:
     def follow(self, ids: Iterable[str], limit: int = 1000) -> list[Stored]:
         """Those of the resources named (`Type/id`) that may be seen; the guard comes before the limit."""
         wanted = list(dict.fromkeys(ids))
-        if not wanted:
+        return self._led_to(one_of("id", wanted), [("_id", ASCENDING)], limit) if wanted else []
+
+    def newest(self, where: Predicate, limit: int) -> list[Stored]:
+        """What a reference by other means than an id may lead to, the newest first; seen as what is followed is."""
+        if where == NOTHING:
             return []
+        asked = rewrite(where, self._through_mentions)
+        return self._led_to(asked, [("updated", DESCENDING), ("_id", ASCENDING)], limit)
+
+    def _led_to(self, where: Predicate, order: ordering.Keys, limit: int) -> list[Stored]:
         seen = either(both(self._residual, self._left_something(""), self._held_something("")), self._shared)
-        query = filter_of((one_of("id", wanted), self._covered, seen), "")
-        cursor = self._shelf.resources.find(query, _WANTED, sort=[("_id", ASCENDING)], limit=limit, **self._asking)
+        query = filter_of((where, self._covered, seen), "")
+        cursor = self._shelf.resources.find(query, _WANTED, sort=order, limit=limit, **self._asking)
         return [self._shown(each) for each in cursor.to_list()]
 
     def linked(self, type_: str, where: Predicate, name: str | None, limit: int) -> list[tuple[Stored, list[str]]]:

@@ -331,3 +331,55 @@ def test_an_empty_bundle_is_answered_by_an_empty_one(world, kind):
     got = posted(world, {"resourceType": "Bundle", "type": kind})
 
     assert (200, None) == (got.status, got.json.get("entry"))
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_an_entry_is_not_answered_with_what_its_asker_has_since_a_moment(world, kind):
+    """Row 64: `ifModifiedSince` is an instant, finer than the date of the header."""
+    world.pass_time(milliseconds=400)
+    world.put(observed(id="o"))
+    said = [
+        *("2030-01-01T00:00:00Z", "2026-11-23T10:00:00.400Z", "2026-11-23T11:00:00.4+01:00", "2026-11-23T10:00:00Z"),
+        *("2026-11-23T10:00:00.399Z", "2026-11-23T09:59:59Z"),
+    ]
+    got = posted(world, bundle(kind, *(entry("GET", "Observation/o", ifModifiedSince=each) for each in said)))
+
+    assert ["304"] * 4 + ["200"] * 2 == [each["response"]["status"][:3] for each in got.json["entry"]]
+    assert [False] * 4 + [True] * 2 == ["resource" in each for each in got.json["entry"]]
+    wrong = entry("GET", "Observation/o", ifModifiedSince="Mon, 30 Nov 2030 02:54:15 GMT")
+    got = posted(world, bundle(kind, wrong, entry("GET", "Observation/o")))
+    refused = got.json["entry"][0]["response"]["outcome"] if kind == "batch" else got.json
+    assert ["Bundle.entry[0].request.ifModifiedSince"] == refused["issue"][0]["expression"]
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+@pytest.mark.parametrize("url", ["?_type=Observation&patient=lea", f"{BASE}?_type=Observation&patient=lea"])
+def test_an_entry_may_search_several_types(world, kind, url):
+    """Rows 54 and 62: its address is a query alone."""
+    world.put(observed(id="o"))
+    got = posted(world, bundle(kind, entry("GET", url)))
+
+    assert 200 == got.status, got.json
+    assert ["o"] == [each["resource"]["id"] for each in got.json["entry"][0]["resource"]["entry"]]
+    for method, wrong in (("GET", ""), ("GET", BASE), ("POST", "?_type=Patient"), ("DELETE", "?_type=Patient")):
+        got = posted(world, bundle("batch", entry(method, wrong, observed() if method == "POST" else None)))
+        assert "400" == got.json["entry"][0]["response"]["status"][:3], (method, wrong)
+
+
+def test_an_entry_of_a_batch_may_refer_to_itself(world):
+    """Row 58: only what refers to another needs a transaction."""
+    me, other = URN.format(1), URN.format(2)
+    mine = observed(focus=[{"reference": me}])
+    got = posted(
+        world,
+        bundle(
+            "batch",
+            entry("POST", "Observation", mine, me),
+            entry("PUT", "Observation/o", {**observed(focus=[{"reference": other}]), "id": "o"}, other),
+            entry("POST", "Observation", observed(focus=[{"reference": me}])),
+        ),
+    )
+
+    assert ["201", "201", "400"] == [each["response"]["status"][:3] for each in got.json["entry"]]
+    for each in got.json["entry"][:2]:
+        assert f"Observation/{each['resource']['id']}" == each["resource"]["focus"][0]["reference"]

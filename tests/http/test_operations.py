@@ -115,6 +115,24 @@ def test_parameters_of_a_body_are_held_to_the_definition(world):
     assert 200 == world.ask(people.holder(), "POST", "Patient/lea/$everything").status
 
 
+@pytest.mark.parametrize(
+    ("url", "forms"),
+    [
+        ("Patient/$everything", "`Patient/[id]/$everything`"),
+        ("Patient/lea/$explain", "`Patient/$explain`"),
+        ("Observation/o1/$meta-add/x", None),
+        ("$everything", "`Patient/[id]/$everything` or `Encounter/[id]/$everything`"),
+        ("$validate", "`[type]/$validate` or `[type]/[id]/$validate`"),
+    ],
+)
+def test_an_operation_asked_at_another_level_is_told_where_it_is(world, url, forms):
+    answered = world.ask(people.operator(), "GET", url)
+    told = answered.json["issue"][0]["diagnostics"]
+
+    assert (404, forms is not None) == (answered.status, forms is not None and f"is asked as {forms}" in told), told
+    assert "did you mean" not in told
+
+
 # --- $everything ---
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from tests.kit import people
@@ -235,15 +237,77 @@ def test_a_document_keeps_its_id_and_counts_its_versions(world):
     ]
 
 
-def test_values_with_extensions_beside_them_are_not_counted_by_a_fhirpath_patch(world):
-    """A deletion would shift the one list against the other (https://hl7.org/fhir/R4/json.html#primitive)."""
-    beside = [None, {"extension": [{"url": "urn:x", "valueCode": "y"}]}]
-    world.put({"resourceType": "Organization", "id": "o", "name": "n", "alias": ["a", "b"], "_alias": beside})
+@pytest.mark.parametrize(
+    ("patch", "told", "where"),
+    [
+        ({"op": "test", "path": "/status", "value": "amended"}, "another value stands there", ".status"),
+        ({"op": "test", "path": "/issued", "value": "x"}, "nothing stands at `/issued`", ".issued"),
+        ({"op": "remove", "path": "/componnet/0"}, "at `/componnet`; did you mean `component`", ".componnet[0]"),
+        ({"op": "add", "path": "/category/9", "value": {}}, "no place `9` in `/category/9`", ".category[9]"),
+        ({"op": "add", "path": "/category/x", "value": {}}, "is no place of a list", ".category.x"),
+        ({"op": "replace", "path": "/status/code", "value": "x"}, "into what holds no elements", ".status.code"),
+        ({"op": "replase", "path": "/status", "value": "x"}, "no such operation; did you mean `replace`", ".status"),
+        ({"op": "replace", "path": "/status"}, "it has no `value`", ".status"),
+        ({"op": "remove"}, "it has no `path`", ""),
+        ({"op": "move", "from": "/issued", "path": "/note"}, "nothing stands at `/issued`", ".note"),
+        ({"op": "move", "from": "/code", "path": "/code/coding"}, "it does not fit", ".code.coding"),
+        ({"op": "remove", "path": "status"}, "is no JSON Pointer", ""),
+    ],
+)
+def test_a_json_patch_is_told_which_operation_failed_and_why(there, patch, told, where):
+    """Row 49: number, operation, path and reason, and no value that stands there."""
+    got = there.ask(OPERATOR, "PATCH", WHERE, [{"op": "test", "path": "/status", "value": "final"}, patch])
+    (issue,) = got.json["issue"]
 
-    assert (
-        422
-        == world.ask(
-            OPERATOR, "PATCH", "Organization/o", parameters(operation("delete", "Organization.alias[0]"))
-        ).status
-    )
-    assert beside == world.ask(OPERATOR, "GET", "Organization/o").json["_alias"]
+    assert (422, [f"Observation{where}"]) == (got.status, issue["expression"])
+    assert issue["diagnostics"].startswith(f"operation 2 of 2 (`{patch['op']}`"), issue
+    assert told in issue["diagnostics"]
+    assert ("path" not in patch or f"of `{patch['path']}`" in issue["diagnostics"]) and "final" not in str(issue)
+
+
+@pytest.mark.parametrize(
+    ("failing", "told"),
+    [
+        (operation("replase", "Observation.status", part("value", valueCode="x")), "did you mean `replace`"),
+        (operation("replace", "Observation.issued", part("value", valueInstant="x")), "is nothing of the resource"),
+        (operation("delete", "Observation.categroy"), "no element of Observation; did you mean `category`"),
+        (operation("delete", "Observation.category"), "is more than one element"),
+        (operation("delete", "Observation.status.lower()"), "cannot be followed from `.lower()` on"),
+        (operation("delete", "Observation.component[7].nothing"), "is no element of Observation.component"),
+    ],
+)
+def test_a_fhirpath_patch_is_told_which_operation_failed_and_why(there, failing, told):
+    """Row 50."""
+    if "valueInstant" in str(failing):
+        failing["part"][2]["valueInstant"] = "2026-01-01T00:00:00Z"
+    got = there.ask(OPERATOR, "PATCH", WHERE, parameters(operation("delete", "Observation.issued"), failing))
+    (issue,) = got.json["issue"]
+
+    assert (422, ["Parameters.parameter[1]"]) == (got.status, issue["expression"])
+    type_, path = failing["part"][0]["valueCode"], failing["part"][1]["valueString"]
+    assert issue["diagnostics"].startswith(f"operation 2 of 2 (`{type_}` of `{path}`): "), issue
+    assert told in issue["diagnostics"]
+
+
+def test_a_failing_patch_of_a_transaction_is_named_in_its_bundle(there):
+    """Rows 49, 50 and 57."""
+    data = base64.b64encode(b'[{"op":"remove","path":"/nothing"}]').decode()
+    sent = {"resourceType": "Binary", "contentType": "application/json-patch+json", "data": data}
+    said = parameters(operation("delete", "Observation.nothing"))
+    for resource, where in ((sent, "Bundle.entry[0].resource"), (said, "Bundle.entry[0].resource.parameter[0]")):
+        entry = {"resource": resource, "request": {"method": "PATCH", "url": WHERE}}
+        got = there.ask(OPERATOR, "POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": [entry]})
+
+        assert (422, [where]) == (got.status, got.json["issue"][0]["expression"])
+        assert "operation 1 of 1" in got.json["issue"][0]["diagnostics"]
+
+
+def test_a_failing_patch_of_a_document_says_which_operation(world):
+    """Row 49; DMP-145."""
+    world.ask(people.hospital(), "POST", "", submission())
+    where = world.ask(people.holder(), "GET", "DocumentReference?patient=lea").ids[0]
+    patch = [{"op": "test", "path": "/status", "value": "current"}, {"op": "remove", "path": "/securityLabel/4"}]
+    got = world.ask(people.holder(), "PATCH", where, patch)
+
+    assert (422, ["DocumentReference.securityLabel[4]"]) == (got.status, got.json["issue"][0]["expression"])
+    assert "operation 2 of 2 (`remove` of `/securityLabel/4`): the list has" in got.json["issue"][0]["diagnostics"]

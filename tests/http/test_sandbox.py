@@ -85,6 +85,23 @@ def test_every_page_is_html_in_french_with_the_banner(client):
         assert f"<code>{login}</code>" in client.get("/sandbox").text
 
 
+@pytest.mark.parametrize("kind", ["text/html; charset=iso-8859-1", "text/html"])
+def test_a_stored_page_is_given_as_it_was_stored(client, kind):
+    """Rows 109 and 110: what a person stored is no page of the server, and gets no banner."""
+    header = bearer(client, **{"as": "operateur", "scope": "user/*.cruds"})
+    content = "<html><body><p>é</p></body></html>".encode("latin-1")
+    made = client.post(
+        "/fhir/Binary", data=content, content_type=kind, headers={**header, "Accept": "application/fhir+json"}
+    )
+    where = f"/fhir/Binary/{made.json['id']}"
+    got, asked = (client.open(where, method=each, headers={**header, "Accept": "*/*"}) for each in ("GET", "HEAD"))
+
+    assert (200, content, kind) == (got.status_code, got.data, got.headers["Content-Type"])
+    assert (200, str(len(content)), b"") == (asked.status_code, asked.headers["Content-Length"], asked.data)
+    for each in (got, asked):
+        assert "default-src 'none'; sandbox" == each.headers["Content-Security-Policy"]
+
+
 def test_the_origin_alone_leads_a_browser_to_the_sandboxs_page(client):
     came = client.get("/")
     assert (came.status_code, came.headers["Location"]) == (302, "/sandbox")

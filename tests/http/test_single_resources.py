@@ -83,6 +83,32 @@ def test_a_binary_is_read_as_a_resource_whatever_numbers_it_holds(world):
     assert b'"valueDecimal":1.00}' in got.body
 
 
+def test_a_binary_says_where_its_content_is_left_out(world):
+    """Rows 76 and 109: SUBSETTED wherever its data is kept back, and nowhere else."""
+    sent = {"resourceType": "Binary", "contentType": "text/plain", "data": "aGk=", "meta": {"tag": [{"code": "x"}]}}
+    made = world.ask(OPERATOR, "POST", "Binary", sent)
+    where = f"Binary/{made.json['id']}"
+    entry = {"resource": sent, "request": {"method": "POST", "url": "Binary"}}
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+    told = [
+        made.json,
+        world.ask(OPERATOR, "PUT", where, {**sent, "id": where[7:]}).json,
+        world.ask(OPERATOR, "PUT", where, {**sent, "id": where[7:], "data": "aGkh"}).json,
+        world.ask(OPERATOR, "POST", "", bundle).json["entry"][0]["resource"],
+        *(each["resource"] for each in world.ask(OPERATOR, "GET", f"{where}/_history").json["entry"]),
+        *(each["resource"] for each in world.ask(OPERATOR, "GET", "Binary/_history").json["entry"]),
+        *(each["resource"] for each in world.ask(OPERATOR, "GET", f"Binary?_id={where[7:]}").json["entry"]),
+    ]
+
+    assert 10 == len(told)
+    for each in told:
+        assert (False, ["x", "SUBSETTED"]) == ("data" in each, [tag["code"] for tag in each["meta"]["tag"]])
+    refused = world.ask(OPERATOR, "PUT", where, told[2])
+    assert (422, ["meta.tag"]) == (refused.status, refused.json["issue"][0]["expression"])
+    whole = world.ask(OPERATOR, "GET", where).json
+    assert ("aGkh", ["x"]) == (whole["data"], [each["code"] for each in whole["meta"]["tag"]])
+
+
 @pytest.mark.parametrize(
     ("returning", "type_"), [("minimal", None), ("representation", "Observation"), ("OperationOutcome",) * 2]
 )

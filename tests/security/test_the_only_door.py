@@ -115,6 +115,7 @@ UNDER_NOTHING = {
     "page": (lambda door, type_, _id, _: door.page(type_, EVERYTHING, (Order("id", descending=False),), 10), Page()),
     "count": (lambda door, type_, _id, _: door.count(type_, EVERYTHING), 0),
     "follow": (lambda door, type_, id_, _: door.follow([f"{type_}/{id_}"]), []),
+    "newest": (lambda door, *_: door.newest(EVERYTHING, 10), []),
     "sees": (lambda door, _t, _id, envelope: door.sees(envelope), False),
     "shows": (lambda door, _t, _id, envelope: door.shows(envelope), False),
     "explain": (

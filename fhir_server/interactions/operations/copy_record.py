@@ -8,17 +8,13 @@ for the operator to judge.
 
 from __future__ import annotations
 
-from base64 import b64encode
-from dataclasses import replace
-
 from fhir_server.foundation.principal import Kind
 from fhir_server.foundation.problem import bad_request, forbidden
-from fhir_server.interactions import answers, parameters, read
+from fhir_server.interactions import answers, binaries, parameters, read
 from fhir_server.interactions.operations import everything, telling
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import of_instance
-from fhir_server.resources import json_text
 from fhir_server.search import special
 from fhir_server.store.documents import Stored
 from fhir_server.store.visible import VisibleStore
@@ -67,6 +63,5 @@ def _filled(door: VisibleStore, versions: list[Stored]) -> list[Stored]:
         size += len(content)
         if made and size > ENOUGH:
             break
-        text = json_text.write({**each.resource(), "data": b64encode(content).decode()}) if content else each.body
-        made.append(replace(each, body=text))
+        made.append(binaries.whole(each, content) if content else each)
     return made
