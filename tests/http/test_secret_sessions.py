@@ -154,7 +154,7 @@ def test_of_six_at_once_one_becomes_the_second(minor):
 
 
 def test_representatives_act_for_the_minor_dmp_91(minor):
-    """Consents, masks, contacts and how the child is reached; not what is hidden from them, nor who they are."""
+    """Consents, masks and contacts; not what is hidden from them, where the child is reached, nor who they are."""
     made = consent("ps-autorisation", "Patient/lea", "2026-11-23T10:00:00Z", actor="Practitioner/bernard")
     anne = {**made, "performer": [{"reference": "RelatedPerson/anne"}]}
     assert 201 == minor.ask(ANNE, "POST", "Consent", anne).status
@@ -168,7 +168,7 @@ def test_representatives_act_for_the_minor_dmp_91(minor):
     assert 403 == minor.ask(ANNE, "PATCH", document, hide).status
 
     child = minor.ask(ANNE, "GET", "Patient/lea").json
-    child["telecom"] = [{"system": "email", "value": "famille@example.org"}]
+    child["contact"] = [{"name": {"family": "Martin"}}]
     assert 200 == minor.ask(ANNE, "PUT", "Patient/lea", child).status
     assert 403 == minor.ask(ANNE, "PUT", "Patient/lea", {**child, "birthDate": "2011-01-01"}).status
     assert 403 == minor.ask(ANNE, "PUT", "RelatedPerson/anne", guardian("anne", period={"end": "2040-01-01"})).status
