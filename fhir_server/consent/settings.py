@@ -62,6 +62,7 @@ class Settings:
     holder_own: frozenset[str]
     holder_identity: frozenset[str]
     holder_consents: frozenset[str]
+    representative_identity: frozenset[str]
     representative_consents: frozenset[str]
     collected: frozenset[str]
     card_reading: Mapping[str, Any]
@@ -114,6 +115,7 @@ def read(rules: Mapping[str, Any], closing: Mapping[str, Any] | None = None) -> 
         holder_own=frozenset(holder["own"]),
         holder_identity=frozenset(holder["identity"]),
         holder_consents=frozenset(holder["consents"]),
+        representative_identity=frozenset(rules["representative"]["identity"]),
         representative_consents=frozenset(rules["representative"]["consents"]),
         collected=frozenset(rules["collected"]),
         card_reading=rules["cardReading"],

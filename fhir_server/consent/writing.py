@@ -153,14 +153,17 @@ def holder_contacts(case: Case) -> Verdict | None:
 
 
 def holder_identity(case: Case) -> Verdict | None:
-    """Coordonnées du titulaire: how to reach him, never who he is.
+    """Coordonnées du titulaire: how to reach him, never who he is; not where, by who represents him.
 
-    DMP-25.
+    DMP-25, DMP-92, DMP-142.
     """
     request = case.request
     if (request.type, request.verb) != ("Patient", "update") or not case.patient_side or request.changes is None:
         return None
-    return Way("write.contact-details") if request.changes <= case.settings.holder_identity else None
+    # what is sent there is the holder's alone: his codes, and what is hidden from who represents him (docs/adr/0035)
+    settings = case.settings
+    theirs = settings.representative_identity if case.represents else settings.holder_identity
+    return Way("write.contact-details") if request.changes <= theirs else None
 
 
 def feeding(case: Case) -> Verdict | None:

@@ -105,23 +105,22 @@ def of_life(
 
     `people` are the Patient and RelatedPersons as the step leaves them; who has died is told nothing.
     """
-    stored, standing_in = persons_of(house, patient)
+    known = persons_of(house, patient)
     written = {str(each["id"]): each for each in people}
-    holder = written.pop(patient, stored)
+    holder = written.pop(patient, known.holder)
     if holder is None:
         return ()
-    related = [each for each in standing_in if each.get("id") not in written]
+    related = [each for each in known.representatives if each.get("id") not in written]
     happened = Happening(occasion, patient, house.ids(), house.clock(), by=principal)
     # who gives another address does not keep the one that is known from being told
-    known = contacts_of(stored) if stored else ()
-    contacts = {each.to: each for each in (*known, *contacts_of(holder, [*related, *written.values()]))}
-    return notices(happened, [each for each in contacts.values() if each.reader != "holder" or not is_dead(holder)])
+    own = () if is_dead(holder) else (*known.contacts(alone=True), *contacts_of(holder, (), known.own))
+    contacts = {each.to: each for each in (*own, *contacts_of({}, [*related, *written.values()]))}
+    return notices(happened, contacts.values())
 
 
 def told(house: House, patient: str, happening: Happening) -> tuple[Notice, ...]:
     """The notices of a happening, to the holder and to those who represent him."""
-    holder, representatives = persons_of(house, patient)
-    return notices(happening, contacts_of(holder, representatives)) if holder else ()
+    return notices(happening, persons_of(house, patient).contacts())
 
 
 def _newly(house: House, patient: str, key: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from fhir_server.foundation.principal import Principal
+from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.foundation.problem import Issue, Problem, bad_request, problem
 from fhir_server.interactions import conditional
 from fhir_server.interactions.house import House
@@ -17,6 +17,7 @@ from fhir_server.interactions.request import FhirRequest
 from fhir_server.interactions.subject import existence_is_told, patients_of_identifier, patients_told
 from fhir_server.resources import references, validation
 from fhir_server.resources.kind import kind_of
+from fhir_server.resources.reach import Voice
 from fhir_server.resources.visibility import check_visibility
 from fhir_server.store.changes import Unit
 
@@ -102,3 +103,13 @@ def _target(text: str, where: str, house: House, unit: Unit | None, asker: Princ
 def submitter_of(principal: Principal) -> tuple[str, ...]:
     """The keys under which a deposit is remembered: the organisation for its system, the person for a person."""
     return principal.submits_as
+
+
+def voice_of(principal: Principal) -> Voice | None:
+    """Whose word a write is for where the holder is reached; nobody's for third parties and who represents him."""
+    match principal.kind:
+        case Kind.OPERATOR:
+            return "scheme"
+        case Kind.HOLDER:
+            return "holder"
+    return None

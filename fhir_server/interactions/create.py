@@ -68,6 +68,7 @@ def stage(visit: Visit, resource: dict[str, Any], id_: str | None = None) -> Wri
         naming=naming(visit, resource),
         id_=id_,
         fresh=visit.request.assigned,
+        voice=bodies.voice_of(visit.principal),
     )
 
 

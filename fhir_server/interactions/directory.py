@@ -13,12 +13,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fhir_server.consent.case import of_age
+from fhir_server.consent.directive import is_guardian
 from fhir_server.consent.settings import settings
 from fhir_server.definitions.identifiers import key_of, keys_of, spellings
 from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.moment import micros
 from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.notices.occasion import contacts_of
+from fhir_server.resources.reach import placed, set_by, spelt
 from fhir_server.smart.directory import Insured
 from fhir_server.store import unguarded
 from fhir_server.store.documents import Shelf
@@ -109,21 +111,29 @@ class StoredDirectory:
         systems = profile_json("dmp/identifier-systems.json")["ins"]
         found = [self.patient_by_ins(system, number) for system in systems]
         known = next(filter(None, found), secrets.token_hex(16))
-        patient = self._by_reference(f"Patient/{known}")
-        if patient is None:
+        stored, people = unguarded.people_of(self._shelf, known)
+        people = [*people, *unguarded.people_before(self._shelf, known)]
+        if stored is None:
             return None
+        patient = stored.resource()
+        # INVARIANT (own word): a code goes where the scheme or the holder said, to nobody who represents him or did
+        good = set_by(stored.reach, "scheme", "holder", but=filter(is_guardian, people))
         born, barred = str(patient.get("birthDate", "")), profile_json("dmp/rules.json")["creation"]["notOnline"]
         # a date that is known in part could make an adult of a minor: then a third party opens (DMP-90)
         grown = len(born) == len("2000-01-31") and of_age(born, micros(self._clock()), settings().majority)
         kept_out = any(each.get("url") == barred and each.get("valueBoolean") for each in patient.get("extension", []))
         dead = patient.get("deceasedBoolean") or "deceasedDateTime" in patient
-        mails = [each for each in patient.get("telecom", []) if each.get("system") == "email" and each.get("value")]
+        mails = [
+            each["value"]
+            for each in patient.get("telecom", [])
+            if each.get("system") == "email" and each.get("use") != "old" and spelt(each) in good
+        ]
         contact = next(iter(contacts_of(patient)), None)
         return Insured(
             patient=known,
             name=_name(patient),
-            mail=mails[0]["value"] if mails else None,
-            post=_post(patient),
+            mail=next(iter(mails), None),
+            post=_post(patient, good),
             language=contact.language if contact else "fr",
             online=grown and not kept_out and not dead,
         )
@@ -167,11 +177,11 @@ def _name(practitioner: dict[str, Any]) -> str:
     return " ".join([*name.get("prefix", []), *name.get("given", []), name.get("family", "")]).strip()
 
 
-def _post(patient: dict[str, Any]) -> str | None:
-    """Where a letter is to go: the name and the lines of the address; None where there is no whole address."""
+def _post(patient: dict[str, Any], good: frozenset[str]) -> str | None:
+    """Where a letter is to go: the name and the lines of a `good` address; None where none of them is whole."""
     for each in patient.get("address", []):
         town = " ".join(part for part in (each.get("postalCode"), each.get("city")) if part)
-        if town and each.get("use") != "old":
+        if town and each.get("use") != "old" and placed(each) in good:
             lines = [_name(patient), *each.get("line", []), town, each.get("country", "")]
             return "\n".join(line for line in lines if line)
     return None

@@ -121,15 +121,16 @@ def _decision(
 
 def put(visit: Visit, before: Stored, resource: dict[str, Any], after: Predicate) -> Write:
     """Stage the next version of a Patient; who deposited it stays who did."""
-    by = bodies.submitter_of(visit.principal)
-    return create.within(visit).replace(before, resource, method="PUT", by=by, after=after)
+    by, voice = bodies.submitter_of(visit.principal), bodies.voice_of(visit.principal)
+    return create.within(visit).replace(before, resource, method="PUT", by=by, after=after, voice=voice)
 
 
 def add(visit: Visit, resource: dict[str, Any], after: Predicate, id_: str | None = None) -> Write:
     """Stage a new resource of the record. It is nobody's deposit: who recorded it has no more right to it for that."""
     bodies.checked(resource)
     consents.readable(visit, resource)
-    return create.within(visit).create(resource, submitter=(), after=after, fresh=id_)
+    voice = bodies.voice_of(visit.principal)
+    return create.within(visit).create(resource, submitter=(), after=after, fresh=id_, voice=voice)
 
 
 def ended(visit: Visit, patient: str) -> list[Write]:

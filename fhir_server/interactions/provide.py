@@ -209,7 +209,7 @@ def _holder_issues(visit: Visit, patient: str, items: list[Any]) -> list[Issue]:
 
     Who may not deposit here is told neither: an address is nobody's to try out (decisions 17).
     """
-    holder, _ = persons_of(visit.house, patient)
+    holder = persons_of(visit.house, patient).holder
     if holder is None or not _may_deposit(visit, submission_of(items)):
         return []
     found = []

@@ -22,7 +22,9 @@ from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.foundation.problem import problem
 from fhir_server.interactions.house import House
 from fhir_server.interactions.routes import Route
+from fhir_server.notices.occasion import Contact, contacts_of
 from fhir_server.resources.facts import owners_of
+from fhir_server.resources.reach import addresses_of, set_by, spelt
 from fhir_server.search.query import Query
 from fhir_server.smart.scope import elsewhere
 from fhir_server.store import unguarded
@@ -214,24 +216,41 @@ def active_consents(house: House, patient: str, unit: Unit | None) -> list[Store
     return unguarded.active_consents(house.shelf, patient, unit.session if unit else None)
 
 
-def persons_of(house: House, patient: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
-    """The Patient and those who represent the holder now: who is to be told of something, and where (DMP-142).
+@dataclass(frozen=True, slots=True)
+class Persons:
+    """Who is to be told of something: the Patient, and those who represent the holder now.
 
-    Who is of age is not told at the address of somebody who represented him.
+    `own` are the addresses that somebody who is represented set himself, in one spelling; None for who is not.
     """
-    found = unguarded.directives_of(house.shelf, patient)
+
+    holder: dict[str, Any] | None = None
+    representatives: tuple[dict[str, Any], ...] = ()
+    own: frozenset[str] | None = None
+
+    def contacts(self, *, alone: bool = False) -> tuple[Contact, ...]:
+        """Where they are told; the holder `alone`."""
+        return contacts_of(self.holder, () if alone else self.representatives, self.own) if self.holder else ()
+
+
+def persons_of(house: House, patient: str) -> Persons:
+    """The people of a record, and where each is told (DMP-92, DMP-142).
+
+    Who is of age is not told at the address of somebody who represented him. Who is not, or is protected, has no
+    address of his own but one that he set himself and no representative has (docs/adr/0035).
+    """
+    stored, people = unguarded.people_of(house.shelf, patient)
     record = house.records.record(patient)
-    if record is None:
-        return None, []
+    if record is None or stored is None:
+        return Persons()
     at = micros(house.clock())
     standing_in = {
         each for each in record.representatives if may_represent(each, record.directives, record.birth, at, settings())
     }
-    related = [each for each in found["related"] if f"RelatedPerson/{each.get('id')}" in standing_in]
-    holder = next(iter(found["patient"]), None)
-    if holder and record.birth and of_age(record.birth, at, settings().majority):
-        former = [each for each in found["related"] if is_guardian(each) and each not in related]
-        theirs = {point.get("value") for each in former for point in each.get("telecom", ())}
-        own = [point for point in holder.get("telecom", ()) if point.get("value") not in theirs]
-        holder = {**holder, "telecom": own}
-    return holder, related
+    related = tuple(each for each in people if f"RelatedPerson/{each.get('id')}" in standing_in)
+    guardians, holder = [each for each in people if is_guardian(each) or each in related], stored.resource()
+    grown = record.birth is not None and of_age(record.birth, at, settings().majority)
+    if grown:
+        theirs = frozenset().union(*(addresses_of(each) for each in guardians if each not in related))
+        holder["telecom"] = [point for point in holder.get("telecom", ()) if spelt(point) not in theirs]
+    own = set_by(stored.reach, "holder", but=guardians) if related or not grown else None
+    return Persons(holder, related, own)

@@ -127,6 +127,7 @@ def land(visit: Visit, before: Stored, resource: dict[str, Any], hidden: frozens
         by=by,
         after=both(scope, after, secret.stays_hidden(visit.principal)),
         naming=naming,
+        voice=bodies.voice_of(visit.principal),
     )
     dying.ends(visit, before, resource)
     return create.landed(visit, write, 200, hidden)

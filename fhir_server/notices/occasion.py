@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -19,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.principal import Kind, Principal
+from fhir_server.resources.reach import spelt
 
 Channel = Literal["mail", "text", "post", "nobody"]
 """`post` is a letter; what is for `nobody` is written and never sent: who is unknown costs what who is known does."""
@@ -54,7 +56,10 @@ _OF_PROFESSIONALS = ("first-connection", "connection", "emergency")
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Where one person wants notices: an e-mail address or a mobile number (DMP-25), and how often (K1)."""
+    """Where one person wants notices: an e-mail address or a mobile number (DMP-25), and how often (K1).
+
+    `reader` is who may read what comes there: what is hidden from them is not sent to it.
+    """
 
     to: str
     channel: Channel
@@ -112,13 +117,21 @@ class Notice:
         return timedelta(days=rules["kept_days"])
 
 
-def contacts_of(patient: Mapping[str, Any], representatives: Iterable[Mapping[str, Any]] = ()) -> tuple[Contact, ...]:
-    """The contacts of a Patient, and of the RelatedPersons who represent the holder; those without one are left out."""
+def contacts_of(
+    patient: Mapping[str, Any], representatives: Iterable[Mapping[str, Any]] = (), own: AbstractSet[str] | None = None
+) -> tuple[Contact, ...]:
+    """The contacts of a Patient, and of the RelatedPersons who represent the holder; those without one are left out.
+
+    Somebody who is represented is told at an address of his `own` (`resources/reach.py`); where he has none, those who
+    represent him may read what comes, and it is sent to no other reader (DMP-92).
+    """
     every = any(
         each.get("url") == profile_json("dmp/notices.json")["every_connection"] and each.get("valueBoolean") is True
         for each in patient.get("extension", [])
     )
-    found = [_contact(patient, "holder", every_connection=every)]
+    mine = [each for each in patient.get("telecom", ()) if own is None or spelt(each) in own]
+    alone = _contact({**patient, "telecom": mine}, "holder", every_connection=every)
+    found = [alone or _contact(patient, "representative", every_connection=every)]
     found += [_contact(each, "representative", every_connection=every) for each in representatives]
     return tuple(each for each in found if each is not None)
 

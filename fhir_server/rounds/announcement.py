@@ -21,7 +21,7 @@ from fhir_server.foundation.predicate import EVERYTHING, Exists, Has, Not, Predi
 from fhir_server.interactions import announce
 from fhir_server.interactions.entry import Entry
 from fhir_server.interactions.subject import persons_of
-from fhir_server.notices.occasion import Contact, Happening, contacts_of, notices
+from fhir_server.notices.occasion import Contact, Happening, notices
 from fhir_server.resources.nodes import codings
 from fhir_server.rounds.act import BATCH, Means, committed, door, record_door
 from fhir_server.search.query import Order
@@ -154,12 +154,9 @@ def _over(means: Means) -> Predicate:
 
 def _told_of(means: Means, patient: str, waiting: Iterable[Stored]) -> tuple[Contact, ...]:
     """The contacts to be told: those who represent, where not all of it is hidden from them for another reason."""
-    holder, representatives = persons_of(means.house, patient)
-    if holder is None:
-        return ()
     secret = profile_json("dmp/rules.json")["labels"]["hiddenFromRepresentatives"]
     theirs = any(secret not in each.facts.get("label", ()) for each in waiting)
-    found = contacts_of(holder, representatives)
+    found = persons_of(means.house, patient).contacts()
     return tuple(each for each in found if theirs or each.reader == "holder")
 
 

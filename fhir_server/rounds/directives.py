@@ -14,7 +14,7 @@ from fhir_server.foundation.moment import from_micros, micros, months_later
 from fhir_server.foundation.predicate import Between, Has, Predicate, both, one_of
 from fhir_server.interactions.entry import Entry
 from fhir_server.interactions.subject import persons_of
-from fhir_server.notices.occasion import Happening, contacts_of, notices
+from fhir_server.notices.occasion import Happening, notices
 from fhir_server.rounds.act import BATCH, Means, committed, door
 from fhir_server.search.query import Order
 from fhir_server.store.changes import Unit
@@ -49,10 +49,9 @@ def remind(means: Means, id_: str) -> bool:
             return False
         if not means.turn.mark(unit.session, NAME, _key(found, at), patient, at):
             return False
-        holder, _ = persons_of(house, patient)
         labels = frozenset(found.facts.get("label", ()))
         happened = Happening(NAME, patient, _key(found, at), at, about=id_, labels=labels)
-        entry.notices.extend(notices(happened, contacts_of(holder) if holder else ()))
+        entry.notices.extend(notices(happened, persons_of(house, patient).contacts(alone=True)))
         entry.add(
             "operation",
             f"round/{NAME}",

@@ -17,7 +17,7 @@ from fhir_server.foundation.moment import micros, months_later
 from fhir_server.foundation.predicate import Span
 from fhir_server.interactions.entry import Entry
 from fhir_server.interactions.subject import persons_of
-from fhir_server.notices.occasion import Happening, contacts_of, notices
+from fhir_server.notices.occasion import Happening, notices
 from fhir_server.rounds.act import BATCH, Means, committed, door
 from fhir_server.search.query import Order
 from fhir_server.store.changes import Unit
@@ -60,9 +60,9 @@ def pass_on(means: Means, patient: str) -> bool:
         at = means.house.clock()
         if not ended or not means.turn.mark(unit.session, NAME, patient, patient, at):
             return False
-        holder, _ = persons_of(means.house, patient)
-        if holder is not None and record is not None and record.standing == "open":
-            entry.notices.extend(notices(Happening(NAME, patient, patient, at), contacts_of(holder)))
+        if record is not None and record.standing == "open":
+            told = persons_of(means.house, patient).contacts(alone=True)
+            entry.notices.extend(notices(Happening(NAME, patient, patient, at), told))
         entry.add(
             "operation",
             f"round/{NAME}",

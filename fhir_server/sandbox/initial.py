@@ -44,7 +44,7 @@ def load(database: Database, changes: Changes, *, sign_ons: Callable[[], None] =
 
     def write(unit: Unit) -> None:
         for resource in resources:
-            unit.create(resource, submitter=submitter, after=EVERYTHING, id_=resource["id"])
+            unit.create(resource, submitter=submitter, after=EVERYTHING, id_=resource["id"], voice="scheme")
         unit.flush()
 
     try:

@@ -13,7 +13,9 @@ from fhir_server.foundation.principal import Principal
 
 @dataclass(frozen=True, slots=True)
 class Insured:
-    """Whom the insurance scheme knows by the number of a carte Vitale, and where it reaches them; None where it cannot.
+    """Whom the insurance scheme knows by the number of a carte Vitale, and where a code may go; None where it may not.
+
+    `mail` and `post` are where the scheme or the holder himself said, and nobody's who represents the holder or did.
 
     `online` says whether they may open online: adults whom the scheme does not keep to a third party (DMP-90, K12).
     """

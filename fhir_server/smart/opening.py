@@ -2,7 +2,8 @@
 
 May live here: who may ask for a creation code, where it is sent, what it is good for. May not know: pages, how a letter
 travels, what a record is opened with (`$open-record` asks that of whoever is then signed in). A code goes to where the
-insurance scheme reaches a person, never to an address that is typed; who is not known costs what who is known does.
+insurance scheme or the holder himself says that he is reached, never to an address that somebody else typed, nor to
+that of somebody who represents him or did (docs/adr/0035); who is not known costs what who is known does.
 """
 
 from __future__ import annotations
@@ -73,10 +74,12 @@ class Opening:
         insured = self._insured("creation", number, address)
         patient = insured.patient if insured is not None and insured.online else secrets.token_hex(16)
         now = self._clock()
+        theirs = self._of_representatives(patient)
         under_way = self._kept.creation_codes.all(patient=patient, expires__gt=now)
         place = None
         if insured is not None and insured.online and len(under_way) < self._at_once:
             place = insured.mail if way == "mail" else insured.post
+            place = None if place is not None and place.casefold() in theirs else place
         if insured is None or place is None:
             patient, to = secrets.token_hex(16), replace(NOBODY, what="creation")
         else:
@@ -136,6 +139,11 @@ class Opening:
         self._kept.creation_codes.drop(patient=kept.patient)
         self._send(recipient(account, "identifiers"), "")
         return Identifiers(account.key, identifier, password, place)
+
+    def _of_representatives(self, patient: str) -> frozenset[str]:
+        """Where the codes of those who represent the holder go, or went: the holder's do not (DMP-142)."""
+        accounts = self._kept.accounts.all(patient=patient)
+        return frozenset(each.address.casefold() for each in accounts if each.kind != Kind.HOLDER.value)
 
     def _insured(self, what: str, number: str, address: str) -> Insured | None:
         number = number_of(number)

@@ -25,6 +25,7 @@ from fhir_server.foundation.moment import from_micros, micros
 from fhir_server.foundation.predicate import EVERYTHING, Predicate, matches
 from fhir_server.foundation.problem import Problem, conflict, forbidden
 from fhir_server.resources import facts as access
+from fhir_server.resources.reach import Voice
 from fhir_server.store import along, claims, designations, restamp, unguarded
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import Envelope, Shelf, Stored, about_facts, envelope, stored
@@ -35,7 +36,7 @@ from fhir_server.store.write import (
     Write,
     own_facts,
     referenced_first,
-    setters_of,
+    said_by,
     stamped,
     tombstone,
     unique_of,
@@ -84,6 +85,7 @@ class Unit:
         naming: Naming = FREELY,
         id_: str | None = None,
         fresh: str | None = None,
+        voice: Voice | None = None,
     ) -> Write:
         """Stage a new resource under a new id (`fresh`, if it was made before), or under `id_` of the asker's choice.
 
@@ -98,7 +100,7 @@ class Unit:
             version = gone["version"] + 1 if gone else 1
         method = "PUT" if id_ else "POST"
         write = Write(method, name, version, resource, None, after, tuple(submitter), naming)
-        write.deposited = self.now
+        write.deposited, write.voice = self.now, voice
         return self._stage(write)
 
     def replace(
@@ -110,11 +112,12 @@ class Unit:
         by: Iterable[str],
         after: Predicate,
         naming: Naming = FREELY,
+        voice: Voice | None = None,
     ) -> Write:
         """Stage the next version of a resource, by who has these keys; its submitter stays who first deposited it."""
         submitter, version = tuple(before.facts.get("submitter", ())), before.version + 1
         write = Write(method, before.id, version, resource, before, after, submitter, naming, before.blob)
-        write.by, write.deposited = tuple(by), before.deposited
+        write.by, write.deposited, write.voice = tuple(by), before.deposited, voice
         return self._stage(write)
 
     def remove(self, before: Stored) -> Write:
@@ -261,7 +264,7 @@ class Unit:
             method=write.method,
             blob=write.blob,
             about=write.about,
-            set_by=setters_of(write),
+            **said_by(write),
             deposited=write.deposited,
         )
         if write.id.startswith("Patient/") and write.method != "POST":

@@ -4,8 +4,8 @@ May live here: how a resource becomes an envelope, what a stored one looks like 
 May not know: who may see it. `body` is the JSON text as it was sent, but for `id` and `meta` (decisions 7 and 12).
 
 resources  what is current          {_id: "Type/id", type, version, updated, method, facts, index, dates, first, last,
-                                     numbers, together, place, contained, words, unique, own, set_by, deposited, blob,
-                                     body}
+                                     numbers, together, place, contained, words, unique, own, set_by, reach, deposited,
+                                     blob, body}
 history    superseded and deleted   {_id: "Type/id/version", id, type, version, updated, method, facts, index, dates,
                                      numbers, together, own, set_by, deposited, blob, body}
 
@@ -16,8 +16,9 @@ and the index tokens that exist through it alone, so that a hidden one can be ta
 `facts.held`, and `held` of such a copy, are the copies of what a List names, kept by what is about that List or
 mentions it: a List of which nothing may be seen is hidden, and they with it.
 `own` keeps the labels that are the resource's own, apart from those it inherits from what it is about; `set_by`, for
-each of these that hides something, the keys of who set it (docs/adr/0012). `deposited` is when its first version came,
-in microseconds of the domain clock; `facts.hidden` the span in which it is hidden from the holder (docs/adr/0030).
+each of these that hides something, the keys of who set it (docs/adr/0012); `reach`, of a Patient, on whose word its
+addresses stand (docs/adr/0035). `deposited` is when its first version came, in microseconds of the domain clock;
+`facts.hidden` the span in which it is hidden from the holder (docs/adr/0030).
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from fhir_server.foundation.problem import problem
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text, references
 from fhir_server.resources.patient import believed
+from fhir_server.resources.reach import Reach
 from fhir_server.search import contained
 from fhir_server.search.index import index_of
 from fhir_server.search.words import words_of
@@ -82,7 +84,8 @@ RESOURCE_INDEXES = (
 )
 HISTORY_INDEXES = (
     IndexModel([("id", ASCENDING), ("version", DESCENDING)]),
-    IndexModel([("facts.patient", ASCENDING)], sparse=True),  # by which a record is destroyed
+    # by which a record is destroyed; by its types, who has represented the holder is found
+    IndexModel([("facts.patient", ASCENDING), ("type", ASCENDING)], sparse=True),
     IndexModel([("type", ASCENDING), ("updated", DESCENDING), ("id", DESCENDING), ("version", DESCENDING)]),
     IndexModel([("facts.mentions.id", ASCENDING)], sparse=True),
     IndexModel([("facts.mentions.held.id", ASCENDING)], sparse=True),
@@ -104,6 +107,7 @@ class Stored:
     method: str = "PUT"
     blob: str | None = None
     set_by: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+    reach: Reach = field(default_factory=dict, repr=False)
     deposited: int | None = None
 
     @property
@@ -133,6 +137,7 @@ def stored(document: Mapping[str, Any]) -> Stored:
         method=document.get("method", "PUT"),
         blob=document.get("blob"),
         set_by=document.get("set_by", {}),
+        reach=document.get("reach", {}),
         deposited=document.get("deposited"),
     )
 
@@ -177,12 +182,14 @@ def envelope(
     blob: str | None = None,
     about: Sequence[str] = (),
     set_by: Mapping[str, Sequence[str]] | None = None,
+    reach: Reach | None = None,
     deposited: int | None = None,
 ) -> Envelope:
     """The envelope of a resource whose `id` and `meta` are final.
 
     `neighbours` gives the envelopes' facts of every local resource it is about or mentions, by `Type/id`; `set_by` who
-    set each label that hides, the submitter where nothing else is said; `deposited` is when its first version came.
+    set each label that hides, the submitter where nothing else is said; `reach` on whose word a Patient's addresses
+    stand; `deposited` is when its first version came.
     """
     named = references.local_references(resource)
     facts = access.facts_of(resource, submitter=frozenset(submitter), named=named)
@@ -233,6 +240,8 @@ def envelope(
     hiding = {label: list((set_by or {}).get(label, submitter)) for label in own if label in hiding_labels()}
     if hiding:
         made["set_by"] = hiding
+    if reach:
+        made["reach"] = dict(reach)
     if deposited is not None:
         made["deposited"] = deposited
     if unique:

@@ -19,6 +19,7 @@ from fhir_server.store.documents import Shelf, Stored, stored
 from fhir_server.store.mongo import to_mongo
 
 _RECORD_TYPES = ["Patient", "RelatedPerson", "Consent"]
+_READ = dict.fromkeys(("type", "version", "updated", "facts", "reach", "body"), 1)
 _GROUPS = ("CareTeam", "Group", "PractitionerRole", "Organization")
 
 
@@ -67,6 +68,19 @@ def directives_of(shelf: Shelf, patient: str) -> dict[str, list[dict[str, Any]]]
         elif "active" in each.get("facts", {}).get("state", []):
             answer["consents"].append(json_text.read(each["body"]))
     return answer
+
+
+def people_of(shelf: Shelf, patient: str) -> tuple[Stored | None, list[dict[str, Any]]]:
+    """The Patient of a record and its RelatedPersons, parsed: who is reached, and where; one round trip."""
+    found = list(shelf.resources.find({"facts.patient": patient, "type": {"$in": ["Patient", "RelatedPerson"]}}, _READ))
+    holder = next((stored(each) for each in found if each["type"] == "Patient"), None)
+    return holder, [json_text.read(each["body"]) for each in found if each["type"] == "RelatedPerson"]
+
+
+def people_before(shelf: Shelf, patient: str) -> list[dict[str, Any]]:
+    """What the RelatedPersons of a record said before they were changed or deleted, parsed; one round trip."""
+    found = shelf.history.find({"facts.patient": patient, "type": "RelatedPerson"}, {"body": 1})
+    return [json_text.read(each["body"]) for each in found if each.get("body")]
 
 
 def active_consents(shelf: Shelf, patient: str, session: ClientSession | None) -> list[Stored]:

@@ -16,6 +16,7 @@ from fhir_server.foundation.predicate import Predicate
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text
 from fhir_server.resources.patient import without_computed
+from fhir_server.resources.reach import Voice, reach_of
 from fhir_server.store.announcement import hidden_spans
 from fhir_server.store.documents import Envelope, Stored, hiding_labels
 from fhir_server.store.naming import FREELY, Naming
@@ -23,7 +24,10 @@ from fhir_server.store.naming import FREELY, Naming
 
 @dataclass(slots=True)
 class Write:
-    """One staged write: the resource as it will stand, or None for a deletion, and what stood before."""
+    """One staged write: the resource as it will stand, or None for a deletion, and what stood before.
+
+    `voice` is whose word it is where the holder is reached (docs/adr/0035): nobody's where nothing is said.
+    """
 
     method: str
     id: str
@@ -37,12 +41,26 @@ class Write:
     about: tuple[str, ...] = ()
     by: tuple[str, ...] | None = None
     deposited: int | None = None
+    voice: Voice | None = None
+
+
+def said_by(write: Write) -> dict[str, Any]:
+    """What an envelope keeps of who said what: `set_by` of the labels that hide, `reach` of a Patient's addresses."""
+    return {"set_by": setters_of(write), "reach": reached_by(write)}
 
 
 def setters_of(write: Write) -> dict[str, Sequence[str]]:
     """Who set each label that hides: whoever did before, else who writes; an operator has no keys."""
     known = write.before.set_by if write.before else {}
     return {**dict.fromkeys(hiding_labels(), write.submitter if write.by is None else write.by), **known}
+
+
+def reached_by(write: Write) -> dict[str, Any]:
+    """On whose word the addresses of a Patient stand with this write; {} for anything else."""
+    if write.resource is None or write.resource["resourceType"] != "Patient":
+        return {}
+    stood, known = (write.before.resource(), write.before.reach) if write.before else ({}, {})
+    return reach_of(write.resource, stood, known, write.voice)
 
 
 def own_facts(write: Write) -> dict[str, Any]:

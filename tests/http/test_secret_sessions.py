@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import pytest
 
+from fhir_server.definitions.library import profile_json
+from fhir_server.foundation.principal import Purpose
 from fhir_server.resources.consent_patterns import consent
 from tests.kit import people
 from tests.kit.clinical import observation
@@ -127,6 +129,94 @@ def test_a_consent_recorded_in_a_secret_session_is_refused_with_its_reason_on_re
     assert "can be hidden from the representatives" in refused.json["issue"][0]["diagnostics"]
 
 
+# --- whose address the minor's is ---
+
+
+def reached_at(world, *addresses, who=None):
+    """The child is reached there, as the insurance scheme has it unless somebody else says so; nothing was told yet."""
+    points = [{"system": "email", "value": each, "rank": number} for number, each in enumerate(addresses, 1)]
+    child = world.ask(people.operator(), "GET", "Patient/lea").json
+    assert 200 == world.ask(who or people.operator(), "PUT", "Patient/lea", {**child, "telecom": points}).status
+    world.house.outbox._outbox.delete_many({})
+
+
+def all_told(world):
+    return sorted((each["to"], each["occasion"]) for each in world.house.outbox._outbox.find({"state": "waiting"}))
+
+
+def in_an_emergency():
+    return in_secret(people.doctor(purpose=Purpose.BREAK_GLASS, reason="inconscient", patient="lea"))
+
+
+def deposited_in_secret(world):
+    made = world.ask(in_secret(people.doctor()), "POST", "", written())
+    assert made.status == 200, made.json
+    return paths(made)[1]
+
+
+FAMILY, OWN, MOTHER = "famille@example.org", "lea@own.example", "anne@example.org"
+
+
+def test_what_is_secret_is_not_told_at_an_address_that_others_gave_for_the_minor_dmp_92(minor):
+    reached_at(minor, FAMILY)
+    deposited_in_secret(minor)
+    assert [] == all_told(minor)
+
+
+def test_a_secret_emergency_and_a_secret_first_visit_are_not_told_there_dmp_141(minor):
+    reached_at(minor, FAMILY)
+    assert 200 == minor.ask(in_an_emergency(), "GET", "DocumentReference?patient=lea").status
+    assert 200 == minor.ask(in_secret(people.radiologist()), "GET", "DocumentReference?patient=lea").status
+    assert [] == all_told(minor)
+
+
+def test_it_is_told_at_the_address_that_the_minor_set_and_nowhere_else_dmp_92(minor):
+    reached_at(minor, FAMILY)
+    reached_at(minor, FAMILY, OWN, who=LEA)
+    deposited_in_secret(minor)
+    assert [(OWN, "deposit")] == all_told(minor)
+    assert 200 == minor.ask(in_an_emergency(), "GET", "DocumentReference?patient=lea").status
+    assert {OWN} == {to for to, _ in all_told(minor)}
+
+
+def test_the_address_of_a_representative_is_not_the_minors_even_if_the_minor_set_it(minor):
+    reached_at(minor, FAMILY)
+    reached_at(minor, "ANNE@example.org", who=LEA)
+    deposited_in_secret(minor)
+    assert [] == all_told(minor)
+
+
+def test_what_is_not_secret_is_told_there_and_to_who_represents(minor):
+    reached_at(minor, FAMILY)
+    assert 200 == minor.ask(people.hospital(), "POST", "", submission()).status
+    assert [(MOTHER, "deposit"), (FAMILY, "deposit")] == all_told(minor)
+
+
+def test_what_becomes_secret_before_it_is_told_is_not_told_there(minor):
+    reached_at(minor, FAMILY)
+    document = paths(minor.ask(people.hospital(), "POST", "", submission()))[1]
+    hide = [{"op": "add", "path": "/securityLabel/-", "value": label(SECRET)}]
+    assert 200 == minor.ask(LEA, "PATCH", document, hide).status
+    assert [] == all_told(minor)
+
+
+def test_a_protected_adult_is_told_what_is_secret_at_an_own_address_alone_dmp_142(world):
+    world.put(guardian("anne"))
+    measure = consent("ps-autorisation", "Patient/lea", "2026-11-20T10:00:00Z", actor="RelatedPerson/anne")
+    kind = {"system": profile_json("dmp/consent-types.json")["url"], "code": "representant-legal"}
+    cited = {"category": [measure["category"][0], {"coding": [kind]}], "sourceAttachment": {"title": "Jugement"}}
+    world.put({**measure, **cited, "id": "mesure"})
+    reached_at(world, FAMILY)
+    deposited_in_secret(world)
+    assert [] == all_told(world)
+
+
+def test_a_grown_holder_is_told_wherever_the_scheme_reaches_him(world):
+    reached_at(world, FAMILY)
+    deposited_in_secret(world)
+    assert [(FAMILY, "deposit")] == all_told(world)
+
+
 # --- representatives ---
 
 
@@ -154,7 +244,7 @@ def test_of_six_at_once_one_becomes_the_second(minor):
 
 
 def test_representatives_act_for_the_minor_dmp_91(minor):
-    """Consents, masks, contacts and how the child is reached; not what is hidden from them, nor who they are."""
+    """Consents, masks and contacts; not what is hidden from them, where the child is reached, nor who they are."""
     made = consent("ps-autorisation", "Patient/lea", "2026-11-23T10:00:00Z", actor="Practitioner/bernard")
     anne = {**made, "performer": [{"reference": "RelatedPerson/anne"}]}
     assert 201 == minor.ask(ANNE, "POST", "Consent", anne).status
@@ -168,7 +258,7 @@ def test_representatives_act_for_the_minor_dmp_91(minor):
     assert 403 == minor.ask(ANNE, "PATCH", document, hide).status
 
     child = minor.ask(ANNE, "GET", "Patient/lea").json
-    child["telecom"] = [{"system": "email", "value": "famille@example.org"}]
+    child["contact"] = [{"name": {"family": "Martin"}}]
     assert 200 == minor.ask(ANNE, "PUT", "Patient/lea", child).status
     assert 403 == minor.ask(ANNE, "PUT", "Patient/lea", {**child, "birthDate": "2011-01-01"}).status
     assert 403 == minor.ask(ANNE, "PUT", "RelatedPerson/anne", guardian("anne", period={"end": "2040-01-01"})).status

@@ -145,14 +145,13 @@ def of_the_holder() -> Iterator[Case]:
         asks = [writes("lea", type_, of_type(type_)), writes("diallo", type_, of_type(type_), allowed=False)]
         feeding = {"type": LAW["consents"]["feeding"], "deny": True}
         yield case(f"Le titulaire ajoute {type_}", "patient_side_adds", "DMP-63", asks, consents=[feeding])
-    for element in words["identity"]:
+    for element in (*words["identity"], "name", "birthDate", "identifier", "gender", "active"):
         to = {"resource": {element: OTHER[element]}}
-        ask = {"as": "lea", "verb": "update", "on": "lea", "to": to, "expect": {"allowed": True}}
-        yield case(f"Le titulaire change {element}", "holder_identity", "DMP-25", [ask])
-    for element in ("name", "birthDate", "identifier", "gender", "active"):
-        to = {"resource": {element: OTHER[element]}}
-        ask = {"as": "lea", "verb": "update", "on": "lea", "to": to, "expect": {"allowed": False}}
-        yield case(f"Le titulaire ne change pas {element}", "holder_identity", "DMP-25", [ask])
+        for who, party, world in (("lea", "holder", {}), ("paul", "representative", MINOR)):
+            expect = {"allowed": element in LAW[party]["identity"]}
+            ask = {"as": who, "verb": "update", "on": "lea", "to": to, "expect": expect}
+            title = f"Le Patient, par {'le titulaire' if who == 'lea' else 'son représentant'}: {element}"
+            yield case(title, "holder_identity", "DMP-25 DMP-142", [ask], **world)
     for kind in words["consents"]:
         asks = [consents("lea", typed(kind)), consents("hugo", typed(kind), allowed=False)]
         world = {"related": [GUARD]} if kind == LAW["consents"]["representation"] else {}
