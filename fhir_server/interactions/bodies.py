@@ -6,7 +6,6 @@ to things here resolved. May not know: who writes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from fhir_server.foundation.principal import Principal
@@ -49,23 +48,8 @@ def kept(resource: dict[str, Any]) -> dict[str, Any]:
     return kind_of(resource["resourceType"]).derive(resource)
 
 
-def relative(resource: dict[str, Any], base: str) -> dict[str, Any]:
-    """The resource with absolute references to this server made relative: one spelling, so that each is found."""
-    return _relative(resource, list(references.find(resource)), base)
-
-
-def _relative(resource: dict[str, Any], links: Iterable[references.Link], base: str) -> dict[str, Any]:
-    start = f"{base}/".lower()
-    mapping = {
-        text: text.strip()[len(start) :]
-        for _, text, _ in links
-        if text.strip().lower().startswith(start) and len(text.strip()) > len(start)
-    }
-    return references.rewrite(resource, mapping) if mapping else resource
-
-
 def resolved(resource: dict[str, Any], base: str, house: House, unit: Unit | None, asker: Principal) -> dict[str, Any]:
-    """The `relative` resource with each conditional reference (`Patient?identifier=system|value`) put in place.
+    """The resource with each conditional reference (`Patient?identifier=system|value`) put in place.
 
     https://hl7.org/fhir/R4/http.html#trules, and outside a transaction as the ANS draft's ITI-105 example has it.
     Of the shared directory anything may be asked. Raises Problem 400 for another condition, 404 for what nobody knows,
@@ -73,9 +57,9 @@ def resolved(resource: dict[str, Any], base: str, house: House, unit: Unit | Non
     whose record stays shut.
     """
     links = list(references.find(resource))
-    shortened = _relative(resource, links, base)
-    if shortened is not resource:
-        resource, links = shortened, list(references.find(shortened))
+    short = references.relative_to(resource, base, links)
+    if short is not resource:
+        resource, links = short, list(references.find(short))
     mapping = {
         text: _target(text, where, house, unit, asker)
         for where, text, kind in links

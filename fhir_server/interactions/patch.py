@@ -64,10 +64,11 @@ def _landed(visit: Visit, before: Stored, after: dict[str, Any]) -> FhirResponse
     if whole.body == before.body:
         return update.land(visit, before, after)
     # what is hidden from the asker is mentioned by the resource all the same, and stays so
-    hidden = frozenset(local_references(whole.resource())) - frozenset(local_references(before.resource()))
+    base = visit.request.base
+    hidden = frozenset(local_references(whole.resource(), base)) - frozenset(local_references(shown, base))
     # a name that he guessed is refused as that of what is absent, though it stands there already
-    for name in sorted((names_of(after) - names_of(shown)) & hidden):
-        raise unseen(after, name, visit.request.where)
+    for name in sorted((names_of(after, base) - names_of(shown, base)) & hidden):
+        raise unseen(after, name, visit.request.where, base)
     made = _onto(whole.resource(), after) if document else _kept_of(whole.resource(), shown, after)
     # the order of its elements is the one it has where nothing is hidden, or it would tell that something is
     ordered = {name: made[name] for name in after if name in made} | made
