@@ -11,16 +11,13 @@ from typing import Any
 from fhir_server.foundation.principal import Principal
 from fhir_server.foundation.problem import Issue, Problem, bad_request, problem
 from fhir_server.interactions import conditional
-from fhir_server.interactions.house import House
+from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirRequest
-from fhir_server.interactions.subject import existence_is_told, patients_of_identifier, patients_told
 from fhir_server.resources import references, validation
 from fhir_server.resources.kind import kind_of
 from fhir_server.resources.visibility import check_visibility
-from fhir_server.store.changes import Unit
 
-NOBODY = "Patient/-"
-"""A patient there is not."""
+Resource = dict[str, Any]
 
 
 def of_type(request: FhirRequest, type_: str) -> dict[str, Any]:
@@ -48,39 +45,18 @@ def kept(resource: dict[str, Any]) -> dict[str, Any]:
     return kind_of(resource["resourceType"]).derive(resource)
 
 
-def resolved(resource: dict[str, Any], base: str, house: House, unit: Unit | None, asker: Principal) -> dict[str, Any]:
+def resolved(visit: Visit, resource: Resource) -> Resource:
     """The resource with each conditional reference (`Patient?identifier=system|value`) put in place.
 
     https://hl7.org/fhir/R4/http.html#trules, and outside a transaction as the ANS draft's ITI-105 example has it.
-    Of the shared directory anything may be asked. Raises Problem 400 for another condition, 404 for what nobody knows,
-    412 for what is not unique; to whom the existence check is not open (DMP-101), a patient nobody knows is one
-    whose record stays shut.
+    Absolute references to this server are relative then. Raises Problem 400, 403, 404, 412 as `conditional.target`.
     """
     links = list(references.find(resource))
-    short = references.relative_to(resource, base, links)
-    if short is not resource:
-        resource, links = short, list(references.find(short))
-    mapping = {
-        text: _target(text, where, house, unit, asker)
-        for where, text, kind in links
-        if conditional.is_conditional(text, kind)
-    }
+    short = references.relative_to(resource, visit.request.base, links)
+    asked = dict(conditional.conditions(links if short is resource else references.find(short)))
+    resource = short
+    mapping = {text: conditional.target(visit, text, where) for text, where in asked.items()}
     return references.rewrite(resource, mapping) if mapping else resource
-
-
-def _target(text: str, where: str, house: House, unit: Unit | None, asker: Principal) -> str:
-    identifier = conditional.identifier_of(text)
-    if identifier is None:
-        return conditional.in_directory(text, where, house, unit, asker)
-    if not existence_is_told(asker, house.matrix):
-        one = patients_of_identifier(house, identifier, unit)
-        return one[0] if len(one) == 1 else NOBODY
-    found = patients_told(house, identifier, asker, unit)
-    if not found:
-        raise problem(404, "not-found", "unknown INS: no patient has this identifier", where)
-    if len(found) > 1:
-        raise problem(412, "multiple-matches", "several patients have this identifier", where)
-    return found[0]
 
 
 def submitter_of(principal: Principal) -> tuple[str, ...]:

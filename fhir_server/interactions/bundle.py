@@ -6,6 +6,7 @@ is one MongoDB transaction; its entries run in the order the specification gives
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -74,7 +75,7 @@ def _transaction(visit: Visit, items: list[Item]) -> FhirResponse:
         again = provide.again(inner, submission, settled) if submission else None
         if again is not None:
             return again
-        ready = _linked(inner, settled, unit)
+        ready = _linked(inner, settled)
         _check_apart(ready)
         if submission:
             provide.check(inner, ready)
@@ -136,11 +137,11 @@ def _check_apart(items: list[Item]) -> None:
             for target, each in making.items()
             if each is not item and target.startswith(f"{type_}/")
         }
-        if conditional.here(f"{type_}?{query_text(condition)}", others):
+        if conditional.here(f"{type_}?{query_text(condition)}", others, item.request.base):
             raise _at(item, problem(412, "multiple-matches", "another entry makes what the condition looks for"))
 
 
-def _linked(visit: Visit, items: list[Item], unit: Unit) -> list[Item]:
+def _linked(visit: Visit, items: list[Item]) -> list[Item]:
     """The entries with every reference between them, and every conditional one, put in place."""
     mapping: dict[str, str] = {}
     targets: set[str] = set()
@@ -151,11 +152,11 @@ def _linked(visit: Visit, items: list[Item], unit: Unit) -> list[Item]:
         if target is not None:
             targets.add(target)
             mapping.update(dict.fromkeys(_names(item), target))
-    mapping.update(_meant(visit, items, unit))
-    return [_link(visit, item, mapping, unit) for item in items]
+    mapping.update(_meant(visit, items))
+    return [_link(visit, item, mapping) for item in items]
 
 
-def _meant(visit: Visit, items: list[Item], unit: Unit) -> dict[str, str]:
+def _meant(visit: Visit, items: list[Item]) -> dict[str, str]:
     """The conditional references that mean what this very transaction writes: they are resolved last of all."""
     stand = {target: item for item in items if not _is_put_aside(item) and (target := _target(item)) is not None}
     written = {
@@ -163,12 +164,16 @@ def _meant(visit: Visit, items: list[Item], unit: Unit) -> dict[str, str]:
         for target, item in stand.items()
         if item.request.resource is not None and item.request.method in ("POST", "PUT")
     }
-    senders = {
-        f"Bundle.entry[{item.index}].resource": item.request.resource
-        for item in items
-        if item.request.resource is not None
-    }
-    return conditional.among(visit, unit, written, stand.keys() - written.keys(), senders)
+    asked = {text: where for item in items if not _is_put_aside(item) for text, where in _conditions(item)}
+    return conditional.among(visit, asked, written, stand.keys() - written.keys())
+
+
+def _conditions(item: Item) -> Iterator[tuple[str, str]]:
+    """Each condition that an entry refers by, and where."""
+    where = f"Bundle.entry[{item.index}].resource"
+    if item.request.resource is not None:
+        for text, path in conditional.conditions(references.find(item.request.resource)):
+            yield text, where + path.removeprefix(item.request.resource["resourceType"])
 
 
 def _is_put_aside(item: Item) -> bool:
@@ -196,7 +201,7 @@ def _names(item: Item) -> list[str]:
     return names
 
 
-def _link(visit: Visit, item: Item, mapping: dict[str, str], unit: Unit) -> Item:
+def _link(visit: Visit, item: Item, mapping: dict[str, str]) -> Item:
     resource = item.request.resource
     if resource is None or _is_put_aside(item):
         return item
@@ -213,7 +218,7 @@ def _link(visit: Visit, item: Item, mapping: dict[str, str], unit: Unit) -> Item
         )
         if dangling is not None:
             raise bad_request(f"`{dangling}` is no entry of this transaction", code="not-found")
-        linked = bodies.resolved(linked, visit.request.base, visit.house, unit, visit.principal)
+        linked = bodies.resolved(visit, linked)
     except Problem as unlinked:
         raise _at(item, unlinked) from unlinked
     return replace(item, request=replace(item.request, resource=linked, assigned=item.assigned))

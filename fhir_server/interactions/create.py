@@ -41,7 +41,7 @@ def run(visit: Visit) -> FhirResponse:
         if found is not None:
             return answers.written(visit.request, found, 200)
     unit.alone = visit.request.entry != "transaction" and visit.request.if_none_exist is None
-    resource = bodies.resolved(resource, visit.request.base, visit.house, unit, visit.principal)
+    resource = bodies.resolved(visit, resource)
     bodies.checked(resource)
     return landed(visit, stage(visit, bodies.kept(resource)), 201)
 
