@@ -6,6 +6,7 @@ to things here resolved. May not know: who writes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fhir_server.foundation.principal import Principal
@@ -18,6 +19,8 @@ from fhir_server.resources.kind import kind_of
 from fhir_server.resources.visibility import check_visibility
 
 Resource = dict[str, Any]
+_LEADING = frozenset(("reference", "attachment", "url"))
+"""The kinds of links that lead to a resource; a uri may be a name alone."""
 
 
 def of_type(request: FhirRequest, type_: str) -> dict[str, Any]:
@@ -57,6 +60,20 @@ def resolved(visit: Visit, resource: Resource) -> Resource:
     resource = short
     mapping = {text: conditional.target(visit, text, where) for text, where in asked.items()}
     return references.rewrite(resource, mapping) if mapping else resource
+
+
+def linked(resource: Resource, names: Mapping[str, str], before: Resource | None = None) -> Resource:
+    """The resource with each link to another entry of its transaction put in place: `Type/id` by how it is named.
+
+    Links that stood `before` stay. Raises Problem 400 for one that leads to no entry.
+    """
+    stood = frozenset(each.text for each in references.find(before)) if before else frozenset()
+    made = references.rewrite(resource, names, stood) if names else resource
+    for path, text, kind in references.find(made):
+        urn = text.startswith("urn:uuid:") or (kind == "reference" and text.startswith("urn:oid:"))
+        if urn and kind in _LEADING and text not in stood:
+            raise bad_request(f"`{text[:200]}` is no entry of this transaction", path, "not-found")
+    return made
 
 
 def submitter_of(principal: Principal) -> tuple[str, ...]:

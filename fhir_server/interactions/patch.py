@@ -81,11 +81,20 @@ def _changed(visit: Visit, shown: dict[str, Any]) -> dict[str, Any]:
     if operations is not None:
         if not all(isinstance(each, dict) and isinstance(each.get("op"), str) for each in operations):
             raise bad_request("a JSON Patch is an array of operations")
-        return update.ready(visit, applied(shown, operations))
+        return update.ready(visit, _linked(visit, shown, applied(shown, operations)))
     if parameters is None or parameters.get("resourceType") != "Parameters":
         raise problem(415, "not-supported", "send `application/json-patch+json`, or Parameters as a FHIRPath Patch")
     bodies.checked(parameters)
-    return update.ready(visit, fhirpath_patch.applied(shown, parameters))
+    return update.ready(visit, _linked(visit, shown, fhirpath_patch.applied(shown, parameters)))
+
+
+def _linked(visit: Visit, shown: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """What a patch in a transaction leaves, with the links it brings to other entries put in place. Raises Problem 400.
+
+    What says where a link stands is the resource alone: a JSON Patch may bring it in pieces.
+    """
+    names = visit.request.names
+    return after if names is None else bodies.linked(after, names, shown)
 
 
 def _kept_of(whole: dict[str, Any], shown: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:

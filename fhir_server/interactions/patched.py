@@ -8,6 +8,7 @@ patches, what stands in the store. What a patch empties is gone: FHIR knows no e
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jsonpatch
@@ -55,6 +56,17 @@ def applied(resource: dict[str, Any], operations: list[Operation]) -> dict[str, 
             told = f"`{'.'.join(path)}` is the server's and cannot be patched"
             raise unprocessable((Issue("error", "business-rule", told),))
     return _without_empty(after)
+
+
+def texts(operations: Iterable[Any]) -> Iterator[str]:
+    """Every string in the values of the operations."""
+    left = [each.get("value") for each in operations if isinstance(each, dict)]
+    while left:
+        node = left.pop()
+        if isinstance(node, str):
+            yield node
+        elif isinstance(node, dict | list):
+            left += node.values() if isinstance(node, dict) else node
 
 
 def unfitting() -> Problem:
