@@ -75,7 +75,7 @@ def build_house(
 
     `once` is the same database through a client that sends a write once, for the ledger, which keeps count itself.
     """
-    shelf = Shelf(database, settings.max_time_ms)
+    shelf = Shelf(database, settings.max_time_ms, settings.fhir_base)
     fresh = freshness or Freshness(database, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
     shelf.prepare()
     fresh.prepare()

@@ -62,3 +62,9 @@ def owner_parameters(type_: str) -> tuple[str, ...]:
         for code in OWNERS
         if code in known and known[code].type == "reference" and "Patient" in known[code].targets
     )
+
+
+@cache
+def may_be_owned(type_: str) -> bool:
+    """Whether what is of the type may lie in somebody's record: it may have an owner; a Binary by its document."""
+    return type_ == "Binary" or bool(owner_parameters(type_) or patient_parameters(type_))

@@ -6,23 +6,22 @@ to things here resolved. May not know: who writes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.foundation.problem import Issue, Problem, bad_request, problem
 from fhir_server.interactions import conditional
-from fhir_server.interactions.house import House
+from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirRequest
-from fhir_server.interactions.subject import existence_is_told, patients_of_identifier, patients_told
 from fhir_server.resources import references, validation
 from fhir_server.resources.kind import kind_of
 from fhir_server.resources.reach import Voice
 from fhir_server.resources.visibility import check_visibility
-from fhir_server.store.changes import Unit
 
-NOBODY = "Patient/-"
-"""A patient there is not."""
+Resource = dict[str, Any]
+_LEADING = frozenset(("reference", "attachment", "url"))
+"""The kinds of links that lead to a resource; a uri may be a name alone."""
 
 
 def of_type(request: FhirRequest, type_: str) -> dict[str, Any]:
@@ -50,54 +49,32 @@ def kept(resource: dict[str, Any]) -> dict[str, Any]:
     return kind_of(resource["resourceType"]).derive(resource)
 
 
-def relative(resource: dict[str, Any], base: str) -> dict[str, Any]:
-    """The resource with absolute references to this server made relative: one spelling, so that each is found."""
-    return _relative(resource, list(references.find(resource)), base)
-
-
-def _relative(resource: dict[str, Any], links: Iterable[references.Link], base: str) -> dict[str, Any]:
-    start = f"{base}/".lower()
-    mapping = {
-        text: text.strip()[len(start) :]
-        for _, text, _ in links
-        if text.strip().lower().startswith(start) and len(text.strip()) > len(start)
-    }
-    return references.rewrite(resource, mapping) if mapping else resource
-
-
-def resolved(resource: dict[str, Any], base: str, house: House, unit: Unit | None, asker: Principal) -> dict[str, Any]:
-    """The `relative` resource with each conditional reference (`Patient?identifier=system|value`) put in place.
+def resolved(visit: Visit, resource: Resource) -> Resource:
+    """The resource with each conditional reference (`Patient?identifier=system|value`) put in place.
 
     https://hl7.org/fhir/R4/http.html#trules, and outside a transaction as the ANS draft's ITI-105 example has it.
-    Of the shared directory anything may be asked. Raises Problem 400 for another condition, 404 for what nobody knows,
-    412 for what is not unique; to whom the existence check is not open (DMP-101), a patient nobody knows is one
-    whose record stays shut.
+    Absolute references to this server are relative then. Raises Problem 400, 403, 404, 412 as `conditional.target`.
     """
     links = list(references.find(resource))
-    shortened = _relative(resource, links, base)
-    if shortened is not resource:
-        resource, links = shortened, list(references.find(shortened))
-    mapping = {
-        text: _target(text, where, house, unit, asker)
-        for where, text, kind in links
-        if conditional.is_conditional(text, kind)
-    }
+    short = references.relative_to(resource, visit.request.base, links)
+    asked = dict(conditional.conditions(links if short is resource else references.find(short)))
+    resource = short
+    mapping = {text: conditional.target(visit, text, where) for text, where in asked.items()}
     return references.rewrite(resource, mapping) if mapping else resource
 
 
-def _target(text: str, where: str, house: House, unit: Unit | None, asker: Principal) -> str:
-    identifier = conditional.identifier_of(text)
-    if identifier is None:
-        return conditional.in_directory(text, where, house, unit, asker)
-    if not existence_is_told(asker, house.matrix):
-        one = patients_of_identifier(house, identifier, unit)
-        return one[0] if len(one) == 1 else NOBODY
-    found = patients_told(house, identifier, asker, unit)
-    if not found:
-        raise problem(404, "not-found", "unknown INS: no patient has this identifier", where)
-    if len(found) > 1:
-        raise problem(412, "multiple-matches", "several patients have this identifier", where)
-    return found[0]
+def linked(resource: Resource, names: Mapping[str, str], before: Resource | None = None) -> Resource:
+    """The resource with each link to another entry of its transaction put in place: `Type/id` by how it is named.
+
+    Links that stood `before` stay. Raises Problem 400 for one that leads to no entry.
+    """
+    stood = frozenset(each.text for each in references.find(before)) if before else frozenset()
+    made = references.rewrite(resource, names, stood) if names else resource
+    for path, text, kind in references.find(made):
+        urn = text.startswith("urn:uuid:") or (kind == "reference" and text.startswith("urn:oid:"))
+        if urn and kind in _LEADING and text not in stood:
+            raise bad_request(f"`{text[:200]}` is no entry of this transaction", path, "not-found")
+    return made
 
 
 def submitter_of(principal: Principal) -> tuple[str, ...]:

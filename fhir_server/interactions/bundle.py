@@ -6,21 +6,26 @@ is one MongoDB transaction; its entries run in the order the specification gives
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 
+from fhir_server.definitions.library import load
 from fhir_server.foundation.moment import from_micros, instant
 from fhir_server.foundation.problem import Issue, Problem, bad_request, problem
-from fhir_server.interactions import answers, bodies, conditional, consents, meant, pipeline, provide
+from fhir_server.interactions import answers, bodies, conditional, consents, meant, patched, pipeline, provide
 from fhir_server.interactions.bundle_entries import ORDER, Item, check, items_of
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse, query_text
 from fhir_server.resources import references
 from fhir_server.store.changes import Unit
 from fhir_server.store.documents import Stored
+
+Relative = tuple[str, str, str]
+"""The base and the `Type/id` that a name is made of, and the `Type/id` of what is named."""
 
 
 def run(visit: Visit) -> FhirResponse:
@@ -49,8 +54,7 @@ def _alone(visit: Visit, item: Item, urls: set[str]) -> dict[str, Any]:
     try:
         if item.refused is not None:
             raise item.refused
-        resource = item.request.resource
-        if resource is not None and any(text in urls for _, text, _ in references.find(resource)):
+        if urls and not urls.isdisjoint(_named_by(item)):
             raise bad_request("an entry of a batch may not refer to another; use a transaction")
         made = pipeline.handle(item.request, visit.principal, visit.house, visit.entry)
     except Problem as refused:
@@ -59,6 +63,13 @@ def _alone(visit: Visit, item: Item, urls: set[str]) -> dict[str, Any]:
             "response": {"status": _status(refused.status), "outcome": answers.outcome(refused.issues)},
         }
     return _entry(item, made)
+
+
+def _named_by(item: Item) -> Iterator[str]:
+    """What an entry names or may name: the links of a resource, whatever a JSON Patch says."""
+    if item.request.resource is not None:
+        yield from (text for _, text, _ in references.find(item.request.resource))
+    yield from patched.texts(item.request.patch or [])
 
 
 # --- transaction
@@ -74,7 +85,7 @@ def _transaction(visit: Visit, items: list[Item]) -> FhirResponse:
         again = provide.again(inner, submission, settled) if submission else None
         if again is not None:
             return again
-        ready = _linked(inner, settled, unit)
+        ready = _linked(inner, settled)
         _check_apart(ready)
         if submission:
             provide.check(inner, ready)
@@ -136,26 +147,50 @@ def _check_apart(items: list[Item]) -> None:
             for target, each in making.items()
             if each is not item and target.startswith(f"{type_}/")
         }
-        if conditional.here(f"{type_}?{query_text(condition)}", others):
+        if conditional.here(f"{type_}?{query_text(condition)}", others, item.request.base):
             raise _at(item, problem(412, "multiple-matches", "another entry makes what the condition looks for"))
 
 
-def _linked(visit: Visit, items: list[Item], unit: Unit) -> list[Item]:
+def _linked(visit: Visit, items: list[Item]) -> list[Item]:
     """The entries with every reference between them, and every conditional one, put in place."""
     mapping: dict[str, str] = {}
     targets: set[str] = set()
+    relative: list[Relative] = []
     for item in items:
         target = _target(item)
         if target is not None and target in targets:
             raise _at(item, bad_request(f"`{target}` is written twice in one transaction", code="duplicate"))
-        if target is not None:
-            targets.add(target)
-            mapping.update(dict.fromkeys(_names(item), target))
-    mapping.update(_meant(visit, items, unit))
-    return [_link(visit, item, mapping, unit) for item in items]
+        if target is None:
+            continue
+        targets.add(target)
+        if item.full_url:
+            mapping[item.full_url] = target
+            relative += [(*parts, target) for parts in _parts(item.full_url) if parts[1] != target]
+    mapping.update(_meant(visit, items))
+    return [_link(visit, item, {**_beside(item, relative), **mapping}) for item in items]
 
 
-def _meant(visit: Visit, items: list[Item], unit: Unit) -> dict[str, str]:
+def _parts(full_url: str) -> list[tuple[str, str]]:
+    """The base of a server elsewhere and the `Type/id` below it; nothing of another URL."""
+    steps = full_url.rsplit("/", 2)
+    known = full_url.startswith(("http://", "https://")) and references.local("/".join(steps[-2:]))
+    return [(steps[0], known)] if known else []
+
+
+def _beside(item: Item, relative: list[Relative]) -> dict[str, str]:
+    """What relative references of an entry mean: what is named below the base that its own name has.
+
+    https://hl7.org/fhir/R4/bundle.html#references. Where it has none, what one entry alone is named by.
+    """
+    base = next((base for base, _ in _parts(item.full_url)), None)
+    found: dict[str, set[str]] = {}
+    for other, name, target in relative:
+        if base in (None, other):
+            found.setdefault(name, set()).add(target)
+    return {name: next(iter(several)) for name, several in found.items() if len(several) == 1}
+
+
+def _meant(visit: Visit, items: list[Item]) -> dict[str, str]:
     """The conditional references that mean what this very transaction writes: they are resolved last of all."""
     stand = {target: item for item in items if not _is_put_aside(item) and (target := _target(item)) is not None}
     written = {
@@ -163,12 +198,19 @@ def _meant(visit: Visit, items: list[Item], unit: Unit) -> dict[str, str]:
         for target, item in stand.items()
         if item.request.resource is not None and item.request.method in ("POST", "PUT")
     }
-    senders = {
-        f"Bundle.entry[{item.index}].resource": item.request.resource
-        for item in items
-        if item.request.resource is not None
-    }
-    return conditional.among(visit, unit, written, stand.keys() - written.keys(), senders)
+    asked = {text: where for item in items if not _is_put_aside(item) for text, where in _conditions(item)}
+    return conditional.among(visit, asked, written, stand.keys() - written.keys())
+
+
+def _conditions(item: Item) -> Iterator[tuple[str, str]]:
+    """Each condition that an entry refers by, and where."""
+    where = f"Bundle.entry[{item.index}].resource"
+    if item.request.resource is not None:
+        for text, path in conditional.conditions(references.find(item.request.resource)):
+            yield text, where + path.removeprefix(item.request.resource["resourceType"])
+    for text in patched.texts(item.request.patch or []):
+        if conditional.is_conditional(text) and load().is_type(text.partition("?")[0]):
+            yield text, where
 
 
 def _is_put_aside(item: Item) -> bool:
@@ -188,35 +230,17 @@ def _target(item: Item) -> str | None:
     return None
 
 
-def _names(item: Item) -> list[str]:
-    """Every way another entry may refer to this one."""
-    names = [item.full_url] if item.full_url else []
-    if item.assigned and item.full_url.startswith(("http://", "https://")):
-        names.append("/".join(item.full_url.rsplit("/", 2)[-2:]))
-    return names
-
-
-def _link(visit: Visit, item: Item, mapping: dict[str, str], unit: Unit) -> Item:
-    resource = item.request.resource
-    if resource is None or _is_put_aside(item):
+def _link(visit: Visit, item: Item, names: dict[str, str]) -> Item:
+    if _is_put_aside(item):
         return item
-    try:
-        linked = references.rewrite(resource, mapping) if mapping else resource
-        dangling = next(
-            (
-                text
-                for _, text, kind in references.find(linked)
-                if (kind in ("reference", "url") and text.startswith("urn:uuid:"))
-                or (kind == "reference" and text.startswith("urn:oid:"))
-            ),
-            None,
-        )
-        if dangling is not None:
-            raise bad_request(f"`{dangling}` is no entry of this transaction", code="not-found")
-        linked = bodies.resolved(linked, visit.request.base, visit.house, unit, visit.principal)
-    except Problem as unlinked:
-        raise _at(item, unlinked) from unlinked
-    return replace(item, request=replace(item.request, resource=linked, assigned=item.assigned))
+    request = replace(item.request, names=names)
+    if request.resource is not None:
+        try:
+            linked = bodies.resolved(visit, bodies.linked(request.resource, names))
+        except Problem as unlinked:
+            raise _at(item, unlinked) from unlinked
+        request = replace(request, resource=linked, assigned=item.assigned)
+    return replace(item, request=request)
 
 
 def _in_order(visit: Visit, items: list[Item], unit: Unit) -> list[dict[str, Any]]:

@@ -41,7 +41,7 @@ def run(visit: Visit) -> FhirResponse:
         if found is not None:
             return answers.written(visit.request, found, 200)
     unit.alone = visit.request.entry != "transaction" and visit.request.if_none_exist is None
-    resource = bodies.resolved(resource, visit.request.base, visit.house, unit, visit.principal)
+    resource = bodies.resolved(visit, resource)
     bodies.checked(resource)
     return landed(visit, stage(visit, bodies.kept(resource)), 201)
 
@@ -86,14 +86,15 @@ def naming(visit: Visit, resource: dict[str, Any], shown: dict[str, Any] | None 
 
     Whoever stands in for the holder may be named by who collects his word (DMP-22).
     """
-    before = names_of(shown) if shown else frozenset()
-    if visit.principal.kind is Kind.OPERATOR or names_of(resource) <= before:
+    base = visit.request.base
+    before = names_of(shown, base) if shown else frozenset()
+    if visit.principal.kind is Kind.OPERATOR or names_of(resource, base) <= before:
         return FREELY
     permits, denials = visit.decisions(visit.subject, "read")
     sees = NOTHING if denials else both(*(each.residual for each in permits))
     records = [visit.house.records.record(patient) for patient in visit.subject.patients]
     standing_in = one_of("id", (id_ for each in records if each for id_ in sorted(each.representatives)))
-    return Naming(either(sees, standing_in), before, visit.request.where)
+    return Naming(either(sees, standing_in), before, visit.request.where, base)
 
 
 def _may_know(visit: Visit) -> bool:

@@ -2,8 +2,9 @@
 
 May live here: asking a condition as the search it is, and refusing what finds several. May not know: what is then
 written. A condition is asked inside its asker's view, through the same decision, scope, door and note as a search: what
-is hidden and what is absent are not found alike. INVARIANT (one of many): who finds nothing and means to make it
-claims the condition in its transaction (`Unit.claim`), so that of several at once one makes it and the others find it.
+is hidden and what is absent are not found alike. So is that of a reference (`sought`). INVARIANT (one of many): who
+finds nothing and means to make it claims the condition in its transaction (`Unit.claim`), so that of several at once
+one makes it and the others find it.
 """
 
 from __future__ import annotations
@@ -54,26 +55,37 @@ def of(visit: Visit) -> Stored | None:
     condition = condition_of(visit.request)
     if condition is None:
         raise LookupError("a write without a condition means nothing by it")
-    asking = _asking(visit, condition)
+    type_ = visit.route.type
+    found = sought(visit, type_, condition)
+    if len(found) > 1:
+        raise problem(412, "multiple-matches", "the condition finds several")
+    if found:
+        return found[0]
+    if visit.unit is not None and visit.request.method in _MAKING:
+        visit.unit.claim(_key(type_, condition))
+    return None
+
+
+def sought(visit: Visit, type_: str, condition: Pairs) -> list[Stored]:
+    """Up to two of a type that a condition finds, as its asker may be shown them; it is on record as a search.
+
+    Raises Problem 400 for what cannot be read of it, 403 where a search is refused.
+    """
+    asking = _asking(visit, type_, condition)
     scope = asking.scoped("s")
     query = search.read_query(asking)
     subject = of_search(query, asking.principal, asking.house)
     found = asking.door(subject).page(query.type, both(scope, query.where), query.order, 2).entries
     if len(found) > 1:
         _note_several(asking, condition, found)
-        raise problem(412, "multiple-matches", "the condition finds several")
+        return found
     search.note(asking, subject, found, [])
     visit.begun = len(visit.entry.deeds)
-    if found:
-        return apply(asking.obligations, found[0])
-    if visit.unit is not None and visit.request.method in _MAKING:
-        visit.unit.claim(_key(query.type, condition))
-    return None
+    return [apply(asking.obligations, each) for each in found]
 
 
-def _asking(visit: Visit, condition: Pairs) -> Visit:
+def _asking(visit: Visit, type_: str, condition: Pairs) -> Visit:
     """The search that the condition is, by the same asker."""
-    type_ = visit.route.type
     request = replace(visit.request, method="GET", path=type_, query=condition, resource=None, lenient=False)
     return replace(visit, request=request, route=Route(SEARCH, type_), begun=len(visit.entry.deeds), shut={}, led=[])
 

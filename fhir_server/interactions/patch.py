@@ -60,10 +60,11 @@ def _landed(visit: Visit, before: Stored, after: dict[str, Any]) -> FhirResponse
     if whole.body == before.body:
         return update.land(visit, before, after)
     # what is hidden from the asker is mentioned by the resource all the same, and stays so
-    hidden = frozenset(local_references(whole.resource())) - frozenset(local_references(before.resource()))
+    base = visit.request.base
+    hidden = frozenset(local_references(whole.resource(), base)) - frozenset(local_references(shown, base))
     # a name that he guessed is refused as that of what is absent, though it stands there already
-    for name in sorted((names_of(after) - names_of(shown)) & hidden):
-        raise unseen(after, name, visit.request.where)
+    for name in sorted((names_of(after, base) - names_of(shown, base)) & hidden):
+        raise unseen(after, name, visit.request.where, base)
     made = _onto(whole.resource(), after) if document else _kept_of(whole.resource(), shown, after)
     # the order of its elements is the one it has where nothing is hidden, or it would tell that something is
     ordered = {name: made[name] for name in after if name in made} | made
@@ -76,11 +77,20 @@ def _changed(visit: Visit, shown: dict[str, Any]) -> dict[str, Any]:
     if operations is not None:
         if not all(isinstance(each, dict) and isinstance(each.get("op"), str) for each in operations):
             raise bad_request("a JSON Patch is an array of operations")
-        return update.ready(visit, applied(shown, operations, _where(visit)))
+        return update.ready(visit, _linked(visit, shown, applied(shown, operations, _where(visit))))
     if parameters is None or parameters.get("resourceType") != "Parameters":
         raise problem(415, "not-supported", "send `application/json-patch+json`, or Parameters as a FHIRPath Patch")
     bodies.checked(parameters)
-    return update.ready(visit, fhirpath_patch.applied(shown, parameters))
+    return update.ready(visit, _linked(visit, shown, fhirpath_patch.applied(shown, parameters)))
+
+
+def _linked(visit: Visit, shown: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """What a patch in a transaction leaves, with the links it brings to other entries put in place. Raises Problem 400.
+
+    What says where a link stands is the resource alone: a JSON Patch may bring it in pieces.
+    """
+    names = visit.request.names
+    return after if names is None else bodies.linked(after, names, shown)
 
 
 def _where(visit: Visit) -> str:

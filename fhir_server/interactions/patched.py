@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,6 +104,17 @@ def finished(resource: dict[str, Any], after: Any) -> dict[str, Any]:
             told = f"`{name}` is the server's and cannot be patched"
             raise unprocessable((Issue("error", "business-rule", told, f"{type_}.{name}"),))
     return _without_empty(after)
+
+
+def texts(operations: Iterable[Any]) -> Iterator[str]:
+    """Every string in the values of the operations."""
+    left = [each.get("value") for each in operations if isinstance(each, dict)]
+    while left:
+        node = left.pop()
+        if isinstance(node, str):
+            yield node
+        elif isinstance(node, dict | list):
+            left += node.values() if isinstance(node, dict) else node
 
 
 def refused(told: Told, why: str, expression: str) -> Problem:

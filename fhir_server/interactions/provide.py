@@ -247,8 +247,8 @@ def _ins(patient: dict[str, Any]) -> set[tuple[Any, Any]]:
 def _may_deposit(visit: Visit, submission: list[Any]) -> bool:
     """Whether token and record let these documents in, as if they came for the first time. Raises Problem 403."""
     narrow(visit.principal.scopes, "DocumentReference", "c", visit.principal, compile_criteria)
-    begun = len(visit.entry.deeds)
     documents = _resolved(visit, submission)
+    begun = len(visit.entry.deeds)
     owners = {owner for document in documents for owner in owners_of(document)}
     visit.subject = Subject(tuple(sorted(owners)), named=True, joint=True)
     rights = (
@@ -261,10 +261,7 @@ def _may_deposit(visit: Visit, submission: list[Any]) -> bool:
 
 
 def _resolved(visit: Visit, submission: list[Any]) -> list[dict[str, Any]]:
-    base = visit.request.base
-    return [
-        bodies.resolved(item.request.resource, base, visit.house, visit.unit, visit.principal) for item in submission
-    ]
+    return [bodies.resolved(visit, item.request.resource) for item in submission]
 
 
 def _same_subject(visit: Visit, submission: list[Any], patients: set[str]) -> bool:

@@ -29,7 +29,8 @@ class FhirRequest:
     `_search` form. `resource` is the parsed body, if it was JSON; `patch` the parsed JSON Patch. `native` is true when
     a Binary is wanted as its own content rather than as a resource. `entry` marks an entry of a bundle; `assigned`
     is the id its POST will get, `owner` the patient its bundle says it belongs to, `where` its FHIRPath in the bundle,
-    `meant` what its condition found (one or nothing) before its transaction began to write.
+    `meant` what its condition found (one or nothing) before its transaction began to write, `names` what the names of
+    the entries of its transaction stand for (`Type/id`), for what a patch brings.
     """
 
     method: str
@@ -53,6 +54,7 @@ class FhirRequest:
     owner: str | None = None
     where: str = ""
     meant: tuple[Stored, ...] | None = None
+    names: Mapping[str, str] | None = None
 
     @property
     def steps(self) -> tuple[str, ...]:

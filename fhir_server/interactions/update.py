@@ -47,7 +47,7 @@ def ready(visit: Visit, resource: dict[str, Any]) -> dict[str, Any]:
     if summary.is_subset(resource):
         said = Issue("error", "business-rule", "this is a part of a resource (SUBSETTED): read it whole", "meta.tag")
         raise Problem(422, (said,))
-    resource = bodies.resolved(resource, visit.request.base, visit.house, visit.unit, visit.principal)
+    resource = bodies.resolved(visit, resource)
     bodies.checked(resource)
     return bodies.kept(resource)
 

@@ -117,16 +117,17 @@ def about_of(resource: Resource) -> list[str]:
     return list(dict.fromkeys(name for name in named if name and _of_another(name, resource)))
 
 
-def mentions_of(resource: Resource, named: Collection[str] | None = None) -> list[str]:
+def mentions_of(resource: Resource, named: Collection[str] | None = None, base: str = "") -> list[str]:
     """`Type/id` of every other resource of a record that it names, contained resources and extensions included.
 
-    `named` are its local references, if they are known. The contents of a document are none: they are about it.
+    `named` are its local references, if they are known, else those to the server at `base`. The contents of a document
+    are none: they are about it.
     """
     about = {
         *about_of(resource),
         *(attachments_of(resource) if resource["resourceType"] == "DocumentReference" else ()),
     }
-    named = local_references(resource) if named is None else named
+    named = local_references(resource, base) if named is None else named
     return [name for name in named if name not in about and _of_another(name, resource)]
 
 
@@ -137,9 +138,9 @@ def items_of(resource: Resource) -> list[str]:
     return list(dict.fromkeys(name for name in named if name and _of_another(name, resource)))
 
 
-def names_of(resource: Resource) -> frozenset[str]:
-    """`Type/id` of all of a record that it is about or mentions."""
-    return frozenset((*about_of(resource), *mentions_of(resource)))
+def names_of(resource: Resource, base: str = "") -> frozenset[str]:
+    """`Type/id` of all of a record that it is about or mentions; `base` as in `mentions_of`."""
+    return frozenset((*about_of(resource), *mentions_of(resource, base=base)))
 
 
 def attachments_of(resource: Resource) -> list[str]:

@@ -4,33 +4,47 @@ May live here: finding links in a resource, rewriting them when ids are assigned
 mention of another. May not know: which resources exist or are hidden; that is told by the caller.
 
 A link is a literal reference (https://hl7.org/fhir/R4/references.html#literal), a value of type uri, url, oid, uuid or
-canonical, or an `href` or `src` in a narrative. Local means relative, `Type/id`, with or without a version.
+canonical, or an `href` or `src` in a narrative. Local means relative, `Type/id`, with or without a version. Of these
+only references, attachments and narrative links are ever made relative: all else is kept as it was sent, and names a
+resource of this server by an absolute URL too. References in the entries of a Bundle that is stored resolve within
+that Bundle (https://hl7.org/fhir/R4/bundle.html#references): they are never changed, only found and taken away.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cache
 from html import escape, unescape
 from posixpath import normpath
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from fhir_server.definitions.compartments import may_be_owned
 from fhir_server.definitions.elements import Property, children, properties
 
 _LOCAL = re.compile(r"([A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?(?:#.*)?")
 _TAIL = re.compile(r"(?:^|/)([A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?$")
+_ELSEWHERE = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.\-]*:[^?#|]*/"
+    r"([A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?(?:#.*)?"
+)
 _VERSION = re.compile(r"/_history/[A-Za-z0-9\-.]{1,64}$")
 _ATTRIBUTE = re.compile(r"(?P<before>\b(?:href|src)\s*=\s*)(?P<quote>[\"'])(?P<link>.*?)(?P=quote)", re.DOTALL)
 # What a transaction replaces; "Elements of type canonical are not replaced" (https://hl7.org/fhir/R4/http.html#trules).
-REPLACED = frozenset(("reference", "uri", "url", "oid", "uuid", "narrative"))
+REPLACED = frozenset(("reference", "attachment", "uri", "url", "oid", "uuid", "narrative"))
 _LINKS = frozenset(("uri", "url", "oid", "uuid", "canonical"))
+_SHORTENED = frozenset(("reference", "attachment", "narrative"))
+_ANY = frozenset(("", "http", "https"))
+_ENTRIES = ("Bundle", "entry")
 _UNTYPED: Mapping[str, Property] = {}
 
 
 class Link(NamedTuple):
-    """One link: FHIRPath of the element that holds it, its text, and `reference`, `narrative` or a primitive type."""
+    """One link: FHIRPath of the element that holds it, its text, and what it is.
+
+    That is `reference`, `attachment` (its url), `narrative`, or a primitive type.
+    """
 
     path: str
     text: str
@@ -43,53 +57,77 @@ def local(text: object) -> str | None:
     return found[1] if found else None
 
 
-def linked(text: str) -> str | None:
+def here(text: object, base: str) -> str | None:
+    """`Type/id` of a link to a resource of this server, relative or below its `base`; a version is passed by."""
+    return local(_below(text.strip(), base).partition("|")[0]) if isinstance(text, str) else None
+
+
+def linked(text: str, base: str = "") -> str | None:
     """`Type/id` of a narrative link, however it is spelt that a browser would follow it to a resource of this server.
 
-    Links to other hosts are none; those to this one were made relative when they came (`relative_to`).
+    Links to other hosts than that of the `base` are none.
     """
-    try:
-        parts = urlsplit("".join(text.split()))
-    except ValueError:
+    return _followed(_below("".join(text.split()), base), frozenset(("",)))
+
+
+def anywhere(text: object) -> str | None:
+    """`Type/id` of a link to a resource, on whatever server if it may lie in a record; None for any other text."""
+    if not isinstance(text, str):
         return None
-    if parts.scheme or parts.netloc:
-        return None
-    found = _TAIL.search(normpath(unquote(parts.path)))
-    return found[1] if found else None
+    bare = text.strip().partition("|")[0]
+    found = _ELSEWHERE.fullmatch(bare)
+    if not found:
+        return local(bare)
+    return found[1] if may_be_owned(found[1].partition("/")[0]) else None
 
 
-def find(resource: Mapping[str, Any]) -> Iterator[Link]:
-    """Every link of a resource, in document order, those of contained resources and extensions included."""
-    yield from _find(resource, resource["resourceType"], resource["resourceType"])
+def find(resource: Mapping[str, Any], *, entries: bool = False) -> Iterator[Link]:
+    """Every link of a resource, in document order, those of contained resources and extensions included.
+
+    With `entries` also those within the entries of a Bundle.
+    """
+    yield from _find(resource, resource["resourceType"], resource["resourceType"], entries)
 
 
-def local_references(resource: Mapping[str, Any]) -> list[str]:
-    """`Type/id` of every local literal reference, url, uri and narrative link, each once, in document order."""
+def local_references(resource: Mapping[str, Any], base: str = "") -> list[str]:
+    """`Type/id` of every literal reference, url, uri and narrative link to a resource of the server at `base`.
+
+    Each once, in document order; those within the entries of a Bundle too.
+    """
     found: dict[str, None] = {}
-    _collect(resource, found)
+    _collect(resource, found, base)
     return list(found)
 
 
-def rewrite(resource: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """The resource with every link that is a key of `names` replaced; canonicals stay (transaction rules).
+def rewrite(resource: dict[str, Any], names: Mapping[str, str], but: Collection[str] = frozenset()) -> dict[str, Any]:
+    """The resource with every link that is a key of `names` replaced, `but` these; canonicals stay (transaction rules).
 
     A link matches whole, or by what stands before its version or its `#`; the fragment is kept and the version is not,
     because the resource under its new name has versions of its own.
     """
-    made: dict[str, Any] = _changed(resource, resource["resourceType"], _renamer(names))
+    made: dict[str, Any] = _changed(resource, resource["resourceType"], _renamer(names, but))
     return made
 
 
-def relative_to(resource: dict[str, Any], base: str) -> dict[str, Any]:
-    """The resource with the absolute references to this server (`base` without a last slash) made relative."""
-    prefix = base + "/"
+def relative_to(resource: dict[str, Any], base: str, links: Iterable[Link] | None = None) -> dict[str, Any]:
+    """The resource with the absolute references to this server (`base` without a last slash) made relative.
+
+    So each is found by one spelling. An attachment is one, because its content is a Binary; so is a narrative link.
+    A URL that only begins like the base is not, and identifies what it did: https://hl7.org/fhir/R4/references.html.
+    `links` are those of the resource, if they are known; the resource itself comes back where none of them changes.
+    """
 
     def shorten(text: str, kind: str) -> str:
-        if kind != "reference" or not text.startswith(prefix):
+        said = text.strip()
+        short = _below(said, base) if kind in _SHORTENED else said
+        if short == said:
             return text
-        short = text[len(prefix) :]
-        return short if _LOCAL.fullmatch(short) else text
+        if kind == "narrative":
+            return short if linked(short) else text
+        return short if _LOCAL.fullmatch(short) or (kind == "reference" and "?" in short) else text
 
+    if not any(shorten(text, kind) != text for _, text, kind in (find(resource) if links is None else links)):
+        return resource
     made: dict[str, Any] = _changed(resource, resource["resourceType"], shorten)
     return made
 
@@ -100,12 +138,32 @@ def drop(resource: dict[str, Any], hidden: Collection[str]) -> dict[str, Any]:
     A reference to one goes, and so does whatever cannot stand without it: an element that it left empty, an item that
     lacks a required element (an entry of a List, a `relatesTo`), an extension without its value. The narrative of what
     lost something goes too: nobody can say which of its words spoke of the hidden one.
+
+    INVARIANT (no address tells): what mentions a hidden one loses every link that ends in its name, whatever the host:
+    the address of this server may have been another when it was stored. `search/reference.py`, `mentioned`, does so.
     """
     shown = _without(resource, resource["resourceType"], hidden, root=True)
     return resource if shown is None else shown
 
 
 # --- walking ---
+
+
+def _below(text: str, base: str) -> str:
+    """What follows the base in a URL, which is compared as a browser does: any case; the text itself where nothing."""
+    start = f"{base}/"
+    return text[len(start) :] if base and text[: len(start)].lower() == start.lower() else text
+
+
+def _followed(text: str, schemes: Collection[str]) -> str | None:
+    try:
+        parts = urlsplit("".join(text.split()))
+    except ValueError:
+        return None
+    if parts.scheme not in schemes or (parts.netloc and not parts.scheme):
+        return None
+    found = _TAIL.search(normpath(unquote(parts.path)))
+    return found[1] if found else None
 
 
 def _place(node: Mapping[str, Any], property_: Property) -> str:
@@ -118,12 +176,14 @@ def _properties(place: str) -> Mapping[str, Property]:
     return properties(place) if place else _UNTYPED
 
 
-def _find(node: Mapping[str, Any], place: str, path: str) -> Iterator[Link]:
+def _find(node: Mapping[str, Any], place: str, path: str, entries: bool) -> Iterator[Link]:
     known = _properties(place)
     for name, value in node.items():
         property_ = known.get(name)
         if property_ is None:
             yield from _find_in_twin(name, value, path)
+            continue
+        if (place, name) == _ENTRIES and not entries:
             continue
         step = f"{path}.{property_.element.name}"
         code = property_.type.code
@@ -131,7 +191,7 @@ def _find(node: Mapping[str, Any], place: str, path: str) -> Iterator[Link]:
         for at, each in enumerate(value if many else [value]):
             here = f"{step}[{at}]" if many else step
             if isinstance(each, dict):
-                yield from _find(each, _place(each, property_), here)
+                yield from _find(each, _place(each, property_), here, entries)
             elif isinstance(each, str) and (kind := _kind(place, name, code)):
                 yield from (Link(here, text, kind) for text in (_links(each) if kind == "narrative" else (each,)))
 
@@ -140,12 +200,14 @@ def _find_in_twin(name: str, value: Any, path: str) -> Iterator[Link]:
     if name.startswith("_"):
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, dict):
-                yield from _find(each, "Element", f"{path}.{name[1:]}")
+                yield from _find(each, "Element", f"{path}.{name[1:]}", False)
 
 
 def _kind(place: str, name: str, code: str) -> str | None:
     if place == "Reference" and name == "reference":
         return "reference"
+    if place == "Attachment" and name == "url":
+        return "attachment"
     if code == "xhtml":
         return "narrative"
     return code if code in _LINKS else None
@@ -155,22 +217,22 @@ def _links(div: str) -> list[str]:
     return [unescape(found["link"]) for found in _ATTRIBUTE.finditer(div)]
 
 
-def _collect(node: Any, found: dict[str, None]) -> None:
+def _collect(node: Any, found: dict[str, None], base: str) -> None:
     """By shape alone, which is quicker: the members of a Reference, and of what is written like one."""
     if isinstance(node, list):
         for each in node:
             if isinstance(each, (dict, list)):
-                _collect(each, found)
+                _collect(each, found, base)
         return
     for name, value in node.items():
         if isinstance(value, (dict, list)):
-            _collect(value, found)
+            _collect(value, found, base)
             if isinstance(value, list) and _is_link(name):
-                found.update((text, None) for text in map(local, value) if text)
+                found.update((text, None) for each in value if (text := here(each, base)))
         elif name == "div" and isinstance(value, str):
-            found.update((text, None) for text in map(linked, _links(value)) if text)
+            found.update((text, None) for each in _links(value) if (text := linked(each, base)))
         elif name == "reference" or _is_link(name):
-            text = local(value)
+            text = here(value, base)
             if text:
                 found[text] = None
 
@@ -184,9 +246,9 @@ def _is_link(name: str) -> bool:
 # --- changing ---
 
 
-def _renamer(names: Mapping[str, str]) -> Callable[[str, str], str]:
+def _renamer(names: Mapping[str, str], but: Collection[str]) -> Callable[[str, str], str]:
     def rename(text: str, kind: str) -> str:
-        if kind not in REPLACED:
+        if kind not in REPLACED or text in but:
             return text
         if text in names:
             return names[text]
@@ -204,6 +266,8 @@ def _changed(node: Any, place: str, change: Callable[[str, str], str]) -> Any:
         property_ = known.get(name)
         if property_ is None:
             made[name] = _changed_twin(value, change) if name.startswith("_") else value
+        elif (place, name) == _ENTRIES:
+            made[name] = value
         elif isinstance(value, list):
             made[name] = [_changed_value(each, place, name, property_, change) for each in value]
         else:
@@ -241,7 +305,7 @@ def _attribute(found: re.Match[str], change: Callable[[str, str], str]) -> str:
 
 def _without(node: dict[str, Any], place: str, hidden: Collection[str], *, root: bool = False) -> dict[str, Any] | None:
     """The node without mentions; the node itself when it has none; None when nothing of it can stand."""
-    if place == "Reference" and local(node.get("reference")) in hidden:
+    if place == "Reference" and anywhere(node.get("reference")) in hidden:
         return None
     known = _properties(place)
     made: dict[str, Any] = {}
@@ -268,8 +332,8 @@ def _kept(value: Any, name: str, known: Mapping[str, Property], hidden: Collecti
         property_ = known.get(name)
         code = property_.type.code if property_ is not None else ""
         if code == "xhtml":
-            return None if any(linked(text) in hidden for text in _links(value)) else value
-        return None if code in _LINKS and local(value) in hidden else value
+            return None if any(_followed(text, _ANY) in hidden for text in _links(value)) else value
+        return None if code in _LINKS and anywhere(value) in hidden else value
     if not isinstance(value, dict):
         return value
     if name in known:

@@ -36,9 +36,9 @@ class Indexed:
 
     `tokens` are distinct; `dates` holds `{lo, hi}` in microseconds by parameter; `numbers` holds `{key, lo, hi}`, whose
     keys begin with `Type.code`; `together` holds what stands within one element (`search/composite.py`); `place` is a
-    point, where the resource has a position. `by_reference` gives for each local reference (`Type/id`) the tokens that
-    nothing but local references accounts for, presence tokens included: a token that two references account for stands
-    under both.
+    point, where the resource has a position. `by_reference` gives for each reference that may be a mention (`Type/id`,
+    `reference.mentioned`) the tokens that nothing but such references accounts for, presence tokens included: a token
+    that two references account for stands under both.
     """
 
     tokens: list[str]
@@ -109,7 +109,7 @@ def index_of(resource: dict[str, Any], base: str = "") -> Indexed:
                     tokens[name + form] = None
     for falling in _falling(type_):
         if falling.property in resource:
-            _fallen(falling, resource, base, sources)
+            _fallen(falling, resource, sources)
             _stays(falling, resource, sources)
     tokens.update(dict.fromkeys(sources))
     return Indexed(list(tokens), dates, _by_reference(sources), numbers, together, place)
@@ -130,7 +130,7 @@ def may_come_by_reference(type_: str, code: str, value: str = "") -> bool:
         return False
     return (
         parameter.type == "reference"
-        or (parameter.type == "uri" and not (value and reference.local(value, "") is None))
+        or (parameter.type == "uri" and not (value and reference.mentioned(value) is None))
         or composite.refers(parameter)
         or any(code in each.codes for each in _falling(type_))
     )
@@ -158,9 +158,9 @@ def _of_reference(value: Any, kind: str, base: str) -> tuple[str, list[str]]:
     return "" if isinstance(value, dict) and kind != "Reference" else here, forms
 
 
-def _of_uri(value: Any, kind: str, base: str) -> tuple[str, list[str]]:
+def _of_uri(value: Any, kind: str, _: str) -> tuple[str, list[str]]:
     """A URI that reads as a resource of this server is shown to nobody who does not see that."""
-    return (isinstance(value, str) and reference.local(value, base)) or "", uri.index(value, kind)
+    return (isinstance(value, str) and reference.mentioned(value)) or "", uri.index(value, kind)
 
 
 _NAMING = {"reference": _of_reference, "uri": _of_uri}
@@ -176,14 +176,14 @@ def _by_reference(sources: Mapping[str, set[str]]) -> dict[str, list[str]]:
     return found
 
 
-def _fallen(falling: _Falling, resource: dict[str, Any], base: str, sources: dict[str, set[str]]) -> None:
+def _fallen(falling: _Falling, resource: dict[str, Any], sources: dict[str, set[str]]) -> None:
     """The tokens of values that stand in an item with a reference it cannot do without: they go where it goes."""
     type_ = resource["resourceType"]
     plan = _plan(type_)
     items = resource[falling.property]
     for item in items if isinstance(items, list) else [items]:
         held = [item.get(name) for name in falling.references] if isinstance(item, dict) else []
-        here = next((found for each in held if (found := reference.local(reference.written(each) or "", base))), "")
+        here = next((found for each in held if (found := reference.mentioned(reference.written(each) or ""))), "")
         alone = {"resourceType": type_, falling.property: [item]}
         for code in falling.codes:
             kind, name, _ = plan[code]

@@ -1,7 +1,8 @@
 """Reference parameters (https://hl7.org/fhir/R4/search.html#reference).
 
 Both halves. A local reference is kept as `Type/id` without its version, so that it is found however it was written; an
-absolute URL of this server is local; any other stays the URL it is. A contained one (`#x`) leaves no token.
+absolute URL of this server is local; any other stays the URL it is. A contained one (`#x`) leaves no token. A canonical
+identifies, and stays as it is: one that is asked for by an address of this server is looked for in both spellings.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from fhir_server.definitions.compartments import may_be_owned
 from fhir_server.definitions.library import load
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.foundation.predicate import Predicate, Under, either, one_of
@@ -19,6 +21,7 @@ from fhir_server.search import token, uri
 from fhir_server.search.escapes import plain
 from fhir_server.search.nearest import shown
 from fhir_server.search.query import Asked
+from fhir_server.search.supported import elements
 
 MODIFIERS = frozenset({"identifier", *uri.HIERARCHY})
 PARENTS = {"Location": "Location.partof", "Organization": "Organization.partof"}
@@ -27,15 +30,19 @@ PARENTS = {"Location": "Location.partof", "Organization": "Organization.partof"}
 _LOCAL = re.compile(r"([A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?(?:#.*)?")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:.+")
+_ADDRESS = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.\-]*:[^?#|]*/"
+    r"([A-Z][A-Za-z]{1,63})(/[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?(?:#.*)?"
+)
 
 
 def index(value: Any, kind: str, base: str = "") -> tuple[str, list[str]]:
-    """The local `Type/id` it names ("" for any other), and its tokens.
+    """The `Type/id` it may mention ("" for none), and its tokens.
 
     The tokens are `=Type/id` or `=url`, and those of `:identifier` for a Reference that has an identifier.
     """
     text = written(value) or ""
-    here = local(text, base) or ""
+    here = local(text, "" if isinstance(value, str) else base) or ""
     tokens = []
     if here:
         tokens.append("=" + here)
@@ -45,7 +52,7 @@ def index(value: Any, kind: str, base: str = "") -> tuple[str, list[str]]:
             tokens.append("=" + text.partition("|")[0])
     if isinstance(value, dict) and "identifier" in value:
         tokens.extend(":identifier" + each for each in token.index(value["identifier"], "Identifier"))
-    return here, tokens
+    return here or mentioned(text) or "", tokens
 
 
 def clause(asked: Asked, text: str) -> Predicate:
@@ -107,7 +114,7 @@ def named(asked: Asked, text: str) -> list[str]:
             raise bad_request(f"`{code}` refers to {', '.join(allowed[:12])} and to nothing else")
         if type_ not in allowed:
             raise bad_request(f"`{code}` refers to resources, and `{shown(type_)}` is no type of them")
-        return [here]
+        return [here, wanted] if wanted != here and _may_be_url(asked) else [here]
     if asked.modifier or not _ABSOLUTE.fullmatch(wanted):
         raise bad_request(f"`{code}` needs a reference of the form `id`, `Type/id` or a URL")
     return [wanted]
@@ -122,6 +129,24 @@ def local(text: str, base: str = "") -> str | None:
         text = text[len(base) + 1 :]
     found = _LOCAL.fullmatch(text)
     return found[1] if found else None
+
+
+def _may_be_url(asked: Asked) -> bool:
+    kinds = {kind for kind, _ in elements(asked.type, asked.parameter)}
+    return not kinds.isdisjoint(("canonical", "uri"))
+
+
+def mentioned(text: str) -> str | None:
+    """`Type/id` of what a link may be a mention of: a local one, or one whose address ends so, whatever the host.
+
+    INVARIANT (no address tells): `resources/references.py`, `drop`, takes away by the same. Of an address, what can be
+    in nobody's record is none: https://hl7.org/fhir/R4/references.html#canonical speaks of definitions.
+    """
+    bare = text.strip().partition("|")[0]
+    found = _ADDRESS.fullmatch(bare)
+    if found:
+        return found[1] + found[2] if may_be_owned(found[1]) else None
+    return local(bare)
 
 
 def written(value: Any) -> str | None:

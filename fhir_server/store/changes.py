@@ -139,8 +139,9 @@ class Unit:
         self._bind_binaries(pending)
         # what is referred to in a circle is known by its own facts before it is composed
         circle = pending if len(pending) > 1 else []
-        done: dict[str, Mapping[str, Any]] = {write.id: own_facts(write) for write in circle if write.resource}
-        for write in referenced_first(pending):
+        done: dict[str, Mapping[str, Any]] = {}
+        done |= {write.id: own_facts(write, self.shelf.base) for write in circle if write.resource}
+        for write in referenced_first(pending, self.shelf.base):
             if write.resource is None:
                 self._supersede(write)
                 self.shelf.resources.delete_one({"_id": write.id}, session=self.session)
@@ -165,12 +166,12 @@ class Unit:
                 return version
         if write.resource is None:
             raise LookupError("a deletion makes no version to show")
-        facts = own_facts(write)
+        facts = own_facts(write, self.shelf.base)
         about = access.about_of(write.resource)
         if write.before is not None:
             facts |= designations.kept(write.before.facts)
         if about:
-            known = {each.id: own_facts(each) for each in self.staged if each.resource}
+            known = {each.id: own_facts(each, self.shelf.base) for each in self.staged if each.resource}
             neighbours = self._neighbours({**write.resource}, about, known)
             sources = {name: neighbours[name] for name in about if name in neighbours}
             facts = about_facts(write.resource, facts, sources, write.deposited)
@@ -266,6 +267,7 @@ class Unit:
             about=write.about,
             **said_by(write),
             deposited=write.deposited,
+            base=self.shelf.base,
         )
         if write.id.startswith("Patient/") and write.method != "POST":
             designations.add(made, designations.of(self.shelf, write.id.removeprefix("Patient/"), self.session))
@@ -282,7 +284,7 @@ class Unit:
         always: bool = False,
     ) -> dict[str, Mapping[str, Any]]:
         """The facts of what a resource is about or mentions: as stored, or as far as they are `known` in this unit."""
-        wanted = {*access.about_of(resource), *access.mentions_of(resource), *about}
+        wanted = {*access.about_of(resource), *access.mentions_of(resource, base=self.shelf.base), *about}
         here = {name: known[name] for name in wanted if name in known}
         there = unguarded.facts_of(self.shelf, wanted - here.keys(), self.session, always=always)
         self.copied.update(there)

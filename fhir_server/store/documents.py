@@ -145,9 +145,13 @@ def stored(document: Mapping[str, Any]) -> Stored:
 class Shelf:
     """The collections, and nothing else; whoever holds one is listed in setup.cfg's import contracts."""
 
-    def __init__(self, database: Database[dict[str, Any]], max_time_ms: int = 5_000) -> None:
-        """`max_time_ms` bounds each query of the record: `store.connection.TooSlow` past it."""
+    def __init__(self, database: Database[dict[str, Any]], max_time_ms: int = 5_000, base: str = "") -> None:
+        """`max_time_ms` bounds each query of the record: `store.connection.TooSlow` past it.
+
+        `base` is the address of the FHIR server: whoever writes has to tell it, or links below it are no mentions.
+        """
         self.max_time_ms = max_time_ms
+        self.base = base
         self.database = database
         self.resources = self._bounded("resources")
         self.history = self._bounded("history")
@@ -184,14 +188,15 @@ def envelope(
     set_by: Mapping[str, Sequence[str]] | None = None,
     reach: Reach | None = None,
     deposited: int | None = None,
+    base: str = "",
 ) -> Envelope:
     """The envelope of a resource whose `id` and `meta` are final.
 
     `neighbours` gives the envelopes' facts of every local resource it is about or mentions, by `Type/id`; `set_by` who
     set each label that hides, the submitter where nothing else is said; `reach` on whose word a Patient's addresses
-    stand; `deposited` is when its first version came.
+    stand; `deposited` is when its first version came; `base` is the address of this server.
     """
-    named = references.local_references(resource)
+    named = references.local_references(resource, base)
     facts = access.facts_of(resource, submitter=frozenset(submitter), named=named)
     if len(facts.get("patients", ())) > 1:
         facts["joint"] = True

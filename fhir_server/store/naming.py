@@ -24,12 +24,13 @@ from fhir_server.store.documents import mention, nameable
 class Naming:
     """What the asker of a write `sees`, and what he was `shown` to be named before.
 
-    `where` is the FHIRPath of its entry, when it is one of a bundle.
+    `where` is the FHIRPath of its entry, when it is one of a bundle; `base` is the address of this server.
     """
 
     sees: Predicate = EVERYTHING
     shown: frozenset[str] = frozenset()
     where: str = ""
+    base: str = ""
 
     def check(
         self, resource: Mapping[str, Any], standing: Mapping[str, Mapping[str, Any]], here: Collection[str]
@@ -41,15 +42,15 @@ class Naming:
         if self.sees == EVERYTHING:
             return
         sees = nameable(self.sees)
-        for name in sorted(access.names_of(resource) - self.shown - set(here)):
+        for name in sorted(access.names_of(resource, self.base) - self.shown - set(here)):
             if name not in standing or not matches(sees, mention(name, standing[name], ()), inside=True):
-                raise unseen(resource, name, self.where)
+                raise unseen(resource, name, self.where, self.base)
 
 
-def unseen(resource: Mapping[str, Any], name: str, where: str = "") -> Problem:
+def unseen(resource: Mapping[str, Any], name: str, where: str = "", base: str = "") -> Problem:
     """422 for a name that leads to nothing its asker sees, with the element that holds it; `where` as in `Naming`."""
-    links = references.find(resource)
-    spelt = ((each.path, {references.local(each.text), references.linked(each.text)}) for each in links)
+    links = references.find(resource, entries=True)
+    spelt = ((each.path, {references.here(each.text, base), references.linked(each.text, base)}) for each in links)
     path = next((path for path, names in spelt if name in names), None)
     place = f"{where}.resource.ofType({path})" if where and path else path
     text = f"`{name}` leads to nothing that may be seen in this record"

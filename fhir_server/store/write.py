@@ -17,6 +17,7 @@ from fhir_server.resources import facts as access
 from fhir_server.resources import json_text
 from fhir_server.resources.patient import without_computed
 from fhir_server.resources.reach import Voice, reach_of
+from fhir_server.resources.references import local_references
 from fhir_server.store.announcement import hidden_spans
 from fhir_server.store.documents import Envelope, Stored, hiding_labels
 from fhir_server.store.naming import FREELY, Naming
@@ -63,10 +64,11 @@ def reached_by(write: Write) -> dict[str, Any]:
     return reach_of(write.resource, stood, known, write.voice)
 
 
-def own_facts(write: Write) -> dict[str, Any]:
-    """The facts a staged resource has of itself."""
+def own_facts(write: Write, base: str) -> dict[str, Any]:
+    """The facts a staged resource has of itself; `base` is the address of this server."""
     assert write.resource is not None  # noqa: S101 - a deletion has none
-    facts = access.facts_of(write.resource, submitter=frozenset(write.submitter))
+    named = local_references(write.resource, base)
+    facts = access.facts_of(write.resource, submitter=frozenset(write.submitter), named=named)
     hidden = hidden_spans(facts.get("label", ()), write.deposited)
     return {**facts, "hidden": hidden} if hidden else facts
 
@@ -147,7 +149,7 @@ def _said(node: Any) -> Any:
             return isinstance(node, str), str(node)
 
 
-def referenced_first(pending: list[Write]) -> list[Write]:
+def referenced_first(pending: list[Write], base: str) -> list[Write]:
     """The writes, each after those it is about or mentions; a circle keeps the order of the request."""
     by_id = {write.id: write for write in pending}
     ordered: dict[str, Write] = {}
@@ -158,7 +160,8 @@ def referenced_first(pending: list[Write]) -> list[Write]:
             return
         entered.add(write.id)
         if write.resource is not None:
-            for id_ in (*write.about, *access.about_of(write.resource), *access.mentions_of(write.resource)):
+            mentions = access.mentions_of(write.resource, base=base)
+            for id_ in (*write.about, *access.about_of(write.resource), *mentions):
                 if id_ in by_id:
                     place(by_id[id_])
         ordered[write.id] = write

@@ -17,7 +17,7 @@ from fhir_server.foundation.principal import Principal
 from fhir_server.resources.references import local_references
 from tests.kit.drawn_consents import TEAM, is_unreadable
 from tests.kit.twin import Log, Without
-from tests.kit.world import World
+from tests.kit.world import BASE, World
 
 SIGHTS = (("read", None), ("search", None), ("operation", "everything"))
 """Ways of seeing: the holder of a closed record still takes a copy of it."""
@@ -73,7 +73,7 @@ class Oracle:
             reference
             for each in consents
             if self.sees(names[each])
-            for reference in local_references(json.loads(self.stored[names[each]]["body"]))
+            for reference in local_references(json.loads(self.stored[names[each]]["body"]), BASE)
         }
         unseen = {each for each in letters if not self.sees(names[each])}
         out = {each for each in unseen if names[each] not in told}

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from fhir_server.foundation.predicate import Has, Not
 from fhir_server.store.changes import Unit
+from fhir_server.store.visible import VisibleStore
 from tests.kit import people
 from tests.kit.family import begun, letter_of, provenance
 from tests.kit.twin import Letter, Step, differences
-from tests.kit.world import label, patient, submission
+from tests.kit.world import BASE, label, patient, submission
 from tests.security import test_holes
 from tests.security.test_holes import deposit, observation
 from tests.security.test_holes_in_writing import consent, posted
@@ -66,9 +68,11 @@ def seen(world, *names, who=None):
         ("instantiatesCanonical", ["instantiates-canonical:missing=false"]),
     ],
 )
-def test_what_names_the_masked_document_by_a_uri_was_found_by_its_name(world, element, found):
-    """Decisions 16: it is shown without that name, so nobody finds it by that."""
-    _, document, _ = deposit(world, submission())
+@pytest.mark.parametrize("spelt", ["{}", f"{BASE}/{{}}"])
+def test_what_names_the_masked_document_by_a_uri_was_found_by_its_name(world, element, found, spelt):
+    """Decisions 16: it is shown without that name, however that is spelt, so nobody finds it by that."""
+    path = deposit(world, submission())[1]
+    document = spelt.format(path)
     named = {"resourceType": "ServiceRequest", "id": "s", "status": "active", "intent": "order", element: [document]}
     world.put({**named, "subject": {"reference": "Patient/lea"}})
     searches = [f"ServiceRequest?patient=lea&{each.format(document)}" for each in found]
@@ -76,8 +80,9 @@ def test_what_names_the_masked_document_by_a_uri_was_found_by_its_name(world, el
     for search in searches:
         assert ["ServiceRequest/s"] == world.ask(people.radiologist(), "GET", search).ids
 
-    assert 200 == world.ask(people.holder(), "PATCH", document, MASK).status
+    assert 200 == world.ask(people.holder(), "PATCH", path, MASK).status
 
+    assert path.encode() not in world.ask(people.radiologist(), "GET", "ServiceRequest/s").body
     assert element not in world.ask(people.radiologist(), "GET", "ServiceRequest/s").json
     for search in searches:
         assert [] == world.ask(people.radiologist(), "GET", search).ids
@@ -242,6 +247,48 @@ def test_a_letter_whose_content_another_hidden_one_took_told_of_it(world):
     )
     del bundle["entry"][3]
     assert 200 == world.ask(people.hospital(), "POST", "", bundle).status
+
+
+def test_a_bundle_names_the_masked_document_by_its_address(world):
+    """Decisions 16: what a stored Bundle holds stays as it was sent, and is shown without that name all the same."""
+    _, document, _ = deposit(world, submission(securityLabel=[label("MASQUE_PS")]))
+    held = {**observation("lea"), "derivedFrom": [{"reference": f"{BASE}/{document}"}]}
+    entry = {"fullUrl": f"{BASE}/{document}", "resource": held}
+    kept = {"resourceType": "Bundle", "id": "b", "type": "collection", "entry": [entry]}
+    assert kept["entry"] == world.put(kept).json["entry"]
+
+    facts = world.house.shelf.resources.find_one({"_id": "Bundle/b"})["facts"]
+    assert [document] == [each["id"] for each in facts["mentions"]]
+    shown = VisibleStore(world.house.shelf, Not(Has("label", "MASQUE_PS"))).read("Bundle", "b")
+    assert (True, False) == (document in world.put(kept).body.decode(), document in shown.body)
+
+
+@pytest.mark.parametrize("spelt", ["{}", f"{BASE}/{{}}"])
+def test_a_profile_that_is_the_address_of_the_masked_document(world, spelt):
+    """Decisions 16: canonicals are kept as they are, and name it nevertheless."""
+    _, document, _ = deposit(world, submission(securityLabel=[label("MASQUE_PS")]))
+    named = {"meta": {"profile": [spelt.format(document)]}, "derivedFrom": [{"reference": document}]}
+    world.put(observation("lea", id="o", **named))
+
+    assert document.encode() not in world.ask(people.radiologist(), "GET", "Observation/o").body
+    assert document.encode() not in world.ask(people.radiologist(), "GET", "Observation/$meta").body
+    search = f"Observation?patient=lea&_profile={spelt.format(document)}"
+    assert [] == world.ask(people.radiologist(), "GET", search).ids
+    assert ["Observation/o"] == world.ask(people.doctor(), "GET", search).ids
+
+
+def test_who_guesses_an_address_is_told_the_same_of_the_masked_and_of_the_absent(world):
+    """docs/adr/0011: a write names what its asker sees, in whatever spelling."""
+    _, document, _ = deposit(world, submission(securityLabel=[label("MASQUE_PS")]))
+    absent = "DocumentReference/00000000-0000-7000-8000-999999999999"
+
+    def told(name):
+        made = {**observation("lea"), "extension": [{"url": "urn:x", "valueUri": f"{BASE}/{name}"}]}
+        got = world.ask(people.radiologist(), "POST", "Observation", made)
+        return got.status, str(got.json).replace(name, "")
+
+    assert told(absent) == told(document)
+    assert 422 == told(document)[0]
 
 
 def test_a_folder_of_the_masked_alone_was_read_because_it_names_a_stay(world):

@@ -46,7 +46,7 @@ def run(visit: Visit) -> FhirResponse:
     alone = door.within(everything.ALONE)
     page = alone.page("", where, everything.ORDER, count, place, placed=True)
     shown = _filled(alone, page.entries)
-    pointed = everything.pointed(alone, shown)
+    pointed = everything.pointed(alone, shown, visit.request.base)
     telling.disclosed(visit, found, [*shown, *pointed])
     entries = [*everything.entries_of(visit, shown, "match"), *everything.entries_of(visit, pointed, "include")]
     rest = page.places[len(shown) - 1] if len(shown) < len(page.entries) else page.next

@@ -33,7 +33,7 @@ def run(visit: Visit) -> FhirResponse:
     found = door.within(scope).read(visit.route.type, visit.route.id)
     if found is None:
         raise read.missing(visit, door.within(scope))
-    named = [each for each in local_references(found.resource()) if each != found.id]
+    named = [each for each in local_references(found.resource(), visit.request.base) if each != found.id]
     if len(named) > MOST:
         raise bad_request(f"the Composition names more than {MOST} resources", code="too-costly")
     behind = {each.id: each for each in door.within(ALONE).follow(named, MOST)}

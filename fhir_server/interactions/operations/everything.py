@@ -52,7 +52,7 @@ def run(visit: Visit) -> FhirResponse:
     place = telling.position(visit, asked, given.get("_page"))
     alone = door.within(ALONE)
     page = alone.page("", where, ORDER, count, place)
-    named = pointed(alone, page.entries, types)
+    named = pointed(alone, page.entries, visit.request.base, types)
     telling.disclosed(visit, found, [*page.entries, *named])
     entries = [*entries_of(visit, page.entries, "match"), *entries_of(visit, named, "include")]
     house, links = visit.house, telling.links(visit, asked, page.next)
@@ -123,9 +123,9 @@ def _care(given: dict[str, Any], types: tuple[str, ...]) -> Predicate:
     return either(*dated, one_of("resource", undated))
 
 
-def pointed(door: VisibleStore, matches: list[Stored], types: tuple[str, ...] = ()) -> list[Stored]:
+def pointed(door: VisibleStore, matches: list[Stored], base: str, types: tuple[str, ...] = ()) -> list[Stored]:
     """What the resources of a page name in the directory: what is of a record has a page of its own."""
-    named = dict.fromkeys(each for match in matches for each in local_references(match.resource()))
+    named = dict.fromkeys(each for match in matches for each in local_references(match.resource(), base))
     wanted = [each for each in named if not types or each.partition("/")[0] in types]
     return [each for each in door.follow(wanted, max(len(wanted), 1)) if not each.facts.get("patients")]
 

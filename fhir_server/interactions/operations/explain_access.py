@@ -32,6 +32,7 @@ from fhir_server.interactions.operations import telling
 from fhir_server.interactions.pipeline import Visit, compile_criteria
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import Subject, of_instance
+from fhir_server.resources.references import relative_to
 from fhir_server.search.query import Order
 from fhir_server.smart.scope import narrow
 from fhir_server.store.documents import Stored
@@ -110,7 +111,7 @@ def _record(visit: Visit, patient: str, consents: list[Stored]) -> RecordState:
 
 def _assumed(visit: Visit, patient: str, consent: dict[str, Any]) -> Directive:
     """The Consent to be assumed, read as if it stood there. Raises Problem 422 for one that could not be recorded."""
-    consent = bodies.relative(consent, visit.request.base)
+    consent = relative_to(consent, visit.request.base)
     bodies.checked(consent)
     if (consent.get("patient") or {}).get("reference") != f"Patient/{patient}":
         raise _wrong("the Consent is of another record", "patient")

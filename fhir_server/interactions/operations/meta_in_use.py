@@ -41,7 +41,7 @@ def found(visit: Visit) -> dict[str, Any]:
     # the trace says that it was this, and not a search
     asked = replace(visit, route=replace(visit.route, type=visit.request.path))
     search.note(asked, visit.subject, [], also, search.told_of(visit), types=types)
-    return metadata.meta(tokens for _, told in said for tokens in told) or NONE
+    return metadata.meta((tokens for _, told in said for tokens in told), visit.request.base) or NONE
 
 
 Asked = tuple[Sight, Predicate]

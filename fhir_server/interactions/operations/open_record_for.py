@@ -27,6 +27,7 @@ from fhir_server.interactions.subject import submitted_before
 from fhir_server.resources import closing
 from fhir_server.resources.facts import names_of
 from fhir_server.resources.patient import identity_is_qualified, ins_of
+from fhir_server.resources.references import relative_to
 from fhir_server.smart.scope import narrow
 from fhir_server.store.documents import Stored
 from fhir_server.store.write import Write, unique_of
@@ -76,7 +77,7 @@ def run(visit: Visit) -> FhirResponse:
 
 def identity_of(visit: Visit, patient: dict[str, Any]) -> dict[str, Any]:
     """The identity that is brought, as it is to be kept. Raises Problem 422 for one that is not qualified, or dead."""
-    brought = bodies.kept(bodies.relative({**patient, "active": False}, visit.request.base))
+    brought = bodies.kept(relative_to({**patient, "active": False}, visit.request.base))
     brought = {name: value for name, value in brought.items() if name != "id"}
     bodies.checked(brought)
     if not ins_of(brought) or identity_is_qualified(brought) is not True:
@@ -85,7 +86,7 @@ def identity_of(visit: Visit, patient: dict[str, Any]) -> dict[str, Any]:
         raise _lacking("no record is opened for who has died", "Patient.deceased")
     if closing.of(brought) is not None:
         raise _lacking("a closing is not brought with an identity", "Patient.extension")
-    if names_of({**brought, "id": "-"}):
+    if names_of({**brought, "id": "-"}, visit.request.base):
         raise _lacking("an identity names nothing of a record", "Patient")
     return brought
 
@@ -163,7 +164,7 @@ def add_guardian(visit: Visit, state: RecordState, patient: str, given: dict[str
     key = visit.house.ids()
     brought = {name: each for name, each in given["representative"].items() if name not in ("id", "meta")}
     person: dict[str, Any] = {**brought, "patient": {"reference": f"Patient/{patient}"}, "active": True}
-    if names_of({**brought, "patient": {}}):
+    if names_of({**brought, "patient": {}}, visit.request.base):
         raise _lacking("a legal representative names nothing of a record", "RelatedPerson")
     if not is_guardian(person):
         role = {"system": table["system"], "code": rules["guardian"], "display": table["roles"][rules["guardian"]]}

@@ -84,12 +84,6 @@ PLACES = [
         DIV.format("<a href='Patient/p1'>x</a><img src=\"Binary/b2\"/>"),
     ),
     (
-        "a resource of a Bundle",
-        {"resourceType": "Bundle", "entry": [{"resource": observation(subject={"reference": "urn:uuid:1"})}]},
-        ["entry", 0, "resource", "subject", "reference"],
-        "Patient/p1",
-    ),
-    (
         "a resource of Parameters",
         {"resourceType": "Parameters", "parameter": [{"part": [{"resource": observation(subject={"reference": "urn:uuid:1"})}]}]},
         ["parameter", 0, "part", 0, "resource", "subject", "reference"],
@@ -97,6 +91,10 @@ PLACES = [
     ),
 ]  # fmt: skip
 UNTOUCHED = [
+    (
+        "a resource of a Bundle, which resolves within that Bundle",
+        {"resourceType": "Bundle", "entry": [{"resource": observation(subject={"reference": "urn:uuid:1"})}]},
+    ),
     ("the value of an identifier", {"resourceType": "Patient", "identifier": [{"value": "urn:uuid:1"}]}),
     ("a text", observation(note=[{"text": "urn:uuid:1"}])),
     ("a canonical", {"resourceType": "Patient", "meta": {"profile": ["urn:uuid:1"]}}),
@@ -168,6 +166,58 @@ def test_absolute_references_to_this_server_become_relative():
     assert "Patient/1/_history/2" == short["subject"]["reference"]
     assert resource["focus"] == short["focus"]
     assert resource["extension"] == short["extension"]
+
+
+HERE = "https://here.example/fhir"
+
+
+def test_of_what_begins_like_the_base_only_what_leads_to_a_resource_becomes_relative():
+    """R4 references.html: a uri, a canonical, a system identifies by every letter."""
+    kept = {
+        "meta": {"profile": [f"{HERE}/StructureDefinition/a"]},
+        "code": {"coding": [{"system": f"{HERE}/CodeSystem/a", "code": "x"}]},
+        "identifier": [{"system": f"{HERE}/sid/a", "value": "1"}],
+        "extension": [{"url": f"{HERE}/StructureDefinition/a", "valueUrl": f"{HERE}/Basic/a"}],
+        "contained": [{"resourceType": "Bundle", "id": "b", "entry": [{"fullUrl": f"{HERE}/Patient/1"}]}],
+    }
+    assert observation(**kept) == relative_to(observation(**kept), HERE)
+
+    link = DIV.format(f'<a href="{HERE.upper()}/Patient/1">x</a><a href="{HERE}/metadata">y</a> <a href=" a">z</a>')
+    told = {"contentType": "text/plain", "url": f"{HERE}/Binary/1"}
+    made = {"resourceType": "Patient", "photo": [told], "text": {"status": "generated", "div": link}}
+    short = relative_to(made, HERE)
+    assert "Binary/1" == short["photo"][0]["url"]
+    assert (
+        DIV.format(f'<a href="Patient/1">x</a><a href="{HERE}/metadata">y</a> <a href=" a">z</a>')
+        == short["text"]["div"]
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["DocumentReference/h", f"{HERE}/DocumentReference/h", f"{HERE.upper()}/DocumentReference/h/_history/2",
+     f"{HERE}/DocumentReference/h|1.0", f"{HERE}/DocumentReference/h#a"],
+)  # fmt: skip
+def test_a_mention_by_an_address_of_this_server_is_one_and_goes_like_one(text):
+    """Decisions 16: whatever the spelling."""
+    kept = {"resourceType": "CarePlan", "status": "active"}
+    entry = {
+        "fullUrl": text,
+        "resource": {"resourceType": "List", "status": "current", "entry": [{"item": {"reference": text}}]},
+    }
+    for more in ({"instantiatesUri": [text]}, {"instantiatesCanonical": [text]}, {"replaces": [{"reference": text}]}):
+        assert ["DocumentReference/h"] == local_references({**kept, **more}, HERE)
+        assert kept == drop({**kept, **more}, HIDDEN)
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [entry]}
+    assert ["DocumentReference/h"] == local_references(bundle, HERE)
+    left = {"resource": {"resourceType": "List", "status": "current"}}
+    assert {"resourceType": "Bundle", "type": "collection", "entry": [left]} == drop(bundle, HIDDEN)
+
+
+def test_an_address_elsewhere_is_no_mention():
+    elsewhere = {"resourceType": "CarePlan", "instantiatesUri": ["https://there.example/fhir/DocumentReference/h"]}
+    assert [] == local_references(elsewhere, HERE)
+    assert [] == local_references({**elsewhere, "instantiatesUri": [f"{HERE}x/DocumentReference/h"]}, HERE)
 
 
 HIDDEN = {"DocumentReference/h"}

@@ -85,6 +85,9 @@ def test_what_reads_as_a_reference_to_a_resource_here_is_told_to_nobody():
     }
 
     assert {"profile": ["http://x.example/Observation/x"], "tag": [{"code": "Observation/x"}]} == told(named)
+    assert {"tag": [{"code": "Observation/x"}]} == metadata.meta(tokens(named), "http://x.example")
+    definition = {"profile": ["http://x.example/StructureDefinition/x"]}
+    assert definition == metadata.meta(tokens(definition), "http://x.example")
 
 
 SYSTEMS = st.sampled_from(["s", "t", "http://x.example/s", "urn:oid:1.2", "s="])

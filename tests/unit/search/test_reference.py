@@ -43,7 +43,9 @@ def test_what_is_local_has_one_name(text, here):
         ({"reference": "Patient/1/_history/2"}, "Reference", "Patient/1", ["=Patient/1"]),
         ({"reference": "#x"}, "Reference", "", []),
         ({"display": "x"}, "Reference", "", []),
-        ({"reference": "https://o.example/Patient/1"}, "Reference", "", ["=https://o.example/Patient/1"]),
+        ({"reference": "https://o.example/Patient/1"}, "Reference", "Patient/1", ["=https://o.example/Patient/1"]),
+        (f"{BASE}/Task/1|2", "canonical", "Task/1", [f"={BASE}/Task/1|2", f"={BASE}/Task/1"]),
+        (f"{BASE}/Questionnaire/q", "canonical", "", [f"={BASE}/Questionnaire/q"]),
         ("https://o.example/q|2", "canonical", "", ["=https://o.example/q|2", "=https://o.example/q"]),
         (
             {"identifier": {"system": "s", "value": "v"}},
