@@ -145,7 +145,7 @@ def of_the_holder() -> Iterator[Case]:
         asks = [writes("lea", type_, of_type(type_)), writes("diallo", type_, of_type(type_), allowed=False)]
         feeding = {"type": LAW["consents"]["feeding"], "deny": True}
         yield case(f"Le titulaire ajoute {type_}", "patient_side_adds", "DMP-63", asks, consents=[feeding])
-    for element in words["identity"]:
+    for element in filter(OTHER.__contains__, words["identity"]):
         to = {"resource": {element: OTHER[element]}}
         ask = {"as": "lea", "verb": "update", "on": "lea", "to": to, "expect": {"allowed": True}}
         yield case(f"Le titulaire change {element}", "holder_identity", "DMP-25", [ask])
