@@ -14,7 +14,7 @@ from fhir_server.consent.directive import Directive, Directives, parse
 from fhir_server.consent.matrix import Matrix
 from fhir_server.consent.obligations import TellHolder
 from fhir_server.consent.provision import Provision
-from fhir_server.consent.request import AccessRequest, changed, written_by
+from fhir_server.consent.request import AccessRequest, written_by
 from fhir_server.consent.settings import read, settings
 from fhir_server.definitions.library import load, profile_json
 from fhir_server.foundation.moment import micros
@@ -236,34 +236,6 @@ def test_who_recorded_a_consent_or_a_patient_is_not_its_author():
             "facts": {"submitter": ["Practitioner/d"], "author": ["Practitioner/d"]},
         }
         assert not matches(written_by(DOCTOR.identities), made)
-
-
-def test_changes_are_the_elements_that_differ():
-    assert changed({"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 3, "d": 4}) == {"b", "c", "d"}
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "expected"),
-    [
-        (None, "u", {"extension:u"}),
-        ("u", None, {"extension:u"}),
-        ("uv", "uvw", {"extension:w"}),
-        ("uv", "u", {"extension:v"}),
-        ("u", "uuv", {"extension:u", "extension:v"}),
-        ("uv", "uwv", {"extension:w"}),
-        ("uvw", "uwv", {"extension"}),
-        ("uvw", "wvux", {"extension"}),
-    ],
-)
-def test_of_extensions_it_is_told_which_differ_where_the_rest_stands_as_it_was(before, after, expected):
-    one, other = ({"extension": [{"url": each} for each in urls]} if urls else {} for urls in (before, after))
-    assert expected == changed(one, other)
-
-
-@pytest.mark.parametrize("odd", ["x", {"url": "u"}, ["u"], [{"url": 1}], [{}], [None], [["u"]]], ids=str)
-def test_extensions_that_cannot_be_told_apart_differ_as_a_whole(odd):
-    assert {"extension"} == changed({"extension": [{"url": "u"}]}, {"extension": odd})
-    assert {"extension"} == changed({"extension": odd}, {})
 
 
 @pytest.mark.parametrize(
