@@ -24,7 +24,7 @@ from fhir_server.foundation.predicate import (
     Span,
     one_of,
 )
-from fhir_server.foundation.principal import Kind, Purpose
+from fhir_server.foundation.principal import Kind, Purpose, is_said
 
 EXPLAINING = "explain-access"
 """The operation that tells who can see what."""
@@ -237,7 +237,7 @@ def emergency(case: Case) -> Verdict | None:
         return Forbid("emergency.no-right")
     if mode.regulation and not (principal.regulation and principal.profession in mode.professions):
         return Forbid("emergency.no-right")
-    if mode.reason and not (principal.reason or "").strip():
+    if mode.reason and not is_said(principal.reason):
         return Forbid("emergency.no-reason")
     if any(_opposes(each, case) for each in case.directives.speaking_of(mode.consent, case.keys)):
         return Forbid("emergency.opposed")

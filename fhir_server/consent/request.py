@@ -140,8 +140,28 @@ def written_by(identities: frozenset[str]) -> Predicate:
 
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> frozenset[str]:
-    """The top-level elements in which two versions differ."""
-    return frozenset(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    """The top-level elements in which two versions differ; of extensions which ones do: `extension:<url>`."""
+    names = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    if "extension" in names:
+        names = (names - {"extension"}) | _extensions(before.get("extension"), after.get("extension"))
+    return frozenset(names)
+
+
+def _extensions(before: Any, after: Any) -> set[str]:
+    """Which extensions differ; all of them (`extension`) where the rest does not stand as it was, in its order."""
+    sides: list[list[Any]] = [
+        each if isinstance(each, list) else [] if each is None else [None] for each in (before, after)
+    ]
+    if not all(isinstance(each, Mapping) and isinstance(each.get("url"), str) for side in sides for each in side):
+        return {"extension"}
+    told = [{url: [each for each in side if each["url"] == url] for url in _urls(sides)} for side in sides]
+    differ = {url for url in _urls(sides) if told[0][url] != told[1][url]}
+    rest = [[each for each in side if each["url"] not in differ] for side in sides]
+    return {f"extension:{url}" for url in differ} if rest[0] == rest[1] else {"extension"}
+
+
+def _urls(sides: list[list[Any]]) -> set[str]:
+    return {each["url"] for side in sides for each in side}
 
 
 def one_or_more(name: str, values: list[str]) -> tuple[Predicate, ...]:

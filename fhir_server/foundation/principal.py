@@ -6,8 +6,12 @@ May live here: what a verified token says of its bearer, as a value. May not kno
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+# letters by their category, and nothing to the eye: Unicode's Hangul fillers and hieroglyphic blanks
+_UNSEEN = frozenset("\u115f\u1160\u3164\uffa0\U00013441\U00013442")
 
 
 class Kind(StrEnum):
@@ -74,3 +78,11 @@ class Principal:
         """The keys under which a deposit is remembered: the organisation for its system, the person for a person."""
         systems = (Kind.ESTABLISHMENT, Kind.INSURANCE_FEED, Kind.RECEPTION)
         return tuple(sorted(self.identities if self.kind not in systems else self.organizations or self.identities))
+
+
+def is_said(reason: str | None) -> bool:
+    """Whether a reason says anything to who reads it: a letter or a digit that can be seen (DMP-117).
+
+    Controls, marks of direction, spaces of any width and the like (categories C and Z) say nothing, nor do signs alone.
+    """
+    return any(each not in _UNSEEN and unicodedata.category(each)[0] in "LN" for each in reason or "")

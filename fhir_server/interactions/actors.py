@@ -19,7 +19,7 @@ from fhir_server.interactions.directory import NOWHERE, StoredDirectory
 
 DOCTOR = "10"
 """As whom those are asked about of whom nobody says what they are: médecin (TRE_G15)."""
-_SAID = "…"
+_SAID = "urgence"
 """Whatever reason is given of a bris de glace."""
 _PERSONS = "Practitioner/"
 _PLACES = "Organization/"

@@ -1,4 +1,4 @@
-"""Announcements: of what a holder is told when his record is deposited into or opened (DMP-72, DMP-81, K1).
+"""Announcements: of what a holder is told when his record is deposited into or opened (DMP-72, DMP-81, DMP-82, K1).
 
 May live here: from a deed to the notices of it. May not know: their words (`notices/`), how they travel.
 A notice is written with what it tells of, never before it and never without it.
@@ -7,6 +7,7 @@ A notice is written with what it tells of, never before it and never without it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from fhir_server.consent.obligations import Obligation, TellHolder
@@ -15,6 +16,7 @@ from fhir_server.interactions.house import House
 from fhir_server.interactions.subject import persons_of
 from fhir_server.notices.occasion import Happening, Notice, Occasion, Reader, contacts_of, hidden, notices
 from fhir_server.resources.closing import is_dead
+from fhir_server.smart.claims import grant_of
 from fhir_server.store.documents import Stored, held_of
 
 REMEMBERED = 50_000
@@ -39,24 +41,42 @@ def _may_see(reader: Reader, version: Stored) -> bool:
 def of_access(
     house: House, principal: Principal, patient: str, obligations: Iterable[Obligation], readers: tuple[Reader, ...]
 ) -> tuple[Notice, ...]:
-    """What is told of a professional's access: his first connection, and every access in an emergency.
+    """What is told of a professional's access: his first connection, each to who asked for it, every emergency (K1).
 
-    A connection that showed nothing to one of the readers is yet to be told to them, and will be when one does.
+    A connection that showed nothing to one of the readers is yet to be told to them, and will be when one does. One in
+    an emergency is told as that.
     """
     if principal.kind is not Kind.PROFESSIONAL:
         return ()
     if principal.secret_session:  # to who represents it has not been: what comes after it is the first
         readers = tuple(each for each in readers if each == "holder")
     who = principal.reference or principal.subject
-    first = Happening("first-connection", patient, who, house.clock(), by=principal)
+    sign_in = grant_of(principal.token)
+    first = Happening("first-connection", patient, who, house.clock(), by=principal, sign_in=sign_in)
     if readers:
         known = who if readers == READERS else "|".join((who, *readers))
         house.outbox.first_connection(
             patient, known, lambda: (each for each in told(house, patient, first) if each.reader in readers)
         )
-    if any(isinstance(each, TellHolder) for each in obligations) and _newly(house, patient, principal.token):
+    if not any(isinstance(each, TellHolder) for each in obligations):
+        return _of_sign_in(house, first, sign_in, readers)
+    if _newly(house, patient, principal.token):
         return told(house, patient, Happening("emergency", patient, principal.token, house.clock(), by=principal))
     return ()
+
+
+def _of_sign_in(house: House, first: Happening, sign_in: str, readers: tuple[Reader, ...]) -> tuple[Notice, ...]:
+    """What is told of a connection, once for each sign-in, to those who want it and were not told it was the first."""
+    patient = first.patient
+    if not readers or not _newly(house, patient, "|".join((sign_in, *readers))):
+        return ()
+    connection = replace(first, occasion="connection", key=sign_in)
+    made = [each for each in told(house, patient, connection) if each.reader in readers]
+    if not made:
+        return ()
+    keys = {each.key: each.to for each in told(house, patient, first)}
+    already = {keys[each] for each in house.outbox.told_in(sign_in, keys)}
+    return tuple(each for each in made if each.to not in already)
 
 
 def of_deposit(house: House, principal: Principal, document: Stored) -> tuple[Notice, ...]:

@@ -15,7 +15,7 @@ from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.foundation.moment import micros
 from fhir_server.foundation.predicate import Predicate, both, one_of
 from fhir_server.foundation.problem import Issue, Problem, bad_request
-from fhir_server.interactions import answers, led, lists, summary
+from fhir_server.interactions import answers, archived, led, lists, summary
 from fhir_server.interactions.chained import follow
 from fhir_server.interactions.including import bring
 from fhir_server.interactions.pipeline import Visit
@@ -40,7 +40,7 @@ _COMPARTMENT = "_compartment"
 def run(visit: Visit) -> FhirResponse:
     """A searchset of what may be seen of the matches: 200; 400 for what cannot be read of the query."""
     scope = visit.scoped("s")
-    query = read_query(visit)
+    query = archived.left_out(read_query(visit))
     visit.shape = _shape(query)
     subject = of_search(query, visit.principal, visit.house)
     door = visit.door(subject)

@@ -16,7 +16,7 @@ from fhir_server.definitions.compartments import members
 from fhir_server.definitions.library import load
 from fhir_server.foundation.predicate import Has, Predicate, both, either
 from fhir_server.foundation.problem import Problem, bad_request
-from fhir_server.interactions import lists, search, summary
+from fhir_server.interactions import archived, lists, search, summary
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse, Pairs
 from fhir_server.interactions.routes import SEARCH, Route, offered
@@ -50,7 +50,7 @@ def run(visit: Visit) -> FhirResponse:
     scopes = [(type_, _of(visit, type_).scoped("s")) for type_ in asked.names]
     queries = {type_: _query(visit, type_, rest) for type_ in asked.names}
     whole = _whole(visit, asked, queries)
-    queries = _listed(visit, queries)
+    queries = {type_: archived.left_out(query) for type_, query in _listed(visit, queries).items()}
     visit.shape = summary.of("", whole.asked, counted=True)
     wheres = {type_: both(Has("resource", type_), scope, queries[type_].where) for type_, scope in scopes}
     after = search.position(visit, whole)

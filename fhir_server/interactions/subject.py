@@ -6,7 +6,7 @@ The lookups are `store.unguarded`'s; what they find never reaches an answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +25,9 @@ from fhir_server.interactions.routes import Route
 from fhir_server.notices.occasion import Contact, contacts_of
 from fhir_server.resources.facts import owners_of
 from fhir_server.resources.reach import addresses_of, set_by, spelt
+from fhir_server.search import special
 from fhir_server.search.query import Query
-from fhir_server.smart.scope import elsewhere
+from fhir_server.smart.scope import conditions, elsewhere
 from fhir_server.store import unguarded
 from fhir_server.store.changes import Unit
 from fhir_server.store.documents import Stored
@@ -96,7 +97,7 @@ def of_search(query: Query, principal: Principal, house: House) -> Subject:
         return NO_RECORD
     if query.patients:
         return Subject(query.patients, named=inside or query.type != "Patient")
-    ins = _ins_alone(query)
+    ins = _ins_alone(query, principal)
     if ins is not None:
         found = patients_of_identifier(house, ins)
         return Subject(tuple(id_.partition("/")[2] for id_ in found), existence=True)
@@ -148,11 +149,21 @@ def _with_standing(narrowed: Predicate, type_: str, principal: Principal, house:
     return Subject(found, written=frozenset(written).difference(named))
 
 
-def _ins_alone(query: Query) -> str | None:
-    """`system|value` when the search is `Patient?identifier=<INS>` and nothing that narrows it."""
+def _ins_alone(query: Query, principal: Principal) -> str | None:
+    """`system|value` when the search is `Patient?identifier=<INS>` and nothing besides but the shape of its answer.
+
+    INVARIANT (INS alone): whatever else narrows it, the query or the token's scopes, would tell by one hit or none
+    what the minimal view does not show, of closed records too (DMP-101, DMP-105); so would what comes along with it.
+    """
     if query.type != "Patient" or query.chained or query.compartment:
         return None
-    asked = [(name, value) for name, value in query.asked if not name.startswith("_")]
+    ins = _ins_of([(name, value) for name, value in query.asked if name not in special.SHAPING])
+    narrowed = conditions(principal.scopes, "Patient", "s")
+    return ins if all(_ins_of(criteria) is not None for criteria in narrowed) else None
+
+
+def _ins_of(asked: Sequence[tuple[str, str]]) -> str | None:
+    """`system|value` of criteria that are one INS and nothing else."""
     if len(asked) != 1 or asked[0][0] != "identifier" or "," in asked[0][1]:
         return None
     system, bar, value = asked[0][1].partition("|")

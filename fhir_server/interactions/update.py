@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fhir_server.consent.request import Verb
+from fhir_server.consent.request import Verb, changed
 from fhir_server.foundation.predicate import NOTHING, both, matches
 from fhir_server.foundation.principal import Kind
 from fhir_server.foundation.problem import Issue, Problem, bad_request, conflict, forbidden, problem
@@ -108,7 +108,7 @@ def land(visit: Visit, before: Stored, resource: dict[str, Any], hidden: frozens
     create.one_at_a_time(visit, resource)
     standing = before.envelope()
     stood = bodies.kept(before.resource())
-    change = Change(standing, resource, _changed(stood, resource))
+    change = Change(standing, resource, changed(stood, resource) - {"meta"})
     # a patch is an update said otherwise; of a document it is a right of its own (DMP-145)
     verb: Verb = "patch" if visit.route.interaction == "patch" and before.type == "DocumentReference" else "update"
     allowed, after = visit.rights(visit.subject, change, verb)
@@ -151,11 +151,6 @@ def _same_content(visit: Visit, before: Stored, resource: dict[str, Any]) -> boo
         return True
     sent = b64decode(resource.get("data", ""))
     return sent == visit.door(visit.subject, "read").content(before) and bool(before.blob) == ("data" in resource)
-
-
-def _changed(before: dict[str, Any], after: dict[str, Any]) -> frozenset[str]:
-    """The top-level elements that differ."""
-    return frozenset(name for name in (*before, *after) if before.get(name) != after.get(name) and name != "meta")
 
 
 def _as_create(visit: Visit, resource: dict[str, Any]) -> FhirResponse:

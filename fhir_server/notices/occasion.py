@@ -73,8 +73,8 @@ class Happening:
     """What happened to the record of `patient` at `at` (domain clock).
 
     `key` makes it one: two happenings of an occasion with the same key are told once (the id of the document or the
-    submission, the identity that connected, the token of an emergency, the id of a one-time code). `about` is the
-    `Type/id` it is about and `labels` are its labels.
+    submission, the identity that connected, the sign-in of each connection, the token of an emergency, the id of a
+    one-time code). `about` is the `Type/id` it is about and `labels` are its labels; `sign_in` is that of a connection.
     """
 
     occasion: Occasion
@@ -85,6 +85,7 @@ class Happening:
     about: str | None = None
     labels: frozenset[str] = frozenset()
     code: str | None = None
+    sign_in: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ class Notice:
     labels: frozenset[str] = frozenset()
     about: str | None = None
     reader: Reader = "holder"
+    sign_in: str | None = None
 
     @property
     def life(self) -> timedelta:
@@ -164,6 +166,7 @@ def notice(happening: Happening, contact: Contact) -> Notice | None:
         labels=labels,
         about=happening.about,
         reader=contact.reader,
+        sign_in=happening.sign_in,
     )
 
 

@@ -2,8 +2,8 @@
 
 May live here: the collections `outbox` and `connections`, and the thread that sends. May not know: what is told.
 
-outbox        {_id: key, patient, occasion, to, channel, subject, text, code?, labels, about?, reader, made, due, lease,
-               attempts, state: waiting|sent|withheld|failed, sent?, expires}
+outbox        {_id: key, patient, occasion, to, channel, subject, text, code?, labels, about?, sign_in?, reader, made,
+               due, lease, attempts, state: waiting|sent|withheld|failed, sent?, expires}
 connections   {_id: "patient|identity", at}
 
 A notice is added in the transaction of what it tells of. It is claimed under a lease and sent, so a crash between the
@@ -158,6 +158,11 @@ class Outbox:
         self._known.add(key)
         return first
 
+    def told_in(self, sign_in: str, keys: Iterable[str]) -> frozenset[str]:
+        """Which of these notices (keys) were made in this sign-in."""
+        found = self._outbox.find({"_id": {"$in": list(keys)}, "sign_in": sign_in}, {"_id": 1})
+        return frozenset(each["_id"] for each in found)
+
     def forget_record(self, patient: str) -> None:
         """Forget what was told of a record that is destroyed, but that it is (DMP-107), and who connected to it."""
         told = [each for each in get_args(Occasion) if each != "destroyed"]
@@ -246,6 +251,8 @@ def _document(notice: Notice, now: datetime) -> dict[str, Any]:
         document["code"] = notice.code
     if notice.about is not None:
         document["about"] = notice.about
+    if notice.sign_in is not None:
+        document["sign_in"] = notice.sign_in
     return document
 
 

@@ -1,6 +1,7 @@
 """Titulaire: what the DMP asks of a Patient beyond R4.
 
-May live here: the rules of the INS (DMP-150, https://hl7.fr/ig/fhir/core) and which elements the server computes.
+May live here: the rules of the INS (DMP-150, https://hl7.fr/ig/fhir/core), the form of our own extensions, and which
+elements the server computes.
 May not know: other patients, who writes.
 """
 
@@ -51,8 +52,8 @@ def _is_ins(identifier: Mapping[str, Any]) -> bool:
 
 
 def check_patient(resource: Resource) -> list[Issue]:
-    """What the rules of the INS find wrong with a Patient."""
-    return [*_control_keys(resource), *_qualification(resource)]
+    """What the rules of the INS find wrong with a Patient, and with a wish that is said otherwise than it is read."""
+    return [*_control_keys(resource), *_qualification(resource), *_wishes(resource)]
 
 
 def without_computed(resource: dict[str, Any]) -> dict[str, Any]:
@@ -87,6 +88,14 @@ def _control_keys(resource: Resource) -> Iterator[Issue]:
         if _is_ins(each) and not ins_is_valid(str(each.get("value", ""))):
             text_ = "the INS and its control key do not agree"
             yield Issue(severity, "business-rule", text_, f"Patient.identifier[{at}].value")
+
+
+def _wishes(resource: Resource) -> Iterator[Issue]:
+    """Whether each connection is to be told (K1) is said once, by true or false, or nobody would know what is meant."""
+    found = extensions(resource, profile_json("dmp/notices.json")["every_connection"])
+    if len(found) > 1 or not all(isinstance(each.get("valueBoolean"), bool) for each in found):
+        text_ = "whether each connection is told is said once, by `true` or `false`"
+        yield Issue("error", "business-rule", text_, "Patient.extension")
 
 
 def _qualification(resource: Resource) -> Iterator[Issue]:

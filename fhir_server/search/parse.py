@@ -63,7 +63,7 @@ def parse(
 
 def criteria(type_: str, pairs: Pairs, base: str = "") -> Predicate:
     """The predicate of criteria alone (those of a SMART scope): nothing unknown, nothing that shapes an answer."""
-    shaping = special.ONCE | special.PASSED_BY | include.NAMES
+    shaping = special.SHAPING | include.NAMES
     for name, _ in pairs:
         if name.partition(":")[0] in shaping:
             raise bad_request(f"`{name}` is no criterion of a search")
@@ -144,7 +144,7 @@ class _Reader:
 
     def criterion(self, name: str, text: str) -> Predicate:
         """What one pair asks, which is to be a criterion and nothing that shapes an answer."""
-        if name.partition(":")[0] in special.ONCE | special.PASSED_BY | include.NAMES | {"_list"}:
+        if name.partition(":")[0] in special.SHAPING | include.NAMES | {"_list"}:
             raise bad_request(f"`{shown(name)}` is no criterion of a search")
         self.take(name, text)
         return both(*self.clauses)

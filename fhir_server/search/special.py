@@ -21,6 +21,8 @@ from fhir_server.search.supported import kind_of, supported
 ONCE = frozenset({"_count", "_sort", "_total", "_summary", "_elements", "_page", "_contained", "_containedType"})
 # What is no business of search: formats are negotiated by whoever answers.
 PASSED_BY = frozenset({"_format", "_pretty"})
+# All that leaves what is found as it is; includes, which bring more along, are no part of it.
+SHAPING = ONCE | PASSED_BY
 # What the specification has and we do not: refused whatever the caller's leniency.
 NOT_HERE = frozenset({"_query", "_score", "_type"})
 

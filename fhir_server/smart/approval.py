@@ -15,7 +15,7 @@ from authlib.oauth2.rfc6749 import AccessDeniedError, InvalidRequestError, Inval
 
 from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.predicate import NOTHING
-from fhir_server.foundation.principal import Kind, Principal, Purpose
+from fhir_server.foundation.principal import Kind, Principal, Purpose, is_said
 from fhir_server.smart.clients import OAuthClient
 from fhir_server.smart.directory import Directory
 from fhir_server.smart.scope import REFRESH, Compile, Scope, grantable, parse, reach, wants_patient
@@ -236,11 +236,11 @@ def check_mode(person: Principal, purpose: Purpose, reason: str | None) -> str |
     if mode.get("professions") and person.profession not in mode["professions"]:
         raise AccessDeniedError("this access is not allowed")
     told = " ".join((reason or "").split())[:LONGEST_REASON]
-    if mode["reason"] and not told:
+    if mode["reason"] and not is_said(told):
         raise InvalidRequestError(
             "a reason is needed: say in words why this access cannot wait; the patient reads them"
         )
-    return told or None
+    return told if is_said(told) else None
 
 
 def secret_of(asked: str | None) -> bool:

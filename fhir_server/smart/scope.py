@@ -193,6 +193,18 @@ def _of_one_record(scopes: tuple[str, ...], type_: str) -> bool:
     return all(each.level == "patient" for each in asked)
 
 
+@lru_cache(4096)
+def conditions(scopes: tuple[str, ...], type_: str, right: str) -> tuple[tuple[tuple[str, str], ...], ...]:
+    """The criteria under which a token reaches a type with a right, of each scope that has some.
+
+    None where another scope lets it reach all of the type: what `narrow` says of it is then EVERYTHING.
+    """
+    found = [each for each in resource_scopes(scopes) if each.covers(type_, right)]
+    if any(not each.criteria and each.level != "patient" for each in found):
+        return ()
+    return tuple(each.criteria for each in found if each.criteria)
+
+
 def insufficient(type_: str, right: str) -> Problem:
     """403 insufficient_scope (RFC 6750 section 3.1)."""
     return problem(

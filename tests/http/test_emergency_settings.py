@@ -63,7 +63,7 @@ def test_who_was_never_asked_is_helped_all_the_same_dmp_115_k2(there, mode):
     assert 200 == asks(there, mode)
 
 
-@pytest.mark.parametrize("reason", [None, "", "  \n "])
+@pytest.mark.parametrize("reason", [None, "", "  \n ", "\u200b", "\u2800."])
 def test_bris_de_glace_without_a_reason_opens_nothing_and_centre_15_does_dmp_117(there, reason):
     assert (404, 200) == (asks(there, "BTG", reason=reason), asks(there, "ETREAT", reason=reason))
 

@@ -122,7 +122,8 @@ def test_a_list_or_a_provenance_that_the_representatives_would_see_is_refused(mi
 
 
 def test_a_consent_recorded_in_a_secret_session_is_refused_with_its_reason_on_record(minor):
-    made = consent("ps-autorisation", "Patient/lea", "2026-11-23T10:00:00Z", actor="Practitioner/diallo")
+    named = {"actor": "Practitioner/diallo", "performer": "RelatedPerson/anne"}
+    made = consent("ps-autorisation", "Patient/lea", "2026-11-23T10:00:00Z", **named)
     assert 201 == minor.ask(people.doctor(), "POST", "Consent", made).status
     refused = minor.ask(in_secret(people.doctor()), "POST", "Consent", made)
     assert 403 == refused.status

@@ -145,7 +145,7 @@ def of_the_holder() -> Iterator[Case]:
         asks = [writes("lea", type_, of_type(type_)), writes("diallo", type_, of_type(type_), allowed=False)]
         feeding = {"type": LAW["consents"]["feeding"], "deny": True}
         yield case(f"Le titulaire ajoute {type_}", "patient_side_adds", "DMP-63", asks, consents=[feeding])
-    for element in (*words["identity"], "name", "birthDate", "identifier", "gender", "active"):
+    for element in OTHER:
         to = {"resource": {element: OTHER[element]}}
         for who, party, world in (("lea", "holder", {}), ("paul", "representative", MINOR)):
             expect = {"allowed": element in LAW[party]["identity"]}

@@ -17,7 +17,7 @@ import orjson
 from fhir_server.foundation.predicate import both
 from fhir_server.foundation.principal import Kind
 from fhir_server.foundation.problem import bad_request, forbidden
-from fhir_server.interactions import answers, parameters, search
+from fhir_server.interactions import answers, archived, parameters, search
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirRequest, FhirResponse, Pairs, pairs, query_text
 from fhir_server.interactions.subject import of_search
@@ -34,7 +34,7 @@ def run(visit: Visit) -> FhirResponse:
     asked = _asked(visit.request, visit)
     visit.request = replace(visit.request, query=asked, resource=None)
     scope = visit.scoped("s")
-    query = search.read_query(visit)
+    query = archived.left_out(search.read_query(visit))
     door = visit.door(of_search(query, visit.principal, visit.house))
     told = door.explain(query.type, both(scope, query.where), query.order, query.count or 1)
     visit.entry.add("operation", visit.request.path, query=query_text(asked), granted=visit.granted)

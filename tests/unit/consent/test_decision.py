@@ -14,7 +14,7 @@ from fhir_server.consent.directive import Directive, Directives, parse
 from fhir_server.consent.matrix import Matrix
 from fhir_server.consent.obligations import TellHolder
 from fhir_server.consent.provision import Provision
-from fhir_server.consent.request import AccessRequest, changed, written_by
+from fhir_server.consent.request import AccessRequest, written_by
 from fhir_server.consent.settings import read, settings
 from fhir_server.definitions.library import load, profile_json
 from fhir_server.foundation.moment import micros
@@ -236,10 +236,6 @@ def test_who_recorded_a_consent_or_a_patient_is_not_its_author():
             "facts": {"submitter": ["Practitioner/d"], "author": ["Practitioner/d"]},
         }
         assert not matches(written_by(DOCTOR.identities), made)
-
-
-def test_changes_are_the_elements_that_differ():
-    assert changed({"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 3, "d": 4}) == {"b", "c", "d"}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import get_args
 
 import pytest
 
+from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.principal import Kind, Principal, Purpose
 from fhir_server.notices.occasion import Contact, Happening, Occasion, contacts_of, notice, notices
 
@@ -46,6 +47,11 @@ def test_a_deposit_is_told_whoever_made_it(by):
 @pytest.mark.parametrize("occasion", ["first-connection", "emergency"])
 def test_a_first_connection_and_an_emergency_are_always_told_k1(occasion):
     assert notice(happened(occasion), LEA) is not None
+
+
+def test_the_wish_to_be_told_of_each_is_the_one_that_a_holder_may_write_k1():
+    wish = profile_json("dmp/notices.json")["every_connection"]
+    assert f"extension:{wish}" in profile_json("dmp/rules.json")["holder"]["identity"]
 
 
 def test_each_connection_is_told_to_who_asks_for_it_k1():

@@ -69,6 +69,8 @@ def test_everybody_has_a_purpose_of_their_own(person, asked, expected):
         (DOCTOR, {"purpose": "PATRQT"}, AccessDeniedError),
         (DOCTOR, {"purpose": "BTG", "patient": "p1"}, InvalidRequestError),
         (DOCTOR, {"purpose": "BTG", "patient": "p1", "reason": " \n "}, InvalidRequestError),
+        (DOCTOR, {"purpose": "BTG", "patient": "p1", "reason": "\u200b"}, InvalidRequestError),
+        (DOCTOR, {"purpose": "BTG", "patient": "p1", "reason": "\u200b" * 500 + "coma"}, InvalidRequestError),
         (DOCTOR, {"purpose": "BTG", "reason": "x"}, InvalidRequestError),
         (DOCTOR, {"purpose": "ETREAT", "patient": "p1"}, AccessDeniedError),
         (REGULATOR, {"purpose": "ETREAT"}, InvalidRequestError),
@@ -97,6 +99,7 @@ def test_what_may_not_be_is_refused(person, more, error):
         (DOCTOR, {"purpose": "BTG", "reason": "  coma\n profond "}, "coma profond"),
         (DOCTOR, {"purpose": "urn:oid:2.16.840.1.113883.5.8|BTG", "reason": "coma"}, "coma"),
         (REGULATOR, {"purpose": "ETREAT"}, None),
+        (REGULATOR, {"purpose": "ETREAT", "reason": "\u200b"}, None),
         (DOCTOR, {"purpose": "TREAT", "reason": "kept nowhere"}, None),
     ],
 )

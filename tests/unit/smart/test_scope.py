@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Exists, Has, Not, both, either, matches
 from fhir_server.foundation.principal import Kind, Principal, Purpose
 from fhir_server.foundation.problem import Problem, bad_request
-from fhir_server.smart.scope import Scope, grantable, narrow, parse, reach, wants_patient
+from fhir_server.smart.scope import Scope, conditions, grantable, narrow, parse, reach, wants_patient
 
 HOLDER = Principal(kind=Kind.HOLDER, subject="a", client="app", patient="p1", purpose=Purpose.PATIENT_REQUEST)
 DOCTOR = Principal(kind=Kind.PROFESSIONAL, subject="d", client="app")
@@ -251,6 +251,22 @@ def test_reach_is_never_narrower_nor_wider_than_what_each_type_allows(scopes):
             except Problem:
                 continue
         assert allowed is matches(everything, document)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "expected"),
+    [
+        (("user/Patient.s",), ()),
+        (("user/Patient.rs?category=a", "user/*.rs"), ()),
+        (("user/Patient.rs?category=a", "user/Patient.r", "user/Observation.s"), ((("category", "a"),),)),
+        (("user/Patient.rs?category=a", "patient/Patient.rs"), ((("category", "a"),),)),
+        (("user/Patient.s?category=a", "system/Patient.s?category=b"), ((("category", "a"),), (("category", "b"),))),
+        (("user/Patient.r?category=a", "user/Observation.s?category=a"), ()),
+    ],
+)
+def test_the_criteria_of_a_token_are_those_of_all_its_scopes_unless_one_has_none(scopes, expected):
+    """DMP-101: what any of them guesses decides over a hit."""
+    assert expected == conditions(scopes, "Patient", "s")
 
 
 def test_which_scopes_need_a_patient():
