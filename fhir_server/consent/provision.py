@@ -93,6 +93,12 @@ class Provision:
         """Whether it speaks of this purpose of use; codes match exactly."""
         return not self.purposes or purpose in self.purposes
 
+    def covers(self, other: Provision) -> bool:
+        """Whether it reaches beyond doubt what another does: labels, data and time are compared as they are said."""
+        (labels, about, dated), (fewer, part, days) = self.what, other.what
+        by_label = not labels or (bool(fewer) and fewer <= labels)
+        return by_label and about in (EVERYTHING, part) and dated in (ALWAYS, days)
+
 
 def read(provision: Json, members: Members) -> Provision:
     """The provision itself, without those nested in it. Raises Unreadable."""

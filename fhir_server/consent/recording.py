@@ -140,12 +140,12 @@ def _names_himself(case: Case) -> bool:
 
 
 def _gives_what_he_has(case: Case) -> bool:
-    """Whether its collector sees what it gives another: all of the record, or that very part of it."""
+    """Whether its collector sees what it gives another: as the médecin traitant, or by an agreement that covers it."""
     wanted = _proposed(case)
-    if wanted is None or wanted.root is None or wanted.kind not in _LETTING_IN:
+    if wanted is None or wanted.root is None or wanted.kind not in _LETTING_IN or case.treating:
         return True
     own = [each.root for each in case.permits if each.kind in CONSULTING and each.root is not None]
-    return any(not each.limited or each.what == wanted.root.what for each in own)
+    return any(each.covers(wanted.root) for each in own)
 
 
 def _read_from_card(case: Case) -> bool:

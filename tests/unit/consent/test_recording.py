@@ -17,6 +17,7 @@ from fhir_server.foundation.principal import Kind, Principal, Purpose
 
 DESK = Principal(Kind.RECEPTION, "d", "c", organizations=frozenset({"Organization/o"}))
 WORD = {"sourceAttachment": {"title": "Lecture carte Vitale"}}
+CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 UNREADABLE = {"modifierExtension": [{"url": "x"}]}
 
 
@@ -92,16 +93,38 @@ def test_who_collects_authorises_neither_himself_nor_where_he_works(actor, membe
     assert Deny(("write.none",)) == found
 
 
-def test_who_sees_a_part_gives_that_part_and_no_more():
+PARTS = {
+    "all": {},
+    "one": {"data": [{"meaning": "instance", "reference": {"reference": "DocumentReference/x"}}]},
+    "another": {"data": [{"meaning": "instance", "reference": {"reference": "DocumentReference/y"}}]},
+    "a year": {"dataPeriod": {"start": "2025", "end": "2025"}},
+    "ordinary": {"securityLabel": [{"system": CONFIDENTIALITY, "code": "N"}]},
+    "restricted": {"securityLabel": [{"system": CONFIDENTIALITY, "code": each} for each in ("N", "R")]},
+}
+
+
+@pytest.mark.parametrize(
+    ("has", "gives"),
+    [
+        ("all", {"all", "one", "another", "a year", "ordinary", "restricted"}),
+        ("one", {"one"}),
+        ("a year", {"a year"}),
+        ("ordinary", {"ordinary"}),
+        ("restricted", {"ordinary", "restricted"}),
+    ],
+)
+def test_who_sees_a_part_gives_that_part_and_no_more(has, gives):
     """DMP-44, DMP-110."""
-    part = {"data": [{"meaning": "instance", "reference": {"reference": "DocumentReference/x"}}]}
-    whole = a_consent(1, "ps-autorisation", "Practitioner/d")
-    limited = parse({**whole, "provision": {**whole["provision"], **part}})
-    same, more = said(), said()
-    same["provision"] |= part
-    assert ("write.collected-consent",) == decided(same, limited).reasons
-    assert Deny(("write.none",)) == decided(more, limited)
-    assert ("write.collected-consent",) == decided(more, limited, a_directive()).reasons
+
+    def limited(part, consent):
+        return {**consent, "provision": {**consent["provision"], **PARTS[part]}}
+
+    own = parse(limited(has, a_consent(1, "ps-autorisation", "Practitioner/d")))
+    assert gives == {
+        each for each in PARTS if ("write.collected-consent",) == decided(limited(each, said()), own).reasons
+    }
+    treating = parse(limited(has, a_consent(2, "medecin-traitant", "Practitioner/d")))
+    assert all(isinstance(decided(limited(each, said()), treating), Permit) for each in PARTS)
 
 
 def test_what_is_collected_refuses_nobody_by_the_way():
