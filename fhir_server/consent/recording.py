@@ -54,8 +54,7 @@ def opening(case: Case) -> Verdict | None:
         case "Patient":
             opens = step
         case "Consent":
-            opens = step and _is_answer(case)
-            opens = opens or (case.patient_side and request.operation is None and _collected(case, {CREATION}))
+            opens = step and _is_answer(case)  # what the holder says online is his own word, as any of his
         case "RelatedPerson":
             opens = step and is_guardian(request.proposed or {})
         case _:
@@ -125,27 +124,25 @@ def collected_consent(case: Case) -> Verdict | None:
     if (request.type, request.verb) != ("Consent", "create") or not case.professional or not request.normal:
         return None
     consults = any(rule(case) is not None for rule in _CONSULTS)
-    if consults and _collected(case, case.settings.collected) and not _names_himself(case) and _gives_what_he_has(case):
+    if consults and (word := _collected(case, case.settings.collected)) is not None and _may_give(word, case):
         return Way("write.collected-consent")
     return Way("write.vitale-reading") if _collected(case, {AUTHORISATION}) and _read_from_card(case) else None
 
 
-def _names_himself(case: Case) -> bool:
-    """Whether it would let in its own collector, by name, by a place where he is signed in or by a team of his."""
-    wanted, who = _proposed(case), case.request.principal
-    if wanted is None or wanted.root is None or not wanted.root.permit or wanted.kind not in _LETTING_IN:
-        return False
-    mine = case.request.keys | role_keys(who.identities, who.organizations)
-    return not mine.isdisjoint({*(wanted.root.actors or ()), *wanted.root.members})
+def _may_give(word: Directive, case: Case) -> bool:
+    """Whether what he collected lets in somebody else, and to no more than he has; what lets in nobody he may take.
 
-
-def _gives_what_he_has(case: Case) -> bool:
-    """Whether its collector sees what it gives another: as the médecin traitant, or by an agreement that covers it."""
-    wanted = _proposed(case)
-    if wanted is None or wanted.root is None or wanted.kind not in _LETTING_IN or case.treating:
+    He is let in by name, by a place where he is signed in or by a team of his. What he has is the médecin traitant's
+    whole record, or what an agreement of his covers.
+    """
+    if word.kind not in _LETTING_IN or word.root is None:
         return True
+    who = case.request.principal
+    mine = case.request.keys | role_keys(who.identities, who.organizations)
+    if not mine.isdisjoint({*(word.root.actors or ()), *word.root.members}):
+        return False
     own = [each.root for each in case.permits if each.kind in CONSULTING and each.root is not None]
-    return any(each.covers(wanted.root) for each in own)
+    return case.treating or any(each.covers(word.root) for each in own)
 
 
 def _read_from_card(case: Case) -> bool:
@@ -202,17 +199,18 @@ def _said_for_holder(wanted: Directive, case: Case) -> bool:
     return not wanted.performers.isdisjoint(speakers(case))
 
 
-def _collected(case: Case, kinds: Iterable[str]) -> bool:
+def _collected(case: Case, kinds: Iterable[str]) -> Directive | None:
     """A Consent of these types, said by the holder; an authorisation names somebody, and is one word alone.
 
     What is nested in it could refuse whom the collector may not block (DMP-53).
     """
     wanted = _proposed(case)
     if wanted is None or wanted.kind not in kinds or wanted.root is None or not _said_for_holder(wanted, case):
-        return False
-    if wanted.nested and not case.patient_side:
-        return False
-    return wanted.kind not in _LETTING_IN or (wanted.permit and bool(wanted.root.actors or wanted.root.members))
+        return None
+    if wanted.nested:
+        return None
+    lets_in = wanted.permit and (wanted.root.actors or wanted.root.members)
+    return wanted if wanted.kind not in _LETTING_IN or lets_in else None
 
 
 def _is_authorised(case: Case) -> Any:

@@ -127,6 +127,19 @@ def test_who_sees_a_part_gives_that_part_and_no_more(has, gives):
     assert all(isinstance(decided(limited(each, said()), treating), Permit) for each in PARTS)
 
 
+def test_an_agreement_to_be_fed_gives_nothing_to_give():
+    """DMP-110: one that speaks of another thing than consultation covers none."""
+    part = a_consent(1, "ps-autorisation", "Practitioner/d")
+    limited = parse({**part, "provision": {**part["provision"], **PARTS["one"]}})
+    assert Deny(("write.none",)) == decided(said(), limited, a_directive("alimentation"))
+
+
+def test_a_word_that_lets_in_nobody_may_name_who_collects_it():
+    """DMP-60, DMP-110."""
+    found = decided(said("Practitioner/d", "alimentation"), a_directive())
+    assert ("write.collected-consent",) == found.reasons
+
+
 def test_what_is_collected_refuses_nobody_by_the_way():
     """DMP-53: only the médecin traitant blocks at the holder's request."""
     wanted = said()
