@@ -306,7 +306,7 @@ def test_a_family_doctor_blocked_the_parent_of_a_minor(world):
     chosen = {**consent("medecin-traitant", "Practitioner/bernard", "zoe"), **said_by}
     assert 201 == posted(world, REPRESENTATIVE, chosen).status
 
-    assert 403 == posted(world, people.doctor(), consent("ps-blocage", "RelatedPerson/anne", "zoe")).status
+    assert 422 == posted(world, people.doctor(), consent("ps-blocage", "RelatedPerson/anne", "zoe")).status
     assert 200 == world.ask(REPRESENTATIVE, "GET", "Patient/zoe").status
 
 

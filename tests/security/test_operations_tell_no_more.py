@@ -208,7 +208,7 @@ def test_what_is_hidden_is_not_told_by_metadata_that_names_it(databases, who):
 
 
 def test_metadata_that_is_told_as_the_index_has_it_is_caught(databases, monkeypatch):
-    monkeypatch.setattr(metadata, "_names_a_resource", lambda _: False)
+    monkeypatch.setattr(metadata, "_names_a_resource", lambda *_: False)
 
     told_apart = named_in_metadata(databases, people.radiologist())
     assert ["Observation/$meta", "$meta"] == [each.splitlines()[0].rpartition(" ")[2] for each in told_apart]
