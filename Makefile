@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 WORKERS ?= 2
 
-.PHONY: help install demo serve test race interop check lint types floors unit bench workloads ladder mutants definitions lock docs tour clean
+.PHONY: help install demo serve test race worlds interop check lint types floors unit bench workloads ladder mutants definitions lock docs tour clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ test: lint types floors ## every test that Python and a real MongoDB can run
 
 race: $(STAMP) ## a thousand revocations against reads of four workers (some seven minutes of the whole machine)
 	REVOCATIONS=1000 $(BIN)/python -m pytest -q -p no:randomly tests/security/test_revocations_race_reads.py $(ARGS)
+
+worlds: $(STAMP) ## random records, actors and consents that no run had before, each told twice (some ten minutes)
+	WORLDS=20 $(BIN)/python -m pytest -q -n $(WORKERS) --hypothesis-profile anew tests/security/test_random_worlds.py $(ARGS)
 
 INTEROP := tests/interop
 OTHERS := $(abspath $(VENV))/interop

@@ -22,7 +22,8 @@ REFUSABLE = ("alimentation", *EMERGENCIES)
 SIMPLE = (*REFUSABLE, "medecin-traitant")
 """Those in which nothing may be nested."""
 WHO = ("Practitioner/diallo", "Practitioner/diallo", "Practitioner/noel", "Practitioner/bernard", "Practitioner/zoe")
-ACTORS = (*WHO, "Practitioner/interne", "Practitioner/inconnu", "Practitioner/urgent", "Organization/chu")
+UNKNOWN = ("Practitioner/inconnu", "Practitioner/urgent")
+ACTORS = (*WHO, "Practitioner/interne", *UNKNOWN, "Organization/chu")
 PERIODS = (
     None,
     None,
@@ -110,7 +111,7 @@ def provision_of(drawn: dict[str, Any], letter: Any) -> dict[str, Any]:
     made: dict[str, Any] = {"type": "deny" if drawn["deny"] else "permit"}
     if drawn["actor"]:
         role = {"coding": [{"system": consent_patterns.ROLE, "code": "IRCP"}]}
-        made["actor"] = [{"role": role, "reference": {"reference": each}} for each in drawn["actor"]]
+        made["actor"] = [{"role": role, "reference": {"reference": each}} for each in _named(drawn)]
     if drawn["purpose"]:
         made["purpose"] = [{"system": consent_patterns.REASON, "code": drawn["purpose"]}]
     if drawn["labels"]:
@@ -125,6 +126,11 @@ def provision_of(drawn: dict[str, Any], letter: Any) -> dict[str, Any]:
     if drawn["data"]:
         made["data"] = [_datum(each, number, letter) for each, number in drawn["data"]]
     return made
+
+
+def _named(drawn: dict[str, Any]) -> list[str]:
+    """Whom a drawn provision names: who is not in the directory can be given something, and be refused nothing."""
+    return ["Practitioner/bernard" if drawn["deny"] and each in UNKNOWN else each for each in drawn["actor"]]
 
 
 def _datum(word: str, number: int, letter: Any) -> dict[str, Any]:

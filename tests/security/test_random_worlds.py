@@ -1,10 +1,12 @@
 """The twin-store law in random worlds (decisions 16): records, actors, Consents and letters drawn at random.
 
 Some hundred small worlds, each told twice, with and without what one asker may not see; then a hand of the battery.
+They are the same hundred in every run; `make worlds` draws others, twenty for each hand.
 """
 
 from __future__ import annotations
 
+import os
 import uuid
 from dataclasses import replace
 
@@ -21,6 +23,10 @@ from tests.kit.drawn import ASKERS, WORLD, log_of, opened
 from tests.kit.hands import HANDS, dealt, kind_of
 from tests.kit.oracle import Oracle
 from tests.kit.twin import NOTHING, apart, new_world, tell
+
+
+WORLDS = int(os.environ.get("WORLDS", "6"))
+"""How many are drawn for each hand of the battery."""
 
 
 def kept_of(shelf):
@@ -118,7 +124,7 @@ def asked(pair, hand, drawn):
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @pytest.mark.slow
 @pytest.mark.parametrize("hand", range(HANDS))
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=WORLDS, deadline=None, suppress_health_check=list(HealthCheck))
 @given(drawn=WORLD)
 def test_no_random_world_tells_of_what_is_hidden_in_it(pair, hand, drawn):
     found = asked(pair, hand, drawn)
