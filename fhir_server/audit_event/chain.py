@@ -21,7 +21,8 @@ from fhir_server.foundation.moment import from_micros, instant
 NOTHING_BEFORE = "0" * 64
 
 
-RESTAMPED = frozenset({"label", "hidden", "mentions"})
+RESTAMPED = frozenset({"label", "hidden", "mentions", "data_author", "encounter", "names"})
+"""What an event keeps of the facts of what it is about: it follows them (`store/restamp.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,7 @@ class Head:
 def digest(record: Mapping[str, Any]) -> str:
     """SHA-256, in hexadecimal, over what a record says, its place in the chain apart.
 
-    `facts.label`, `facts.hidden` and `facts.mentions` are left out: they are restamped when the documents change
-    (decisions 16).
+    RESTAMPED facts are left out: they are brought up to date when the documents change (decisions 16).
     Raises TypeError for what JSON cannot say.
     """
     facts = {name: value for name, value in record["facts"].items() if name not in RESTAMPED}

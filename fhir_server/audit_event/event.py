@@ -18,7 +18,7 @@ from fhir_server.audit_event import parts
 from fhir_server.audit_event.deed import Deed
 from fhir_server.audit_event.shapes import Entity, Shape, shape_of
 from fhir_server.foundation.moment import instant, micros
-from fhir_server.store.documents import LISTS, held_of
+from fhir_server.store.documents import LISTS, came_of, held_of
 
 __all__ = ["Deed", "audit_event", "envelope"]
 
@@ -32,7 +32,8 @@ def audit_event(deed: Deed, id_: str, base: str) -> dict[str, Any]:
 def envelope(deed: Deed, id_: str, base: str) -> dict[str, Any]:
     """What the ledger keeps of a deed (without its place in the chain, which the ledger gives).
 
-    An event that names a document hides with it: `facts.label` are the labels of what it is about, and its own. One
+    An event that names a document hides with it: `facts.label` are the labels of what it is about, and its own; whose
+    it is, of which stay, and what it names stand beside them (`came_of`), for Consents that speak of these. One
     that names none (a search, a submission) exists because of all it concerned together: it mentions them, and hides
     when every one of them does, as an emptied List does. The ledger's chain leaves both out, because they change with
     the documents (decisions 16).
@@ -95,6 +96,7 @@ def _facts(deed: Deed, kinds: tuple[Entity, ...], own: list[str]) -> dict[str, A
     ids = dict.fromkeys(id_ for each in named for id_ in (each.get("id"), *each.get("about", ())) if id_)
     if ids:
         facts["about"] = list(ids)
+    facts |= came_of(named)
     if any(each.get("joint") for each in named):
         facts["joint"] = True
     mentions = [_mention(each) for each in deed.about if not named and each.get("id") and not _is_set(each, deed)]
@@ -116,8 +118,8 @@ def _mention(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _copy(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Who may know of a resource, and nothing that ends with time."""
-    names = ("patient", "patients", "joint", "absent", "class", "type", "label", "hidden")
-    kept = {name: facts[name] for name in names if name in facts}
+    names = ("patient", "patients", "joint", "absent", "class", "type", "label", "hidden", "about")
+    kept = {name: facts[name] for name in names if name in facts} | came_of([facts])
     return {"id": facts["id"], "resource": str(facts["id"]).partition("/")[0], **kept}
 
 

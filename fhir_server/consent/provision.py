@@ -240,13 +240,18 @@ def _about(provision: Json, members: Members) -> Predicate:
             case "instance":
                 parts.append(either(Has("id", about), Has("about", about)))
             case "related":
-                inside = Some("mentions", Has("id", about))
+                inside = either(Has("names", about), Some("mentions", Has("id", about)))
                 parts.append(either(Has("encounter", about), Has("id", about), Has("about", about), inside))
             case "authoredby":
-                parts.append(one_of("author", sorted({about, *members.get(about, {})})))
+                parts.append(_authored(sorted({about, *members.get(about, {})})))
             case _:
                 raise Unreadable("the meaning of a provision's data is none this server reads")
     return either(*parts)
+
+
+def _authored(keys: list[str]) -> Predicate:
+    """By one of these; a trace, where what it is about is by one of them: its own author only looked at that."""
+    return either(both(one_of("author", keys), Not(Has("resource", "AuditEvent"))), one_of("data_author", keys))
 
 
 def _dated(provision: Json, permit: bool) -> Predicate:

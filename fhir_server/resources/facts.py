@@ -61,6 +61,7 @@ def facts_of(resource: Resource, *, submitter: Collection[str], named: Collectio
     each list is the document's, and `submitter` is sorted.
     """
     type_ = resource["resourceType"]
+    local_names = local_references(resource) if named is None else named
     owners = owners_of(resource)
     types = _type_codes(resource) if type_ == "DocumentReference" else []
     authors, organizations = authors_of(resource)
@@ -73,7 +74,8 @@ def facts_of(resource: Resource, *, submitter: Collection[str], named: Collectio
         "author": authors,
         "organization": organizations,
         "submitter": sorted(submitter),
-        "encounter": _encounters(resource, local_references(resource) if named is None else named),
+        "encounter": _encounters(resource, local_names),
+        "names": mentions_of(resource, local_names),
         "period": _periods(resource),
         "state": _state(resource),
     }

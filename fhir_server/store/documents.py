@@ -13,8 +13,9 @@ history    superseded and deleted   {_id: "Type/id/version", id, type, version, 
 
 `facts.mentions` holds, for each resource of a record that this one only mentions, a copy of that one's access facts
 and the index tokens that exist through it alone, so that a hidden one can be taken away with all its traces.
-`facts.held`, and `held` of such a copy, are the copies of what a List names, kept by what is about that List or
-mentions it: a List of which nothing may be seen is hidden, and they with it.
+`facts.names` are their addresses, and those that what it is about names. `facts.held`, and `held` of such a copy, are
+the copies of what a List names, kept by what is about that List or mentions it: a List of which nothing may be seen is
+hidden, and they with it.
 `own` keeps the labels that are the resource's own, apart from those it inherits from what it is about; `set_by`, for
 each of these that hides something, the keys of who set it (docs/adr/0012); `reach`, of a Patient, on whose word its
 addresses stand (docs/adr/0035). `deposited` is when its first version came, in microseconds of the domain clock;
@@ -23,7 +24,7 @@ addresses stand (docs/adr/0035). `deposited` is when its first version came, in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -50,7 +51,9 @@ from fhir_server.store.collections import make_collections
 Envelope = dict[str, Any]
 
 INHERITED = ("class", "type", "author", "organization", "submitter", "state", "period", "encounter")
-MENTIONED = ("patient", "patients", "joint", "label", "hidden", "about", *INHERITED)
+MENTIONED = ("patient", "patients", "joint", "label", "hidden", "about", "names", *INHERITED)
+CAME_OF = {"data_author": "author", "encounter": "encounter", "names": "names"}
+"""By which name a trace keeps which fact of what it is about; its own `author` is who did the deed."""
 LISTS = ("List", "DocumentManifest")
 
 STRUCTURES = 30_000
@@ -205,7 +208,7 @@ def envelope(
     hidden = hidden_spans(own, deposited)
     if hidden:
         facts["hidden"] = hidden
-    mentioned = access.mentions_of(resource, named)
+    mentioned = facts.get("names", [])
     tokens, through = indexed.apart(mentioned)
     items = frozenset(access.items_of(resource))
     mentions = [mention(id_, neighbours.get(id_, {}), through.get(id_, []), item=id_ in items) for id_ in mentioned]
@@ -314,6 +317,16 @@ def held_of(id_: str, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{name: value for name, value in each.items() if name != "token"} for each in held]
 
 
+def came_of(sources: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Whose is, of which stay, and what is named by, what a trace is about: a Consent may speak of these."""
+    known = list(sources)
+    joined = {
+        kept: [value for each in known for value in each.get(kept) or each.get(name, ())]
+        for kept, name in CAME_OF.items()
+    }
+    return {kept: list(dict.fromkeys(values)) for kept, values in joined.items() if values}
+
+
 def nameable(residual: Predicate) -> Predicate:
     """What, among the copies of facts that a resource keeps, speaks of something the residual lets be seen.
 
@@ -343,7 +356,13 @@ def inherit(made: Envelope, about: Mapping[str, Mapping[str, Any]]) -> None:
     else:
         facts.pop("hidden", None)
     if made["type"] == "AuditEvent":
+        for name in CAME_OF:
+            facts.pop(name, None)
+        facts.update(came_of(sources))
         return
+    names = [*facts.get("names", ()), *came_of(sources).get("names", ())]
+    if names:
+        facts["names"] = list(dict.fromkeys(names))
     held = [each for id_, source in about.items() for each in held_of(id_, source)]
     facts.pop("held", None)
     if held:

@@ -12,11 +12,13 @@ from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 
 from fhir_server.store import unguarded
-from fhir_server.store.documents import MENTIONED, Shelf, held_of, inherit
+from fhir_server.store.documents import CAME_OF, MENTIONED, Shelf, came_of, held_of, inherit
 
 ENDED = "entered-in-error"
 TRACED = ("label", "hidden")
-"""Of a mention in the ledger only labels, and until when they hide, change: a trace outlives what it traces."""
+"""Of what the ledger keeps only labels, until when they hide, and what a Consent may speak of (`came_of`) change: a
+trace outlives what it traces.
+"""
 _NOT_PLAIN = {"$or": [{"facts.about.1": {"$exists": True}}, {"own.0": {"$exists": True}}]}
 _PLAIN = {"facts.about.1": {"$exists": False}, "own.0": {"$exists": False}}
 """Traces about one thing, without a label of their own: those say what that says, to the letter."""
@@ -49,6 +51,7 @@ def spread(  # noqa: PLR0917 - one change of facts, and the way here
             sources = {id_: after, **(_sources(shelf, others, session) if others else {})}
             each["own"] = each.get("own", [])
             each["facts"].pop("label", None)
+            each["facts"]["names"] = [one["id"] for one in each["facts"].get("mentions", ())]
             inherit(each, {name: sources[name] for name in each["facts"]["about"] if name in sources})
             changes.append(UpdateOne({"_id": each["_id"]}, {"$set": {"facts": each["facts"]}}))
             if collection is shelf.resources:
@@ -80,10 +83,16 @@ def ended(shelf: Shelf, id_: str, facts: Mapping[str, Any], session: ClientSessi
 
 def _spread_plain_traces(shelf: Shelf, id_: str, facts: Mapping[str, Any], session: ClientSession | None) -> None:
     """In one update: a document that is read much has as many traces, and nearly all are about it alone."""
-    kept = {f"facts.{name}": list(facts[name]) for name in TRACED if facts.get(name)}
-    gone = {f"facts.{name}": "" for name in TRACED if not facts.get(name)}
+    traced = _traced(facts)
+    kept = {f"facts.{name}": list(value) for name, value in traced.items() if value}
+    gone = {f"facts.{name}": "" for name, value in traced.items() if not value}
     update = {operator: fields for operator, fields in (("$set", kept), ("$unset", gone)) if fields}
     shelf.ledger.update_many({"facts.about": id_, **_PLAIN}, update, session=session)
+
+
+def _traced(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What the ledger keeps of the facts of something, and follows; None where it says nothing."""
+    return {**{name: facts.get(name) for name in TRACED}, **dict.fromkeys(CAME_OF), **came_of([facts])}
 
 
 def _sources(shelf: Shelf, ids: Sequence[str], session: ClientSession | None) -> dict[str, Mapping[str, Any]]:
@@ -98,15 +107,16 @@ def _sources(shelf: Shelf, ids: Sequence[str], session: ClientSession | None) ->
 
 
 def _spread_mentions(shelf: Shelf, id_: str, facts: Mapping[str, Any], session: ClientSession | None) -> None:
-    held = held_of(id_, facts)
-    for collection, names in ((shelf.resources, MENTIONED), (shelf.history, MENTIONED), (shelf.ledger, TRACED)):
-        listed = {} if collection is shelf.ledger else {"held": held or None}
-        _copy(
-            collection, "facts.mentions", {name: facts.get(name) for name in (*names, "absent")} | listed, id_, session
-        )
-        paths = ("facts.mentions.held",) if collection is shelf.ledger else ("facts.held", "facts.mentions.held")
-        for path in paths:
-            _copy(collection, path, {name: facts.get(name) for name in (*names, "absent")}, id_, session)
+    absent = {"absent": facts.get("absent")}
+    now = {name: facts.get(name) for name in MENTIONED} | absent
+    listed = {"held": held_of(id_, facts) or None}
+    for collection in (shelf.resources, shelf.history):
+        _copy(collection, "facts.mentions", now | listed, id_, session)
+        for path in ("facts.held", "facts.mentions.held"):
+            _copy(collection, path, now, id_, session)
+    traced = _traced(facts) | {"about": facts.get("about")} | absent
+    for path in ("facts.mentions", "facts.mentions.held"):
+        _copy(shelf.ledger, path, traced, id_, session)
 
 
 def _copy(collection: Any, path: str, facts: Mapping[str, Any], id_: str, session: ClientSession | None) -> None:

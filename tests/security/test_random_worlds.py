@@ -24,7 +24,6 @@ from tests.kit.hands import HANDS, dealt, kind_of
 from tests.kit.oracle import Oracle
 from tests.kit.twin import NOTHING, apart, new_world, tell
 
-
 WORLDS = int(os.environ.get("WORLDS", "6"))
 """How many are drawn for each hand of the battery."""
 

@@ -274,6 +274,7 @@ def test_an_event_that_names_no_document_mentions_all_it_concerned():
         "resource": "DocumentReference",
         "label": ["INVISIBLE_PATIENT", "R"],
         "patients": ["p1"],
+        "data_author": ["ps:1"],
     }
     second = {"id": "DocumentReference/d3", "resource": "DocumentReference"}
     assert [first, second] == mixed["facts"]["mentions"]

@@ -26,7 +26,7 @@ A07 = "https://mos.esante.gouv.fr/NOS/TRE_A07-StatutVisibiliteDocument/FHIR/TRE-
 IDNPS = "urn:oid:1.2.250.1.71.4.2.1"
 IDNST = "urn:oid:1.2.250.1.71.4.2.2"
 CLOSED = {
-    "patient", "patients", "type", "class", "label", "author", "organization", "submitter", "encounter", "period", "state",
+    "patient", "patients", "type", "class", "label", "author", "organization", "submitter", "encounter", "names", "period", "state",
 }  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def test_a_document_has_the_facts_of_the_closed_list_and_no_other():
     assert ["http://loinc.org|11490-0", "11490-0"] == found["type"]
     assert ["MASQUE_PS"] == found["label"]
     assert ["org:1100", "org:1750"] == found["submitter"]
-    assert ["Encounter/e"] == found["encounter"]
+    assert ["Encounter/e"] == found["encounter"] == found["names"]
     assert ["Organization/o"] == found["organization"]
 
 
