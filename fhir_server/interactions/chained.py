@@ -11,6 +11,7 @@ was asked alone; none is left out because the one before it found nothing (decis
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from fhir_server.foundation.predicate import EVERYTHING, Any_, Linked, Predicate, Under, either, one_of, rewrite
 from fhir_server.foundation.problem import Problem, bad_request
@@ -18,21 +19,26 @@ from fhir_server.interactions.led import Led
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.subject import of_search
 from fhir_server.search.query import Query
+from fhir_server.store.documents import Stored
+
+Known = dict[tuple[Any, ...], list[tuple[Stored, list[str]]]]
+"""What a link led through, by all that decides it: types of one search that have a parameter in common ask it once."""
 
 
-def follow(visit: Visit, where: Predicate, records: tuple[str, ...]) -> Predicate:
+def follow(visit: Visit, where: Predicate, records: tuple[str, ...], known: Known) -> Predicate:
     """The predicate with what each link found in its place; `records` are those the search is confined to, if any.
 
-    What was asked on the way is kept in `visit.led`. Raises Problem 403 insufficient_scope for a type that the token
-    may not search, 400 too-costly where a link leads through more than the limit.
+    What was asked on the way is kept in `visit.led`, and in `known`. Raises Problem 403 insufficient_scope for a type
+    that the token may not search, 400 too-costly where a link leads through more than the limit.
     """
-    return rewrite(where, _Following(visit, records).change)
+    return rewrite(where, _Following(visit, records, known).change)
 
 
 @dataclass(frozen=True, slots=True)
 class _Following:
     visit: Visit
     records: tuple[str, ...]
+    known: Known
 
     def change(self, node: Predicate) -> Predicate | None:
         match node:
@@ -94,8 +100,18 @@ class _Following:
         return one_of("token", [f"{node.token}={each}" for each in found])
 
     def _found(self, node: Linked) -> Predicate:
+        passed = self._passed(node, rewrite(node.inner, self.change))
+        if node.back:
+            named = dict.fromkeys(name for _, names in passed for name in names if name.startswith(f"{node.of}/"))
+            return one_of("id", named)
+        return one_of("token", [f"{node.token}={each.id}" for each, _ in passed])
+
+    def _passed(self, node: Linked, where: Predicate) -> list[tuple[Stored, list[str]]]:
+        """What a link leads through, with the names it leads to where it leads back."""
         visit = self.visit
-        where = rewrite(node.inner, self.change)
+        asked = (node.type, where, node.token if node.back else None, node.records or self.records)
+        if asked in self.known:
+            return self.known[asked]
         query = Query(node.type, where, (), 0, "none", patients=node.records or self.records)
         subject = of_search(query, visit.principal, visit.house)
         door, shut = visit.beyond(node.type, subject)
@@ -109,7 +125,5 @@ class _Following:
         visit.led.append(
             Led(subject.patients, frozenset(node.records), subject.written, shut, [each for each, _ in passed])
         )
-        if node.back:
-            named = dict.fromkeys(name for _, names in passed for name in names if name.startswith(f"{node.of}/"))
-            return one_of("id", named)
-        return one_of("token", [f"{node.token}={each.id}" for each, _ in passed])
+        self.known[asked] = passed
+        return passed

@@ -101,7 +101,7 @@ def read(visit: Visit) -> Asked:
                 asked = replace(asked, said=(*asked.said, (name, value)))
             case _:
                 raise bad_request(f"`{name}={value}` is not supported on a history", name)
-    visit.shape = summary.of(visit.route.type, asked.said) if asked.said else None
+    visit.shape = summary.of((visit.route.type,) if visit.route.type else (), asked.said) if asked.said else None
     return asked
 
 

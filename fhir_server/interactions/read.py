@@ -20,7 +20,7 @@ from fhir_server.store.visible import VisibleStore
 
 def run(visit: Visit) -> FhirResponse:
     """The current version: 200, or 304; 404 for hidden and absent alike, 410 to who could see what was deleted."""
-    visit.shape = summary.of(visit.route.type, visit.request.query) if visit.request.query else None
+    visit.shape = summary.of((visit.route.type,), visit.request.query) if visit.request.query else None
     scope = visit.scoped("r")
     door, found = at_hand(visit, scope) or looked_up(visit, scope)
     if found is None:

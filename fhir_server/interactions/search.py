@@ -6,7 +6,7 @@ Every page decides anew: a cursor holds a place in the order, sealed to its aske
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from fhir_server.foundation.moment import micros
 from fhir_server.foundation.predicate import Predicate, both, one_of
 from fhir_server.foundation.problem import Issue, Problem, bad_request
 from fhir_server.interactions import answers, archived, led, lists, summary
-from fhir_server.interactions.chained import follow
+from fhir_server.interactions.chained import Known, follow
 from fhir_server.interactions.including import bring
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse, Pairs, query_text
@@ -41,7 +41,7 @@ def run(visit: Visit) -> FhirResponse:
     """A searchset of what may be seen of the matches: 200; 400 for what cannot be read of the query."""
     scope = visit.scoped("s")
     query = archived.left_out(read_query(visit))
-    visit.shape = _shape(query)
+    visit.shape = shape_of(query, (query.type,))
     subject = of_search(query, visit.principal, visit.house)
     door = visit.door(subject)
     where = both(scope, query.where)
@@ -49,7 +49,8 @@ def run(visit: Visit) -> FhirResponse:
     counting = query.count == 0
     page = Page() if counting else door.page(query.type, where, query.order, query.count, after)
     total = _total(door, query, where, page, after)
-    included, left_out = bring(door, query.includes, page.entries, visit.house.limits.included, visit.request.base)
+    limits = visit.house.limits
+    included, left_out = bring([(door, page.entries)], query.includes, limits.included, visit.request.base)
     told = told_of(visit) if total is not None else ()
     more = total is not None and total > len(page.entries)
     also = counted(visit, door, query.type, where, page) if more else []
@@ -58,14 +59,21 @@ def run(visit: Visit) -> FhirResponse:
 
 
 def read_query(visit: Visit) -> Query:
-    """The query of the request; a patient named by INS is looked up first, and chains are followed."""
-    query = in_lists(visit, parsed(visit, visit.route.type, visit.request.query))
+    """The query of the request, within the Lists it names, its links followed."""
+    return linked(visit, in_lists(visit, parsed(visit, visit.route.type, visit.request.query)), {})
+
+
+def linked(visit: Visit, query: Query, known: Known) -> Query:
+    """The query with its chains followed; a patient named by INS is looked up first.
+
+    `known` is what links led through already, for several queries of one request.
+    """
     if query.patient_identifier is not None:
         asked = query.patient_identifier
         found = [id_.partition("/")[2] for id_ in patients_of_identifier(visit.house, f"{asked.system}|{asked.value}")]
         # nobody has the id "": a patient that does not exist is answered as one whose record stays shut
         query = query.for_patient(found or [""])
-    return replace(query, where=follow(visit, query.where, query.patients)) if query.chained else query
+    return replace(query, where=follow(visit, query.where, query.patients, known)) if query.chained else query
 
 
 def parsed(visit: Visit, type_: str, pairs: Pairs, *, within: bool = False) -> Query:
@@ -91,11 +99,14 @@ def parsed(visit: Visit, type_: str, pairs: Pairs, *, within: bool = False) -> Q
     return query
 
 
-def _shape(query: Query) -> Shape | None:
-    """The part of each resource that is asked for. Raises Problem 400 for `_summary=text` with includes."""
+def shape_of(query: Query, types: Sequence[str]) -> Shape | None:
+    """The part of each resource of the types that is asked for.
+
+    Raises Problem 400 for `_summary=text` with includes.
+    """
     if not query.asked:
         return None
-    shape = summary.of(query.type, query.asked, counted=True)
+    shape = summary.of(types, query.asked, counted=True)
     if shape is not None and shape.form == "text" and query.includes:
         raise bad_request("`_summary=text` is not asked for with `_include` or `_revinclude`", "_summary")
     return shape

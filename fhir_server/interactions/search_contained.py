@@ -56,7 +56,7 @@ def run(visit: Visit) -> FhirResponse:
     if query.contained == "both":
         scopes.setdefault(query.type, scope)
     wheres = {type_: both(Has("resource", type_), scope, _of(type_, query, holds)) for type_, scope in scopes.items()}
-    visit.shape = summary.of("", query.asked, counted=True)
+    visit.shape = summary.of((), query.asked, counted=True)
     after = search.position(visit, query)
     subjects = search_system.subjects_of(visit, dict.fromkeys(wheres, asked), wheres)
     seen = sights(visit, subjects, every=False)

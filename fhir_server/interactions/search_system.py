@@ -8,23 +8,25 @@ Only what every type has can be asked, and sorted by. A page costs one query for
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from fhir_server.definitions.compartments import members
 from fhir_server.definitions.library import load
 from fhir_server.foundation.predicate import Has, Predicate, both, either
-from fhir_server.foundation.problem import Problem, bad_request
-from fhir_server.interactions import archived, lists, search, summary
+from fhir_server.foundation.problem import Issue, Problem, bad_request
+from fhir_server.interactions import archived, lists, search
+from fhir_server.interactions.chained import Known
+from fhir_server.interactions.including import bring
 from fhir_server.interactions.pipeline import Visit
-from fhir_server.interactions.request import FhirResponse, Pairs
+from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.routes import SEARCH, Route, offered
 from fhir_server.interactions.sights import Sight, sights
 from fhir_server.interactions.subject import NO_RECORD, Subject, of_no_record, of_types
 from fhir_server.search import include
 from fhir_server.search.nearest import meant, shown
-from fhir_server.search.query import Query, merged
+from fhir_server.search.query import Include, Query, merged
 from fhir_server.smart.scope import insufficient
 from fhir_server.store.documents import Stored
 from fhir_server.store.visible import Page
@@ -46,12 +48,12 @@ def run(visit: Visit) -> FhirResponse:
     Raises Problem 403 where the token has no scope for a type that is named, or the record asked for stays shut.
     """
     asked = read_types(visit)
-    rest = tuple(pair for pair in visit.request.query if pair[0] != TYPE)
+    rest = tuple(pair for pair in visit.request.query if pair[0] != TYPE and not _is_include(pair))
     scopes = [(type_, _of(visit, type_).scoped("s")) for type_ in asked.names]
-    queries = {type_: _query(visit, type_, rest) for type_ in asked.names}
+    queries = {type_: search.parsed(visit, type_, rest) for type_ in asked.names}
     whole = _whole(visit, asked, queries)
-    queries = {type_: archived.left_out(query) for type_, query in _listed(visit, queries).items()}
-    visit.shape = summary.of("", whole.asked, counted=True)
+    queries = {type_: archived.left_out(query) for type_, query in _followed(visit, _listed(visit, queries)).items()}
+    visit.shape = search.shape_of(whole, asked.names)
     wheres = {type_: both(Has("resource", type_), scope, queries[type_].where) for type_, scope in scopes}
     after = search.position(visit, whole)
     seen = sights(visit, subjects_of(visit, queries, wheres), every=asked.every)
@@ -59,10 +61,11 @@ def run(visit: Visit) -> FhirResponse:
     page = Page() if whole.count == 0 else page_of(sides, whole, after)
     total = None if whole.total == "none" and whole.count else total_of(sides, page, whole, after)
     told = search.told_of(visit) if total is not None else ()
+    included, left_out = _included(visit, seen, whole, page)
     more = total is not None and total > len(page.entries)
     also = [each for side in sides if more for each in counted_of(visit, *side, page)]
-    search.note(visit, visit.subject, page.entries, also, told, types=asked.names)
-    return FhirResponse(200, search.bundle(visit, whole, page, [], total))
+    search.note(visit, visit.subject, [*page.entries, *included], also, told, types=asked.names)
+    return FhirResponse(200, search.bundle(visit, whole, page, included, total, left_out))
 
 
 def read_types(visit: Visit) -> Types:
@@ -110,17 +113,29 @@ def _of(visit: Visit, type_: str) -> Visit:
     return replace(visit, route=replace(visit.route, type=type_))
 
 
-def _query(visit: Visit, type_: str, pairs: Pairs) -> Query:
-    for name, _ in pairs:
-        if name == "_elements" or name.partition(":")[0] in include.NAMES:
-            raise bad_request(f"`{shown(name)}` is not supported over several types", code="not-supported")
-    query = search.parsed(visit, type_, pairs)
-    if query.patient_identifier is not None:
-        named = f"{query.patient_identifier.parameter}.identifier"
-        raise bad_request(f"`{named}` is not supported over several types", code="not-supported")
-    if query.chained:
-        raise bad_request("a chain is not supported over several types", code="not-supported")
-    return query
+def _is_include(pair: tuple[str, str]) -> bool:
+    return pair[0].partition(":")[0] in include.NAMES
+
+
+def _includes(visit: Visit, types: Sequence[str]) -> tuple[Include, ...]:
+    """What is to be brought along: from, or to, any of the types. Raises Problem 400."""
+    found = []
+    for name, text in filter(_is_include, visit.request.query):
+        code, _, modifier = name.partition(":")
+        found.append(include.read(code, modifier or None, text, types))
+    return tuple(dict.fromkeys(found))
+
+
+def _included(visit: Visit, seen: Sequence[Sight], query: Query, page: Page) -> tuple[list[Stored], tuple[Issue, ...]]:
+    """What comes along with the matches of each door, through that door."""
+    parts = [(sight.door, [each for each in page.entries if each.type in sight.types]) for sight in seen]
+    return bring(parts, query.includes, visit.house.limits.included, visit.request.base)
+
+
+def _followed(visit: Visit, queries: Mapping[str, Query]) -> dict[str, Query]:
+    """The queries with their links followed; what types have in common is asked once."""
+    known: Known = {}
+    return {type_: search.linked(visit, query, known) for type_, query in queries.items()}
 
 
 def _listed(visit: Visit, queries: Mapping[str, Query]) -> dict[str, Query]:
@@ -148,7 +163,13 @@ def _whole(visit: Visit, asked: Types, queries: Mapping[str, Query]) -> Query:
         if len(each.ignored) != len(first.ignored) or each.asked != first.asked:
             raise bad_request("a parameter that is unknown to one of the types is ignored for none of them")
     said = ((TYPE, ",".join(asked.names)),) if asked.every else ()
-    return replace(first, type="", asked=(*said, *first.asked), compartment=visit.route.compartment_of)
+    return replace(
+        first,
+        type="",
+        asked=(*said, *first.asked, *filter(_is_include, visit.request.query)),
+        includes=_includes(visit, asked.names),
+        compartment=visit.route.compartment_of,
+    )
 
 
 def subjects_of(visit: Visit, queries: Mapping[str, Query], wheres: Mapping[str, Predicate]) -> dict[str, Subject]:

@@ -10,6 +10,7 @@ is kept is not touched, and whatever was cut is tagged SUBSETTED.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -33,18 +34,18 @@ _ALWAYS = frozenset({"resourceType", "id", "meta"})
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What is asked of each resource: a form of summary, or the `elements` of resources of one `type` (all if "")."""
+    """What is asked of each resource: a form of summary, or of some types these elements and no others."""
 
     form: str = ""
-    type: str = ""
-    elements: frozenset[str] = frozenset()
+    elements: Mapping[str, frozenset[str]] | None = None
 
 
-def of(type_: str, asked: Pairs, *, counted: bool = False) -> Shape | None:
-    """The shape that the pairs of a query ask for; None for whole resources, and for the count where it is `counted`.
+def of(types: Sequence[str], asked: Pairs, *, counted: bool = False) -> Shape | None:
+    """The shape that the pairs of a query of these types ask for; None for whole resources, and for the count where it
+    is `counted`.
 
-    Raises Problem 400 for a form there is not, an element the type has not, and for both at once.
-    """
+    Raises Problem 400 for a form there is not, an element that none of the types has, and for both at once.
+    """  # noqa: D205 - the sentence is the summary
     said: dict[str, str] = {}
     for name, value in asked:
         if name not in NAMES:
@@ -59,16 +60,16 @@ def of(type_: str, asked: Pairs, *, counted: bool = False) -> Shape | None:
         raise bad_request("`_summary=count` is asked of a search", "_summary", "not-supported")
     if "_elements" not in said:
         return None if form in ("false", "count") else Shape(form)
-    if not type_:
-        raise bad_request("`_elements` is asked of one type", "_elements", "not-supported")
+    if not types:
+        raise bad_request("`_elements` is asked of types that are named", "_elements", "not-supported")
     if form != "false":
         raise bad_request("`_elements` and `_summary` are not asked for together", "_elements")
-    return Shape("", type_, _elements(type_, said["_elements"]))
+    return Shape("", _elements(types, said["_elements"]))
 
 
 def cut(shape: Shape | None, version: Stored) -> Stored:
     """The version as it is asked for; the same object where it is asked for whole."""
-    if shape is None or (shape.type and shape.type != version.type):
+    if shape is None or (shape.elements is not None and version.type not in shape.elements):
         return version  # "the list of elements does not apply to included resources"
     return replace(version, body=json_text.write(subset(shape, version.resource())))
 
@@ -89,7 +90,8 @@ def subset(shape: Shape, resource: dict[str, Any]) -> dict[str, Any]:
         case "data":
             kept = {name: value for name, value in resource.items() if name != "text"}
         case _:
-            wanted = _mandatory(type_) | (frozenset({"text"}) if shape.form == "text" else shape.elements)
+            asked = (shape.elements or {}).get(type_, frozenset()) if shape.form != "text" else frozenset({"text"})
+            wanted = _mandatory(type_) | asked
             kept = {name: value for name, value in resource.items() if name.removeprefix("_") in wanted}
     return _tagged(kept)
 
@@ -104,21 +106,33 @@ def is_subset(resource: dict[str, Any]) -> bool:
     )
 
 
-def _elements(type_: str, text: str) -> frozenset[str]:
-    known = children(type_)
-    found: set[str] = set()
+def _elements(types: Sequence[str], text: str) -> dict[str, frozenset[str]]:
+    """By type, the properties of the elements that are named: `name` of all types that have it, `Type.name` of one."""
+    found: dict[str, frozenset[str]] = dict.fromkeys(types, frozenset())
     for each in text.split(","):
         owner, dot, rest = each.strip().rpartition(".")
-        if dot and owner != type_:
+        if dot and owner not in types:
             raise bad_request(
-                f"`_elements` names elements of {type_} as `name` or `{type_}.name`, not `{shown(each)}`", "_elements"
+                f"`_elements` names elements of {types[0]} as `name` or `{types[0]}.name`, not `{shown(each)}`",
+                "_elements",
             )
         name = rest.removesuffix("[x]")
-        element = known.get(name) or next((one for one in known.values() if name in one.properties), None)
-        if element is None:
-            raise bad_request(f"{type_} has no element `{shown(rest)}`{meant(name, known)}", "_elements")
-        found.update([name] if name in element.properties else element.properties)
-    return frozenset(found)
+        having = {type_: _properties(type_, name) for type_ in ((owner,) if dot else types)}
+        if not any(having.values()):
+            near = meant(name, {one for type_ in having for one in children(type_)})
+            raise bad_request(f"{_or(tuple(having), '')} has no element `{shown(rest)}`{near}", "_elements")
+        for type_, properties_ in having.items():
+            found[type_] |= properties_
+    return found
+
+
+def _properties(type_: str, name: str) -> frozenset[str]:
+    """The properties that an element's name stands for; none where the type has no such element."""
+    known = children(type_)
+    element = known.get(name) or next((one for one in known.values() if name in one.properties), None)
+    if element is None:
+        return frozenset()
+    return frozenset([name] if name in element.properties else element.properties)
 
 
 @cache
@@ -160,5 +174,6 @@ def _tagged(resource: dict[str, Any]) -> dict[str, Any]:
     return {**head, "meta": tagged, **{name: value for name, value in resource.items() if name not in head}}
 
 
-def _or(words: tuple[str, ...]) -> str:
-    return ", ".join(f"`{each}`" for each in words[:-1]) + f" or `{words[-1]}`"
+def _or(words: Sequence[str], quote: str = "`") -> str:
+    *others, last = (f"{quote}{each}{quote}" for each in words)
+    return f"{', '.join(others)} or {last}" if others else last

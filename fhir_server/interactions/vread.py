@@ -11,7 +11,7 @@ from fhir_server.interactions.subject import of_instance
 
 def run(visit: Visit) -> FhirResponse:
     """That version: 200, 304, 404, or 410 for the version that is the deletion."""
-    visit.shape = summary.of(visit.route.type, visit.request.query) if visit.request.query else None
+    visit.shape = summary.of((visit.route.type,), visit.request.query) if visit.request.query else None
     scope = visit.scoped("r")
     door = visit.door(of_instance(visit.route, visit.house, visit.unit)).within(scope)
     found = door.vread(visit.route.type, visit.route.id, visit.route.version)

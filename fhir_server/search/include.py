@@ -30,8 +30,8 @@ ANY = "*"
 """In place of a parameter, or of a type and its parameter: all that refer to something."""
 
 
-def read(name: str, modifier: str | None, text: str, type_: str) -> Include:
-    """`Type:parameter[:Target]`, `Type:*[:Target]` or `*`; Problem 400 for what leads nowhere from or to the type.
+def read(name: str, modifier: str | None, text: str, types: Sequence[str]) -> Include:
+    """`Type:parameter[:Target]`, `Type:*[:Target]` or `*`; Problem 400 for what leads nowhere from or to the types.
 
     With `:iterate` it is asked of what was included too, and may begin with any type.
     """
@@ -54,8 +54,9 @@ def read(name: str, modifier: str | None, text: str, type_: str) -> Include:
         raise bad_request(
             f"`{name}` begins with a resource type, and `{shown(source)}` is none{meant(source, load().types)}"
         )
-    if not reverse and not iterate and source != type_:
-        raise bad_request(f"`{name}` follows references of {type_}, the type searched, not of `{shown(source)}`")
+    if not reverse and not iterate and source not in types:
+        searched = f"{types[0]}, the type" if len(types) == 1 else "the types"
+        raise bad_request(f"`{name}` follows references of {searched} searched, not of `{shown(source)}`")
     offered = _references(source)
     if code != ANY and code not in offered:
         raise bad_request(f"`{name}` knows no reference parameter `{shown(code)}` of {source}{meant(code, offered)}")
@@ -65,8 +66,9 @@ def read(name: str, modifier: str | None, text: str, type_: str) -> Include:
     if target and targets and target not in targets:
         raise bad_request(f"`{source}:{code}` does not refer to `{shown(target)}`{meant(target, targets)}")
     include = Include(source, code, target or None, reverse, iterate)
-    if reverse and not iterate and not _leading(include, type_):
-        raise bad_request(f"`{name}={shown(text)}` does not lead to {type_}")
+    if reverse and not iterate and not any(_leading(include, each) for each in types):
+        searched = types[0] if len(types) == 1 else "any of the types searched"
+        raise bad_request(f"`{name}={shown(text)}` does not lead to {searched}")
     return include
 
 

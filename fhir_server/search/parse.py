@@ -132,7 +132,7 @@ class _Reader:
         if code in special.ONCE:
             self._take_once(name, code, text)
         elif code in include.NAMES:
-            self.includes.append(include.read(code, modifier, text, self.type))
+            self.includes.append(include.read(code, modifier, text, (self.type,)))
         elif owner is not None:
             self._take_identifier(owner, text)
         elif code in special.MEANT:

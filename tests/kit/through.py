@@ -48,6 +48,11 @@ OF_LINKS = (
     "Practitioner?_has:Patient:general-practitioner:_id={p}",
     "Practitioner/noel/Patient?_summary=count",
     "Practitioner/bernard/*?_type=Patient",
+    "?_type=DocumentReference,List&patient={p}&subject:Patient._has:DocumentReference:patient:description=lettre d2",
+    "?_type=DocumentReference,Provenance&patient={p}&_has:AuditEvent:entity:action=R&_total=accurate&_count=1",
+    "?_type=DocumentReference,List&patient={p}&_include=List:item&_include=DocumentReference:relatesto&_count=2",
+    "?_type=List,Observation&patient={p}&_revinclude=*&_include:iterate=DocumentReference:author&_count=1",
+    "?_type=DocumentReference,List&_revinclude=Provenance:target&_elements=date,List.entry,description&_count=3",
     "AuditEvent?patient={p}&entity:DocumentReference.description=lettre d2",
     "AuditEvent?entity:DocumentReference._has:Provenance:target:recorded=ge2000",
 )

@@ -32,7 +32,7 @@ DOCUMENT = {
     ],
 )
 def test_an_include_names_a_type_a_parameter_and_perhaps_a_target(text, expected):
-    assert expected == read("_include", None, text, "DocumentReference")
+    assert expected == read("_include", None, text, ("DocumentReference",))
 
 
 def test_an_include_that_goes_on_begins_with_any_type():
@@ -61,7 +61,7 @@ def test_a_reverse_include_by_any_parameter_asks_those_that_may_lead_there():
 
 def test_a_reverse_include_leads_to_the_type_searched():
     expected = Include("Provenance", "target", "DocumentReference", reverse=True)
-    assert expected == read("_revinclude", None, "Provenance:target:DocumentReference", "DocumentReference")
+    assert expected == read("_revinclude", None, "Provenance:target:DocumentReference", ("DocumentReference",))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_reverse_include_leads_to_the_type_searched():
 )
 def test_what_leads_nowhere_is_refused(name, modifier, text, said):
     with pytest.raises(Problem, match=said):
-        read(name, modifier, text, "DocumentReference")
+        read(name, modifier, text, ("DocumentReference",))
 
 
 def test_targets_are_local_and_distinct():
