@@ -18,10 +18,14 @@ from fhir_server.foundation.problem import Problem, bad_request
 from fhir_server.interactions.led import Led
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.subject import of_search
+from fhir_server.search import canonical
 from fhir_server.search.query import Query
 from fhir_server.store.documents import Stored
+from fhir_server.store.visible import Said
 
-Known = dict[tuple[Any, ...], list[tuple[Stored, list[str]]]]
+Passed = list[tuple[Stored, Said]]
+"""What a link led through, and what that says of where the link leads to."""
+Known = dict[tuple[Any, ...], Passed]
 """What a link led through, by all that decides it: types of one search that have a parameter in common ask it once."""
 
 
@@ -85,9 +89,9 @@ class _Following:
             # nobody has the id "": a level without any is asked for by the index, as any other
             asking = level or [f"{node.type}/"]
             where = one_of("id", asking) if node.up else one_of("token", [f"{node.by}={each}" for each in asking])
-            stood = door.linked(node.type, where, node.by if node.up else None, most + 1)
+            stood = door.linked(node.type, where, (node.by,) if node.up else (), most + 1)
             passed += [each for each, _ in stood]
-            named = [name for _, names in stood for name in names] if node.up else [each.id for each, _ in stood]
+            named = [name for _, said in stood for name in said[node.by]] if node.up else [each.id for each, _ in stood]
             level = [each for each in dict.fromkeys(named) if each not in found]
             if len(found) + len(level) > most:
                 raise bad_request(f"more than {most} resources of {node.type} stand in one another", code="too-costly")
@@ -100,23 +104,38 @@ class _Following:
         return one_of("token", [f"{node.token}={each}" for each in found])
 
     def _found(self, node: Linked) -> Predicate:
-        passed = self._passed(node, rewrite(node.inner, self.change))
-        if node.back:
-            named = dict.fromkeys(name for _, names in passed for name in names if name.startswith(f"{node.of}/"))
-            return one_of("id", named)
-        return one_of("token", [f"{node.token}={each.id}" for each, _ in passed])
+        where = rewrite(node.inner, self.change)
+        return self._back(node, where) if node.back else self._forward(node, where)
 
-    def _passed(self, node: Linked, where: Predicate) -> list[tuple[Stored, list[str]]]:
-        """What a link leads through, with the names it leads to where it leads back."""
+    def _forward(self, node: Linked, where: Predicate) -> Predicate:
+        """What refers to something that was found, by its address or by its URL."""
+        defines = (f"{node.type}.url", f"{node.type}.version") if canonical.may_name(node.token, node.type) else ()
+        passed = self._passed(node, where, defines)
+        by_address = one_of("token", [f"{node.token}={each.id}" for each, _ in passed])
+        by_url = (canonical.naming(node.token, canonical.defined(said, *defines)) for _, said in passed if defines)
+        return either(by_address, *by_url)
+
+    def _back(self, node: Linked, where: Predicate) -> Predicate:
+        """What something that was found refers to, by address or by URL."""
+        passed = self._passed(node, where, (node.token,))
+        names = [said[node.token] for _, said in passed]
+        local = (name for each in names for name in each if name.startswith(f"{node.of}/"))
+        by_address = one_of("id", dict.fromkeys(local))
+        if not canonical.may_name(node.token, node.of):
+            return by_address
+        return either(by_address, canonical.clause(one for each in names for one in canonical.said(each, node.of)))
+
+    def _passed(self, node: Linked, where: Predicate, names: tuple[str, ...]) -> Passed:
+        """What a link leads through, with what that says under some names."""
         visit = self.visit
-        asked = (node.type, where, node.token if node.back else None, node.records or self.records)
+        asked = (node.type, where, names, node.records or self.records)
         if asked in self.known:
             return self.known[asked]
         query = Query(node.type, where, (), 0, "none", patients=node.records or self.records)
         subject = of_search(query, visit.principal, visit.house)
         door, shut = visit.beyond(node.type, subject)
         most = visit.house.limits.linked
-        passed = door.linked(node.type, where, node.token if node.back else None, most + 1)
+        passed = door.linked(node.type, where, names, most + 1)
         if len(passed) > most:
             raise bad_request(
                 f"`{node.token}` leads through more than {most} resources of {node.type}; ask for fewer of them",

@@ -74,6 +74,28 @@ def is_one(type_: str, code: str) -> bool:
     return any(kind in KINDS for kind, _ in elements(type_, supported(type_)[code]))
 
 
+def may_name(token: str, type_: str) -> bool:
+    """Whether what stands under a token name (`Type.code`) may be the canonical URL of something of a type."""
+    source, _, code = token.partition(".")
+    return type_ in defining() and is_one(source, code)
+
+
+def said(values: Sequence[str], type_: str) -> list[Canonical]:
+    """What one resource names of a type, by the values of its tokens: one with a version leaves that without it too."""
+    found = []
+    for each in values:
+        url, _, version = each.partition("#")[0].partition("|")
+        if ":" in url and (version or not any(one.startswith(f"{url}|") for one in values)):
+            found.append(Canonical(url, version, (type_,)))
+    return found
+
+
+def defined(said_by: Mapping[str, Sequence[str]], url: str, version: str) -> dict[str, str | None]:
+    """The URL and version that something has, by the values of its tokens of these names."""
+    urls, versions = said_by[url], [each for each in said_by[version] if not each.startswith("|")]
+    return {"url": next(iter(urls), None), "version": next(iter(versions), None)}
+
+
 def naming(name: str, resource: Mapping[str, Any]) -> Predicate:
     """What names a resource by the canonicals of a parameter (`Type.code`): its version, or no version at all.
 

@@ -16,7 +16,7 @@ from fhir_server.definitions.library import load
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.foundation.problem import bad_request
 from fhir_server.search.nearest import meant, shown
-from fhir_server.search.supported import elements, known, supported
+from fhir_server.search.supported import known, supported
 
 HAS = "_has"
 LINKS = 5
@@ -97,8 +97,7 @@ def _reference(type_: str, code: str, published: SearchParameter) -> SearchParam
     if published.type != "reference":
         raise bad_request(f"`{code}` of {type_} is a {published.type} parameter and leads to no other resource")
     parameter = supported(type_).get(code)
-    kinds = {kind for kind, _ in elements(type_, published)}
-    if parameter is None or (kinds and kinds <= {"canonical", "uri"}):
+    if parameter is None:
         raise bad_request(f"`{code}` of {type_} cannot be searched through", code="not-supported")
     return parameter
 

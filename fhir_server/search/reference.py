@@ -47,9 +47,9 @@ def index(value: Any, kind: str, base: str = "") -> tuple[str, list[str]]:
     if here:
         tokens.append("=" + here)
     elif text and text[0] != "#":
-        tokens.append("=" + text)
-        if kind == "canonical" and "|" in text:
-            tokens.append("=" + text.partition("|")[0])
+        whole = text.partition("#")[0] if kind == "canonical" else text  # what is within it is of it
+        forms = (text, whole, whole.partition("|")[0]) if kind == "canonical" else (text,)
+        tokens.extend(f"={each}" for each in dict.fromkeys(forms))
     if isinstance(value, dict) and "identifier" in value:
         tokens.extend(":identifier" + each for each in token.index(value["identifier"], "Identifier"))
     return here or mentioned(text) or "", tokens

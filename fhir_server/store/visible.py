@@ -44,6 +44,8 @@ from fhir_server.store.metadata import stages as said_in_metadata
 from fhir_server.store.mongo import Filter
 from fhir_server.store.simplify import filter_of
 
+Said = Mapping[str, Sequence[str]]
+"""Values of index tokens, by the name of the token."""
 WITH_LISTS = (*LISTS, "AuditEvent")
 _WANTED = dict.fromkeys((each.name for each in fields(Stored)), 1)
 """What is only searched by stays in the database. Fields of the first level, named as wanted, are MongoDB's simple
@@ -266,22 +268,22 @@ class VisibleStore:
         cursor = self._shelf.resources.find(query, _WANTED, sort=order, limit=limit, **self._asking)
         return [self._shown(each) for each in cursor.to_list()]
 
-    def linked(self, type_: str, where: Predicate, name: str | None, limit: int) -> list[tuple[Stored, list[str]]]:
-        """Up to `limit` matches without bodies, each with what it says under a token name (`Type.code`) if given one.
+    def linked(self, type_: str, where: Predicate, names: Sequence[str], limit: int) -> list[tuple[Stored, Said]]:
+        """Up to `limit` matches without bodies, each with what it says under some token names (`Type.code`).
 
         What it says through a mention that may not be seen is not among it. One round trip.
         """
         wanted: dict[str, Any] = {"type": 1, "version": 1, "updated": 1, "facts": 1}
-        said = f"{name}=" if name else ""
-        if said:
-            begins = {"$eq": [{"$indexOfBytes": ["$$this", said]}, 0]}
+        if names:
+            begins = {"$or": [{"$eq": [{"$indexOfBytes": ["$$this", f"{name}="]}, 0]} for name in names]}
             wanted["index"] = {"$filter": {"input": {"$ifNull": ["$index", []]}, "cond": begins}}
         cursor = self._shelf.of(type_).find(self._filter(where, type_), wanted, limit=limit, **self._asking)
-        return [(stored(each), self._said(each, said) if said else []) for each in cursor.to_list()]
+        found = cursor.to_list()
+        return [(stored(each), {name: self._said(each, f"{name}=") for name in names}) for each in found]
 
     def _said(self, document: Mapping[str, Any], said: str) -> list[str]:
         """What follows a beginning in the tokens a document has, and in those of its mentions that may be seen."""
-        tokens = list(document.get("index", ()))
+        tokens = [token for token in document.get("index", ()) if token.startswith(said)]
         for each in document.get("facts", {}).get("mentions", ()):
             named = [token for token in each.get("token", ()) if token.startswith(said)]
             if named and (self._residual == EVERYTHING or matches(self._mentioned, each, inside=True)):

@@ -124,7 +124,7 @@ UNDER_NOTHING = {
     ),
     "within": (lambda door, type_, id_, _: door.within(EVERYTHING).read(type_, id_), None),
     "metadata": (lambda door, type_, _id, _: door.metadata(type_, EVERYTHING), []),
-    "linked": (lambda door, type_, _id, _: door.linked(type_, EVERYTHING, None, 10), []),
+    "linked": (lambda door, type_, _id, _: door.linked(type_, EVERYTHING, (), 10), []),
     "guard": (lambda door, *_: door.guard, NOTHING),
 }  # fmt: skip
 # What takes a version that is at hand: handed out by a door before, or written by who asks.
