@@ -42,9 +42,10 @@ def names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# `joint`: whether several patients own it; written by store/documents.py
+# `joint`: whether several patients own it; written by store/documents.py, as `data_author` of traces
 FACTS = names(
-    "patient patients type class label author organization submitter encounter period state about mentions held joint hidden item"
+    "patient patients type class label author organization submitter encounter period state"
+    " about mentions names held joint hidden item data_author"
 )
 ENVELOPE = names("id resource version updated deposited token")
 
