@@ -53,14 +53,8 @@ def _read(visit: Visit, entry: Any, index: int, kind: Any) -> Item:
         return _item(visit, entry, index, kind)
     except Problem as unread:
         if kind == "transaction":
-            raise _within(unread, f"Bundle.entry[{index}]") from unread
+            raise unread.at(f"Bundle.entry[{index}]") from unread
         return Item(index, visit.request, "", refused=unread)
-
-
-def _within(unread: Problem, where: str) -> Problem:
-    """The same problem; what says of no element where it is, is of the entry."""
-    issues = tuple(each if each.expression else replace(each, expression=where) for each in unread.issues)
-    return Problem(unread.status, issues, unread.headers)
 
 
 def check(bundle: dict[str, Any], items: list[Item]) -> list[Item]:

@@ -23,7 +23,7 @@ def check_binary(resource: Resource) -> list[Issue]:
 
 
 def content_of(resource: Resource) -> bytes:
-    """The bytes of a Binary, b"" where it has no data; white space in it says nothing, as R4 has it.
+    """The bytes of a Binary or an Attachment, b"" where it has no data; white space says nothing, as R4 has it.
 
     Raises ValueError where `data` is no base64.
     """

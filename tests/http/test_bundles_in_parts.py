@@ -8,6 +8,7 @@ import json
 import pytest
 
 from tests.http.test_bundles import bundle, count, entry, observed, posted
+from tests.kit import people
 
 ASKED = {"resourceType": "Parameters", "parameter": [{"name": "status", "valueString": "amended"}]}
 
@@ -88,3 +89,25 @@ def test_a_patch_whose_base64_is_broken_into_lines_is_a_patch(world):
     sent = patch_of([{"op": "replace", "path": "/status", "value": "amended"}], broken=True)
     got = posted(world, bundle("transaction", entry("PATCH", "Observation/o1", sent)))
     assert (200, "amended") == (got.status, got.json["entry"][0]["resource"]["status"]), got.json
+
+
+def test_an_element_that_names_what_may_not_be_seen_is_told_by_a_path_that_leads_to_it(world):
+    """Row 9: issue.expression was `Bundle.entry[0].resource.ofType(Observation.derivedFrom[0].reference)`."""
+    sent = entry("POST", "Observation", observed(derivedFrom=[{"reference": "Observation/nobody"}]))
+    got = posted(world, bundle("transaction", sent), people.doctor())
+    assert (422, ["Bundle.entry[0].resource.derivedFrom[0].reference"]) == (
+        got.status,
+        got.json["issue"][0]["expression"],
+    ), got.json
+
+
+def test_a_condition_that_its_asker_may_not_make_is_named_where_it_refers_to_what_comes_along(world):
+    """Row 57: it names the element, as where the condition leads to nothing new."""
+    who = people.doctor(scopes=("user/*.cru",))
+    made = entry("POST", "Observation", observed(valueString="new"), "urn:uuid:00000000-0000-4000-8000-000000000001")
+    sent = entry("POST", "Observation", observed(derivedFrom=[{"reference": "Observation?subject=Patient/lea"}]))
+    got = posted(world, bundle("transaction", made, sent), who)
+    assert (403, ["Bundle.entry[1].resource.derivedFrom[0].reference"]) == (
+        got.status,
+        got.json["issue"][0]["expression"],
+    ), got.json
