@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fhir_server.rounds.going import Gone, Told
     from fhir_server.settings import Settings
 
-NAMES = ("announcement.remind", "announcement.show", "majority", "directives", "retention")
+NAMES = ("announcement.remind", "announcement.show", "majority", "directives", "retention", "contents")
 """As `rounds/table.py` has them; written again so that `--help` imports nothing, and a test compares."""
 PATIENCE = 45.0
 

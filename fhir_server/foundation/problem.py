@@ -8,7 +8,7 @@ May not know: HTTP frameworks, FHIR resources. `http/errors.py` turns a Problem 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Severity = Literal["fatal", "error", "warning", "information"]
@@ -34,6 +34,11 @@ class Problem(Exception):
 
     def __str__(self) -> str:
         return "; ".join(issue.text for issue in self.issues)
+
+    def at(self, where: str) -> Problem:
+        """The same refusal; what says of no element where it is, is there."""
+        issues = tuple(each if each.expression else replace(each, expression=where) for each in self.issues)
+        return Problem(self.status, issues, self.headers)
 
 
 def problem(status: int, code: str, text: str, expression: str | None = None, **headers: str) -> Problem:

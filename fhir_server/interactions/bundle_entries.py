@@ -7,8 +7,8 @@ what becomes of it. Of a batch, an entry that cannot be read fails alone.
 from __future__ import annotations
 
 import re
-from base64 import b64decode
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from fhir_server.foundation.problem import Problem, bad_request, problem
@@ -16,9 +16,12 @@ from fhir_server.interactions import bodies
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirRequest
 from fhir_server.resources import json_text, references
+from fhir_server.resources.binary import content_of
 
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
+# What is posted to be asked, and may have nothing to bring: a search, an operation.
+_ASKS = re.compile(r"(?:^|/)(?:_search|\$[A-Za-z0-9\-]+)/?(?:\?|$)")
 _CONDITIONS = ("ifMatch", "ifNoneMatch", "ifModifiedSince", "ifNoneExist")
 
 
@@ -50,7 +53,7 @@ def _read(visit: Visit, entry: Any, index: int, kind: Any) -> Item:
         return _item(visit, entry, index, kind)
     except Problem as unread:
         if kind == "transaction":
-            raise
+            raise unread.at(f"Bundle.entry[{index}]") from unread
         return Item(index, visit.request, "", refused=unread)
 
 
@@ -111,7 +114,7 @@ def _item(visit: Visit, entry: Any, index: int, kind: Any) -> Item:
     resource = entry.get("resource")
     if resource is not None and not (isinstance(resource, dict) and isinstance(resource.get("resourceType"), str)):
         raise bad_request("the resource of an entry is an object with a `resourceType`", f"{where}.resource")
-    if method in ("POST", "PUT", "PATCH") and resource is None:
+    if resource is None and (method in ("PUT", "PATCH") or (method == "POST" and not _ASKS.search(url))):
         raise bad_request(f"an entry that is a {method} needs a resource", f"{where}.resource")
     conditions = {name: asked.get(name) for name in _CONDITIONS}
     if any(value is not None and not isinstance(value, str) for value in conditions.values()):
@@ -128,6 +131,8 @@ def _item(visit: Visit, entry: Any, index: int, kind: Any) -> Item:
         native=False,
         entry=kind,
     )
+    if method == "POST" and request.steps[-1:] == ("_search",):
+        request = _searching(request, f"{where}.resource")
     if method == "PATCH":
         request = _patching(request, f"{where}.resource")
     creates = method == "POST" and len(request.steps) == 1
@@ -151,13 +156,34 @@ def _naming_itself(visit: Visit, item: Item, *, creates: bool) -> Item:
     return replace(item, request=replace(request, resource=resource, assigned=assigned), assigned=assigned)
 
 
+def _searching(request: FhirRequest, where: str) -> FhirRequest:
+    """A search that is posted brings its criteria as Parameters, where alone it would be a form."""
+    resource = request.resource
+    if resource is None:
+        return request
+    said = resource.get("parameter", [])
+    if resource["resourceType"] != "Parameters" or not isinstance(said, list):
+        raise bad_request("a search is posted with its criteria as Parameters", where)
+    asked = tuple(_criterion(each, f"{where}.parameter[{at}]") for at, each in enumerate(said))
+    return replace(request, query=(*request.query, *asked), resource=None)
+
+
+def _criterion(said: Any, where: str) -> tuple[str, str]:
+    """Name and text of a criterion. Raises Problem 400 for what is none."""
+    name = said.get("name") if isinstance(said, dict) else None
+    values = [each for key, each in said.items() if key != "name"] if isinstance(name, str) else []
+    if len(values) == 1 and isinstance(values[0], str | int | Decimal):
+        return str(name), ("false", "true")[values[0]] if isinstance(values[0], bool) else str(values[0])
+    raise bad_request("a criterion of a search is a parameter with a text or a number", where)
+
+
 def _patching(request: FhirRequest, where: str) -> FhirRequest:
     """A JSON Patch stands in a bundle as the Binary that holds it: https://hl7.org/fhir/R4/http.html#patch."""
     sent = request.resource or {}
     if (sent.get("resourceType"), sent.get("contentType")) != ("Binary", "application/json-patch+json"):
         return request
     try:
-        text = b64decode(str(sent.get("data", "")), validate=True)
+        text = content_of(sent)
     except ValueError:
         raise bad_request("the `data` of the patch is not base64", f"{where}.data") from None
     return replace(request, resource=None, patch=json_text.read_array(text))

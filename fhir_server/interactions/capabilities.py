@@ -17,10 +17,11 @@ from fhir_server.definitions.compartments import names
 from fhir_server.definitions.library import load
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.foundation.problem import bad_request
-from fhir_server.interactions import answers, routes
+from fhir_server.interactions import answers, routes, summary
 from fhir_server.interactions import operation_table as table
 from fhir_server.interactions.operations import published
 from fhir_server.interactions.request import FhirRequest, FhirResponse
+from fhir_server.interactions.summary import Shape
 from fhir_server.search import own, special, words
 from fhir_server.search.supported import known, supported
 
@@ -42,17 +43,25 @@ def run(visit: Any) -> FhirResponse:
 
 
 def answer(request: FhirRequest, canonical: str) -> FhirResponse:
-    """200 with the CapabilityStatement; the `mode` parameter may be full or normative. No token is needed."""
+    """200 with the CapabilityStatement, or the part of it that is asked for; `mode` is full or normative.
+
+    No token is needed. Raises Problem 400 for another mode, and for a part that there is not.
+    """
     mode = dict(request.query).get("mode", "full")
     if mode not in ("full", "normative"):
         raise bad_request(f"`mode={mode}` is not supported; use full", "mode", "not-supported")
-    return FhirResponse(200, statement_bytes(request.base, canonical), answers.JSON)
+    shape = summary.of("CapabilityStatement", request.query)
+    return FhirResponse(200, statement_bytes(request.base, canonical, shape), answers.JSON)
 
 
 @lru_cache(maxsize=8)
-def statement_bytes(base: str, canonical: str) -> bytes:
-    """The statement as JSON; it does not change while the search parameters do not."""
-    return orjson.dumps(statement(base, canonical))
+def statement_bytes(base: str, canonical: str, shape: Shape | None = None) -> bytes:
+    """The statement, or the part of it that is asked for, as JSON.
+
+    It does not change while the search parameters do not.
+    """
+    made = statement(base, canonical)
+    return orjson.dumps(made if shape is None else summary.subset(shape, made))
 
 
 own.forgets(statement_bytes.cache_clear)

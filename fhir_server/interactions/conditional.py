@@ -83,11 +83,14 @@ def among(
         if not new:
             continue
         identifier = _identifier_of(text)
-        known = (
-            patients_of_identifier(visit.house, identifier, visit.unit)
-            if identifier and _is_ins(identifier)
-            else _found(visit, text, where, identifier)
-        )
+        try:
+            known = (
+                patients_of_identifier(visit.house, identifier, visit.unit)
+                if identifier and _is_ins(identifier)
+                else _found(visit, text, where, identifier)
+            )
+        except Problem as refused:
+            raise refused.at(where) from refused
         others = [each for each in known if each not in written and each not in gone]
         if len(new) + len(others) > 1:
             raise problem(412, "multiple-matches", _several(text, identifier), where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,8 +38,11 @@ def run(visit: Visit) -> FhirResponse:
         raise visit.unseen()
     older = versions[asked.limit :]
     shown = versions[: asked.limit]
+    again: Collection[tuple[str, int]] = ()
     if asked.since is not None or asked.at is not None:
         shown, older, total = _chosen(visit, door, asked)
+        # the deletion before one of them may be none of those asked for
+        again = door.recreated(visit.route.type, [each for each in shown if each.method == "PUT"])
     if shown:
         visit.disclosed(shown)
     else:
@@ -49,7 +53,7 @@ def run(visit: Visit) -> FhirResponse:
     body = answers.bundle(
         "history",
         [
-            entry(visit, each, made=_made(each, before))
+            entry(visit, each, made=_made(each, before) or (each.id, each.version) in again)
             for each, before in zip(shown, [*shown[1:], *older[:1], None], strict=False)
         ],
         id_=visit.house.ids(),

@@ -43,5 +43,5 @@ def run(visit: Visit) -> FhirResponse:
     found = history_type.walk(visit, asked, sealed, versions)
     search.note(visit, visit.subject, found.shown, [], types=tuple(scopes))
     replaced = history_type.replaced(found.shown)
-    made = {id_ for of, door in doors for id_ in (door.recreated(of, replaced) if replaced else ())}
+    made = {each for of, door in doors for each in (door.recreated(of, replaced) if replaced else ())}
     return history_type.told(visit, asked, sealed, found, made)

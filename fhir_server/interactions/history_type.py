@@ -71,15 +71,17 @@ def replaced(versions: Iterable[Stored]) -> list[Stored]:
     return [each for each in versions if each.method == "PUT"]
 
 
-def told(visit: Visit, asked: history.Asked, sealed: str | None, found: Found, made: Collection[str]) -> FhirResponse:
-    """The page: a Bundle of type history; what was `made` where there was nothing is told as such."""
+def told(
+    visit: Visit, asked: history.Asked, sealed: str | None, found: Found, made: Collection[tuple[str, int]]
+) -> FhirResponse:
+    """The page: a Bundle of type history; the versions `made` where there was nothing are told as such."""
     links = [{"relation": "self", "url": _url(visit, asked, sealed)}]
     if found.more:
         token = cursor.seal(visit.house.seal_key, search.asker(visit), _said(visit, asked), place_of(found.shown[-1]))
         links.append({"relation": "next", "url": _url(visit, asked, token)})
     body = answers.bundle(
         "history",
-        [history.entry(visit, each, made=each.version == 1 or each.id in made) for each in found.shown],
+        [history.entry(visit, each, made=each.version == 1 or (each.id, each.version) in made) for each in found.shown],
         id_=visit.house.ids(),
         now=visit.house.clock(),
         total=None if found.more or sealed else len(found.shown),

@@ -7,8 +7,6 @@ https://profiles.ihe.net/ITI/MHD/ITI-65.html
 
 from __future__ import annotations
 
-from base64 import b64decode
-from binascii import Error as NotBase64
 from typing import Any, Protocol
 
 from fhir_server.foundation.predicate import NOTHING
@@ -17,6 +15,7 @@ from fhir_server.interactions import answers, bodies
 from fhir_server.interactions.pipeline import Change, Visit, compile_criteria
 from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.interactions.subject import Subject, list_of, persons_of, submitted_before
+from fhir_server.resources.binary import content_of
 from fhir_server.resources.document_reference import check_attachment
 from fhir_server.resources.facts import about_of, owners_of
 from fhir_server.resources.patient import identity_is_qualified, ins_of
@@ -186,8 +185,8 @@ def _content_issues(document: dict[str, Any], binaries: dict[str, Any], where: s
         if item is None:
             continue
         try:
-            content = b64decode(item.request.resource.get("data", ""), validate=True)
-        except (NotBase64, TypeError, ValueError):
+            content = content_of(item.request.resource)
+        except ValueError:
             continue  # the Binary's own validation names it
         issues += [
             Issue(each.severity, each.code, each.text, f"{where}.content[{index}].attachment")

@@ -23,8 +23,11 @@ def check_binary(resource: Resource) -> list[Issue]:
 
 
 def content_of(resource: Resource) -> bytes:
-    """The bytes of a Binary that has passed validation; b"" where it has no data."""
-    return b64decode(resource.get("data", ""))
+    """The bytes of a Binary or an Attachment, b"" where it has no data; white space says nothing, as R4 has it.
+
+    Raises ValueError where `data` is no base64.
+    """
+    return b64decode("".join(str(resource.get("data", "")).split()), validate=True)
 
 
 def binary_of(content: bytes, content_type: str) -> dict[str, Any]:

@@ -19,9 +19,11 @@ Check: TypeAlias = Callable[[Any], bool]
 
 _FORMS: Mapping[str, re.Pattern[str]] = MappingProxyType(
     {
-        # RFC 6838, and the short names that CapabilityStatement.format has beside it
+        # RFC 6838 and 2045 (a Binary is answered under this name, and a header is ASCII), and the short names that
+        # CapabilityStatement.format has beside it
         "http://hl7.org/fhir/ValueSet/mimetypes": re.compile(
-            r"(?:[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+*-]+(?:\s*;\s*[^;=\s]+=(?:[^;\s]+|\"[^\"]*\"))*|xml|json|ttl)"
+            r"(?:[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+*-]+"
+            r"(?:[ \t]*;[ \t]*[!-:<>-~]+=(?:[!-:<-~]+|\"[ !#-~]*\"))*|xml|json|ttl)"
         ),
         # RFC 5646
         "http://hl7.org/fhir/ValueSet/all-languages": re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*"),

@@ -13,12 +13,14 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from hashlib import sha1
 from typing import Any
 
 from fhir_server.definitions.identifiers import label_key
 from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.problem import Issue, Severity
+from fhir_server.resources.binary import content_of
 from fhir_server.resources.facts import IS_ARCHIVED, class_of
 from fhir_server.resources.shape import Row, claims, codings, issues_of, nodes, text, values
 
@@ -212,6 +214,12 @@ def _attachments(resource: Resource) -> Iterator[Issue]:
         if hash_ is not None and not (isinstance(hash_, str) and _BASE64_SHA1.fullmatch(hash_)):
             place = f"DocumentReference.content[{at}].attachment.hash"
             yield Issue("error", "value", f"`hash` is a SHA-1: {_SHA1_BYTES} bytes in base64", place)
+        try:
+            wrong = check_attachment(attachment, content_of(attachment)) if "data" in attachment else []
+        except ValueError:
+            continue  # R4 names what is no base64
+        for each in wrong:
+            yield replace(each, expression=f"DocumentReference.content[{at}].attachment.{each.expression}")
 
 
 def _unique_ids(resource: Resource) -> Iterator[Issue]:

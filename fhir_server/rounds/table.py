@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from fhir_server.rounds import announcement, directives, majority, retention
+from fhir_server.rounds import announcement, contents, directives, majority, retention
 from fhir_server.rounds.act import Means
 
 
@@ -70,6 +70,15 @@ ROUNDS: tuple[Round, ...] = (
         "DMP-104",
         retention.due,
         retention.destroy,
+        daily=True,
+    ),
+    Round(
+        "contents",
+        "an hour after the content of a document was sent whose deposit was refused, or never ended",
+        "the content, which belongs to no record, is removed",
+        "DMP-131",
+        contents.due,
+        contents.remove,
         daily=True,
     ),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -50,12 +51,9 @@ class Blobs:
             self._bucket.delete(key)
         self._bindings.delete_one({"_id": key})
 
-    def sweep(self, now: datetime | None = None) -> int:
-        """Remove what was written more than an hour ago and never bound; how many."""
+    def unbound(self, now: datetime | None = None) -> Iterator[str]:
+        """The keys of what was written more than an hour ago and never bound: its write was refused, or never ended."""
         limit = (now or datetime.now(UTC)) - UNBOUND_FOR
-        removed = 0
         for each in self._bucket.find({"uploadDate": {"$lt": limit}}):
             if self._bindings.find_one({"_id": each._id}, {"_id": 1}) is None:  # noqa: SLF001 - gridfs names it so
-                self._bucket.delete(each._id)  # noqa: SLF001
-                removed += 1
-        return removed
+                yield str(each._id)  # noqa: SLF001

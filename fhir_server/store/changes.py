@@ -312,7 +312,7 @@ class Unit:
                 self._restamp(write.id, write.before.facts, made["facts"])
         except DuplicateKeyError as taken:
             raise conflict("an identifier of this resource is already in use") from taken
-        if write.blob and write.before is None:
+        if write.blob and (write.before is None or write.blob != write.before.blob):
             Blobs(self.shelf.database).bind(write.blob, write.id, self.session)
         self.written.append(stored(made))
 

@@ -52,7 +52,7 @@ def unseen(resource: Mapping[str, Any], name: str, where: str = "", base: str = 
     links = references.find(resource, entries=True)
     spelt = ((each.path, {references.here(each.text, base), references.linked(each.text, base)}) for each in links)
     path = next((path for path, names in spelt if name in names), None)
-    place = f"{where}.resource.ofType({path})" if where and path else path
+    place = f"{where}.resource{path.removeprefix(resource['resourceType'])}" if where and path else path
     text = f"`{name}` leads to nothing that may be seen in this record"
     return unprocessable((Issue("error", "not-found", text, place),))
 

@@ -158,11 +158,12 @@ class VisibleStore:
             last = stored(found[-1])
             place = (last.updated, last.id, last.version)
 
-    def recreated(self, type_: str, versions: Iterable[Stored]) -> set[str]:
-        """Those (`Type/id`) of these versions before which there stood a deletion that may be seen."""
+    def recreated(self, type_: str, versions: Iterable[Stored]) -> set[tuple[str, int]]:
+        """Those (`Type/id` and version) of these versions before which there stood a deletion that may be seen."""
         before = [f"{each.id}/{each.version - 1}" for each in versions]
         where = {"_id": {"$in": before}, "method": "DELETE", **self._history_filter(type_)}
-        return {each["id"] for each in self._shelf.history.find(where, {"id": 1}, **self._asking)}
+        found = self._shelf.history.find(where, {"id": 1, "version": 1}, **self._asking)
+        return {(each["id"], each["version"] + 1) for each in found}
 
     def _some_versions(
         self, type_: str, after: tuple[int, str, int] | None, since: int | None, step: int

@@ -72,6 +72,26 @@ def test_what_was_made_again_was_made(world):
     assert (["b/3"], "201") == (told(got), got.json["entry"][0]["response"]["status"])
 
 
+@pytest.mark.parametrize("where", ["Observation/b/_history", "Observation/_history", "_history"])
+def test_an_update_of_what_was_made_again_was_told_as_a_creation(world, where):
+    """Row 30: of a resource that was made again, each update on the same page was 201 in the history of its type."""
+    world.put(observed("b", "1"))
+    world.put(observed("b", "2"))
+    world.ask(OPERATOR, "DELETE", "Observation/b")
+    world.pass_time(seconds=10)
+    for value in ("3", "4"):
+        world.put(observed("b", value))
+    statuses = {"b/5": "200", "b/4": "201", "b/3": "204", "b/2": "200", "b/1": "201"}
+
+    def answered(query):
+        got = world.ask(OPERATOR, "GET", f"{where}?_count=100{query}")
+        told = ((each["response"]["etag"], each) for each in got.json["entry"] if each["fullUrl"].endswith("/b"))
+        return {f"b/{etag[3:-1]}": each["response"]["status"] for etag, each in told}
+
+    assert statuses == answered("")
+    assert {name: statuses[name] for name in ("b/5", "b/4")} == answered("&_since=2026-11-23T10:00:10Z")
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_it_is_walked_page_by_page_while_others_write(world, count):
     """Row 31."""

@@ -238,3 +238,16 @@ def test_a_provenance_of_what_is_no_part_of_its_submission_is_refused_alike_whet
         answered.append((told.status, told.json))
     assert answered[0] == answered[1]
     assert 403 == answered[0][0]
+
+
+@pytest.mark.parametrize("spoil", [wrong_hash, wrong_size])
+def test_a_content_sent_in_lines_is_held_against_its_hash_and_size_as_well(world, spoil):
+    """Row 114: base64 may be broken into lines (https://hl7.org/fhir/R4/datatypes.html#base64Binary)."""
+    bundle = submission(content=b"%PDF-1.4 " + b"lettre " * 20)
+    text = part(bundle, "Binary")["data"]
+    part(bundle, "Binary")["data"] = "\n".join(text[at : at + 76] for at in range(0, len(text), 76))
+    told = json.loads(json.dumps(bundle))
+    spoil(world, bundle)
+
+    assert 422 == world.ask(people.hospital(), "POST", "", bundle).status
+    assert 200 == world.ask(people.hospital(), "POST", "", told).status

@@ -222,3 +222,22 @@ def test_every_form_of_every_type_lacks_nothing_that_is_mandatory(type_):
         for each in children(type_).values():
             if each.min and any(name in resource for name in each.properties):
                 assert any(name in told for name in each.properties), (shape, each.path)
+
+
+def test_the_capabilities_are_told_in_part_as_anything_else(client):
+    """R17, R75, R76: `_summary` and `_elements` of `/metadata` were passed over, and a word that is none was answered."""
+    whole = client.get("/fhir/metadata").json
+    summary = client.get("/fhir/metadata?_summary=true").json
+    assert is_subset(summary)
+    assert all("searchInclude" not in each for each in summary["rest"][0]["resource"])
+    assert [each["type"] for each in whole["rest"][0]["resource"]] == [
+        each["type"] for each in summary["rest"][0]["resource"]
+    ]
+
+    part = client.get("/fhir/metadata?_elements=software").json
+    assert is_subset(part)
+    assert ("software" in part, "rest" in part, whole["fhirVersion"]) == (True, False, part["fhirVersion"])
+
+    for query in ("_summary=bogus", "_summary=count", "_elements=nothing"):
+        assert 400 == client.get(f"/fhir/metadata?{query}").status_code
+    assert whole == client.get("/fhir/metadata?_summary=false").json

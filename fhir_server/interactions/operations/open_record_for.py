@@ -24,7 +24,7 @@ from fhir_server.interactions.operations import open_record
 from fhir_server.interactions.pipeline import Visit, compile_criteria
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import submitted_before
-from fhir_server.resources import closing
+from fhir_server.resources import closing, validation
 from fhir_server.resources.facts import names_of
 from fhir_server.resources.patient import identity_is_qualified, ins_of
 from fhir_server.resources.references import relative_to
@@ -77,6 +77,7 @@ def run(visit: Visit) -> FhirResponse:
 
 def identity_of(visit: Visit, patient: dict[str, Any]) -> dict[str, Any]:
     """The identity that is brought, as it is to be kept. Raises Problem 422 for one that is not qualified, or dead."""
+    bodies.checked(patient)
     brought = bodies.kept(relative_to({**patient, "active": False}, visit.request.base))
     brought = {name: value for name, value in brought.items() if name != "id"}
     bodies.checked(brought)
@@ -164,6 +165,9 @@ def add_guardian(visit: Visit, state: RecordState, patient: str, given: dict[str
     key = visit.house.ids()
     brought = {name: each for name, each in given["representative"].items() if name not in ("id", "meta")}
     person: dict[str, Any] = {**brought, "patient": {"reference": f"Patient/{patient}"}, "active": True}
+    wrong = tuple(each for each in validation.check(person) if each.severity in ("fatal", "error"))
+    if wrong:
+        raise unprocessable(wrong)
     if names_of({**brought, "patient": {}}, visit.request.base):
         raise _lacking("a legal representative names nothing of a record", "RelatedPerson")
     if not is_guardian(person):

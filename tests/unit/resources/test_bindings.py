@@ -54,6 +54,11 @@ def test_a_required_value_set_is_not_left(type_, value, expected):
         ("a/b/c", False),
         ("text/", False),
         ("text/html;charset", False),
+        ('text/html; a="b;c"', True),
+        ("text/html; charset=日", False),
+        ("text/html; charset=é", False),
+        ('text/html; charset="日"', False),
+        ("text/html;\u2003a=b", False),
     ],
 )
 def test_a_media_type_has_the_form_of_one(value, expected):

@@ -186,6 +186,23 @@ def test_an_attachment_tells_the_truth_of_its_content(attachment, expected):
     assert expected == told(check_attachment(attachment, b"a"))
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"hash": measured(b"a")[0], "size": 1}, []),
+        ({"hash": measured(b"b")[0]}, ["DocumentReference.content[0].attachment.hash"]),
+        ({"size": 2}, ["DocumentReference.content[0].attachment.size"]),
+    ],
+)
+def test_a_content_within_the_document_is_held_against_its_hash_and_size(said, expected):
+    """DMP-131, as of a content beside it: the simplified publish brings it inside (ITI-105)."""
+    attachment = {"contentType": "text/plain", "data": "YQ ==\n", **said}
+    document = {"resourceType": "DocumentReference", "status": "current", "content": [{"attachment": attachment}]}
+    assert expected == told(document_reference.check_document(document))
+
+    assert [] == told(document_reference.check_document(changed(document, ["content", 0, "attachment", "data"], "é")))
+
+
 def test_the_submission_of_the_ans_tells_the_truth_of_its_content():
     assert [] == check_attachment(DOCUMENT["content"][0]["attachment"], binary.content_of(CONTENT))
 
