@@ -269,10 +269,11 @@ def bundle(  # noqa: PLR0917 - what an answer is made of
     """
     base, house = visit.request.base, visit.house
     url = f"{base}/{visit.route.address}"
-    links = [{"relation": "self", "url": _url(url, query.asked, query.cursor)}]
+    asked = (*query.asked, *visit.request.aside)
+    links = [{"relation": "self", "url": _url(url, asked, query.cursor)}]
     if page.next is not None:
         sealed = cursor.seal(house.seal_key, asker(visit), cursor.fingerprint(query), page.next)
-        links.append({"relation": "next", "url": _followed(_url(url, query.asked, sealed), base, house.limits.url)})
+        links.append({"relation": "next", "url": _followed(_url(url, asked, sealed), base, house.limits.url)})
     matches = entries(visit, page.entries, "match") if matched is None else matched
     told = [*matches, *entries(visit, included, "include")]
     if query.ignored or left_out:
