@@ -219,12 +219,15 @@ class _Falling:
 
 @remembered
 def _falling(type_: str) -> tuple[_Falling, ...]:
-    """Such elements of a type: `relatesTo` of a DocumentReference, whose `target` is required, for `relation`."""
+    """Such elements of a type: `relatesTo` of a DocumentReference, whose `target` is required, for `relation`.
+
+    And `signature` of a Provenance, whose `who` is required, for `signature-type`.
+    """
     found = []
     for element in children(type_).values():
         required = [
             name
-            for each in children(element.path).values()
+            for each in _parts(element)
             if each.min and any(ref.code == "Reference" for ref in each.types)
             for name, ref in each.properties.items()
             if ref.code == "Reference"
@@ -237,6 +240,16 @@ def _falling(type_: str) -> tuple[_Falling, ...]:
         if required and codes:
             found.append(_Falling(element.name, tuple(required), tuple(codes)))
     return tuple(found)
+
+
+def _parts(element: Element) -> list[Element]:
+    """What stands in an element of the type's own, or in a Signature."""
+    return [
+        part
+        for each in element.types
+        if each.code in ("BackboneElement", "Signature")
+        for part in children(element.place(each)).values()
+    ]
 
 
 def _goes_through(element: Element, code: str, parameter: SearchParameter, type_: str) -> bool:
