@@ -175,7 +175,8 @@ def page_of(sides: list[tuple[Sight, Predicate]], query: Query, after: list[Any]
     found = merged(query.order, [each for page in pages for each in zip(page.places, page.entries, strict=True)])
     kept = found[: query.count]
     more = len(found) > len(kept) or any(page.next is not None for page in pages)
-    return Page([version for _, version in kept], list(kept[-1][0]) if more and kept else None)
+    places = [list(place) for place, _ in kept]
+    return Page([version for _, version in kept], places[-1] if more and kept else None, places)
 
 
 def counted_of(visit: Visit, sight: Sight, where: Predicate, page: Page) -> list[Stored]:
