@@ -270,6 +270,7 @@ def limits() -> str:
             "| limit | default | past it | setting |",
             "|---|---|---|---|",
             *rows,
+            "| Longest value of a search, without case and accents, in bytes | 8000 | 400 `too-costly` | — |",
             "| A resource, with what it is searched by, as MongoDB keeps it | 16 MiB | 413 `too-long` | — |",
             "",
         )

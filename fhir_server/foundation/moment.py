@@ -15,7 +15,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400_000_000
 _FORM = re.compile(
     r"(?P<y>\d{4})(-(?P<mo>\d\d)(-(?P<d>\d\d)"
-    r"(T(?P<h>\d\d):(?P<mi>\d\d)(:(?P<s>\d\d)(\.(?P<f>\d{1,9}))?)?(?P<z>Z|[+-]\d\d:\d\d)?)?)?)?",
+    r"(T(?P<h>\d\d):(?P<mi>\d\d)(:(?P<s>\d\d)(\.(?P<f>\d{1,9}))?)?"
+    r"(?P<z>Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))?)?)?)?",
     re.ASCII,
 )
 

@@ -121,6 +121,7 @@ def to_request(sent: Request, path: str, base: str, request_id: str) -> FhirRequ
         if_none_exist=environ.get("HTTP_IF_NONE_EXIST"),
         request_id=request_id,
         address=_address(sent),
+        aside=tuple(dict.fromkeys(pair for pair in query if pair[0] in _ASIDE)),
     )
 
 

@@ -141,7 +141,7 @@ def _chosen(visit: Visit, door: VisibleStore, asked: Asked) -> tuple[list[Stored
 
 def _link(visit: Visit, asked: Asked, before: int | None) -> str:
     url = f"{visit.request.base}/{visit.route.type}/{visit.route.id}/_history"
-    said = (("_count", str(asked.limit)), *asked.said)
+    said = (("_count", str(asked.limit)), *asked.said, *visit.request.aside)
     return f"{url}?{query_text(said if before is None else (*said, ('_before', str(before))))}"
 
 

@@ -132,6 +132,6 @@ def _said(visit: Visit, asked: history.Asked) -> str:
 
 
 def _url(visit: Visit, asked: history.Asked, sealed: str | None) -> str:
-    said = (("_count", str(asked.limit)), *asked.said, *(((PAGE, sealed),) if sealed else ()))
+    said = (("_count", str(asked.limit)), *asked.said, *visit.request.aside, *(((PAGE, sealed),) if sealed else ()))
     where = "/".join(step for step in (visit.request.base, visit.route.type, "_history") if step)
     return f"{where}?{query_text(said)}"

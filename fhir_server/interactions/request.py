@@ -30,7 +30,8 @@ class FhirRequest:
     a Binary is wanted as its own content rather than as a resource. `entry` marks an entry of a bundle; `assigned`
     is the id its POST will get, `owner` the patient its bundle says it belongs to, `where` its FHIRPath in the bundle,
     `meant` what its condition found (one or nothing) before its transaction began to write, `names` what the names of
-    the entries of its transaction stand for (`Type/id`), for what a patch brings.
+    the entries of its transaction stand for (`Type/id`), for what a patch brings. `aside` is what the address says of
+    the format, which is no part of `query`: the links of an answer say it again.
     """
 
     method: str
@@ -55,6 +56,7 @@ class FhirRequest:
     where: str = ""
     meant: tuple[Stored, ...] | None = None
     names: Mapping[str, str] | None = None
+    aside: Pairs = ()
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -64,7 +66,7 @@ class FhirRequest:
     def about(self, method: str, url: str, **changes: Any) -> FhirRequest:
         """The same request asking something else of the same server: an entry of its bundle."""
         path, _, query = url.partition("?")
-        return replace(self, method=method, path=path, query=pairs(query), patch=None, **changes)
+        return replace(self, method=method, path=path, query=pairs(query), patch=None, aside=(), **changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,16 +14,18 @@ from fhir_server.consent.obligations import apply
 from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.foundation.moment import micros
 from fhir_server.foundation.predicate import Predicate, both, one_of
+from fhir_server.foundation.principal import Kind
 from fhir_server.foundation.problem import Issue, Problem, bad_request
 from fhir_server.interactions import answers, archived, led, lists, summary
 from fhir_server.interactions.chained import Known, follow
 from fhir_server.interactions.including import bring
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse, Pairs, query_text
-from fhir_server.interactions.subject import Subject, of_search, patients_of_identifier
+from fhir_server.interactions.subject import Subject, of_no_record, of_search, patients_of_identifier
 from fhir_server.interactions.summary import Shape, cut
 from fhir_server.interactions.terminology import Seen
 from fhir_server.search import chain, cursor
+from fhir_server.search.include import ANY
 from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
 from fhir_server.search.special import PAGE
@@ -51,6 +53,7 @@ def run(visit: Visit) -> FhirResponse:
     total = _total(door, query, where, page, after)
     limits = visit.house.limits
     included, left_out = bring([(door, page.entries)], query.includes, limits.included, visit.request.base)
+    left_out = (*left_out, *stays_out(visit, query, (query.type,)))
     told = told_of(visit) if total is not None else ()
     more = total is not None and total > len(page.entries)
     also = counted(visit, door, query.type, where, page) if more else []
@@ -97,6 +100,26 @@ def parsed(visit: Visit, type_: str, pairs: Pairs, *, within: bool = False) -> Q
     if query.contained and not within:
         raise bad_request("`_contained` is not supported here", code="not-supported")
     return query
+
+
+def stays_out(visit: Visit, query: Query, types: Iterable[str]) -> tuple[Issue, ...]:
+    """What to say where something of records was asked to come along with types that are of none: it does not (ADR 18).
+
+    An operator's search spans them all. That depends on the question alone, and tells of nothing that is there.
+    """
+    house, inside = visit.house, query.compartment.startswith("Patient/")
+    alone = [each for each in types if of_no_record(each, house)]
+    if visit.principal.kind is Kind.OPERATOR or inside or not alone:
+        return ()
+    if not query.count or all(
+        not each.reverse or (each.source != ANY and of_no_record(each.source, house)) for each in query.includes
+    ):
+        return ()
+    text = (
+        f"a search of {' and '.join(alone)} is of no record, and `_revinclude` brought nothing of one; search that type"
+        " itself"
+    )
+    return (Issue("warning", "not-supported", text),)
 
 
 def shape_of(query: Query, types: Sequence[str]) -> Shape | None:
@@ -280,10 +303,11 @@ def bundle(  # noqa: PLR0917 - what an answer is made of
     """
     base, house = visit.request.base, visit.house
     url = f"{base}/{visit.route.address}"
-    links = [{"relation": "self", "url": _url(url, query.asked, query.cursor)}]
+    asked = (*query.asked, *visit.request.aside)
+    links = [{"relation": "self", "url": _url(url, asked, query.cursor)}]
     if page.next is not None:
         sealed = cursor.seal(house.seal_key, asker(visit), cursor.fingerprint(query), page.next)
-        links.append({"relation": "next", "url": _followed(_url(url, query.asked, sealed), base, house.limits.url)})
+        links.append({"relation": "next", "url": _followed(_url(url, asked, sealed), base, house.limits.url)})
     matches = entries(visit, page.entries, "match") if matched is None else matched
     told = [*matches, *entries(visit, included, "include")]
     if query.ignored or left_out:

@@ -5,7 +5,7 @@ is contained is indexed (`search/contained.py`), who may see a holder: each type
 own decision (`sights.py`), as in a search of several types.
 
 A holder that is withheld is withheld with all it holds. `_containedType=contained` gives no total: MongoDB counts
-holders, and one may hold several.
+holders, and one may hold several. A page then may end within one: its cursor says in which, and how many of it came.
 """
 
 from __future__ import annotations
@@ -57,18 +57,18 @@ def run(visit: Visit) -> FhirResponse:
         scopes.setdefault(query.type, scope)
     wheres = {type_: both(Has("resource", type_), scope, _of(type_, query, holds)) for type_, scope in scopes.items()}
     visit.shape = summary.of((), query.asked, counted=True)
-    after = search.position(visit, query)
+    after, begun = _resumed(query, search.position(visit, query))
     subjects = search_system.subjects_of(visit, dict.fromkeys(wheres, asked), wheres)
     seen = sights(visit, subjects, every=False)
     sides = [(sight, either(*(wheres[type_] for type_ in sight.types))) for sight in seen]
     page = Page() if query.count == 0 else search_system.page_of(sides, query, after)
     counts = query.total != "none" and query.returns != "contained"
     total = search_system.total_of(sides, page, query, after) if counts or not query.count else None
+    page, matched = _themselves(visit, query, page, after, begun) if query.returns else (page, None)
     told = search.told_of(visit) if total is not None else ()
     more = total is not None and total > len(page.entries)
     also = [each for side in sides if more for each in search_system.counted_of(visit, *side, page)]
     search.note(visit, visit.subject, page.entries, also, told, types=(query.type,))
-    matched = [one for each in page.entries for one in _themselves(visit, query, each)] if query.returns else None
     return FhirResponse(200, search.bundle(visit, query, page, [], total, matched=matched))
 
 
@@ -96,7 +96,30 @@ def _check(visit: Visit, query: Query) -> None:
         raise bad_request("`_containedType=contained` has no count and no summary", code="not-supported")
 
 
-def _themselves(visit: Visit, query: Query, version: Stored) -> list[dict[str, Any]]:
+def _resumed(query: Query, sealed: list[Any] | None) -> tuple[list[Any] | None, tuple[str, int]]:
+    """The place that a page goes on from; and the holder it begins with, with how many of it were on the one before."""
+    if not query.returns or sealed is None:
+        return sealed, ("", 0)
+    begun, many, *place = sealed
+    return place or None, (begun, many)
+
+
+def _themselves(
+    visit: Visit, query: Query, page: Page, after: list[Any] | None, begun: tuple[str, int]
+) -> tuple[Page, list[dict[str, Any]]]:
+    """Of a page of holders the part that `_count` leaves room for, with the cursor behind it; and its entries."""
+    entries: list[dict[str, Any]] = []
+    for number, version in enumerate(page.entries):
+        many = begun[1] if version.id == begun[0] else 0
+        left, room = _entries_of(visit, query, version)[many:], query.count - len(entries)
+        if len(left) > room:
+            place = page.places[number - 1] if number else after or []
+            return Page(page.entries[: number + bool(room)], [version.id, many + room, *place]), entries + left[:room]
+        entries += left
+    return Page(page.entries, page.next and ["", 0, *page.next]), entries
+
+
+def _entries_of(visit: Visit, query: Query, version: Stored) -> list[dict[str, Any]]:
     """The entries of one holder: each contained resource that matches, and the holder where it matches itself."""
     shown = apply(visit.obligations, version)
     resource = json_text.read(shown.body)

@@ -62,6 +62,7 @@ def run(visit: Visit) -> FhirResponse:
     total = None if whole.total == "none" and whole.count else total_of(sides, page, whole, after)
     told = search.told_of(visit) if total is not None else ()
     included, left_out = _included(visit, seen, whole, page)
+    left_out = (*left_out, *search.stays_out(visit, whole, asked.names))
     more = total is not None and total > len(page.entries)
     also = [each for side in sides if more for each in counted_of(visit, *side, page)]
     search.note(visit, visit.subject, [*page.entries, *included], also, told, types=asked.names)
@@ -196,7 +197,8 @@ def page_of(sides: list[tuple[Sight, Predicate]], query: Query, after: list[Any]
     found = merged(query.order, [each for page in pages for each in zip(page.places, page.entries, strict=True)])
     kept = found[: query.count]
     more = len(found) > len(kept) or any(page.next is not None for page in pages)
-    return Page([version for _, version in kept], list(kept[-1][0]) if more and kept else None)
+    places = [list(place) for place, _ in kept]
+    return Page([version for _, version in kept], places[-1] if more and kept else None, places)
 
 
 def counted_of(visit: Visit, sight: Sight, where: Predicate, page: Page) -> list[Stored]:

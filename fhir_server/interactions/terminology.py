@@ -17,6 +17,7 @@ from fhir_server.interactions.residual import residual_of
 from fhir_server.interactions.subject import NO_RECORD
 from fhir_server.search.codes import PUBLISHED, Pair, Parents
 from fhir_server.search.nearest import shown
+from fhir_server.search.reference import local
 
 Resource = Mapping[str, Any]
 
@@ -29,7 +30,7 @@ class Seen:
     known: dict[tuple[str, str], Resource | None] = field(default_factory=dict)
 
     def value_set(self, url: str) -> Resource | frozenset[Pair] | None:
-        """The value set at a canonical URL, with or without a version, or at `ValueSet/id`; None where none is seen."""
+        """The value set at a canonical URL, with or without a version, or at its address; None where none is seen."""
         return PUBLISHED.value_set(url) or self._stored("ValueSet", url)
 
     def code_system(self, url: str) -> Resource | Parents | None:
@@ -50,13 +51,13 @@ class Seen:
         permits, denials = asked.decisions(NO_RECORD, "search")
         door = asked.opened(residual_of(NO_RECORD, permits, denials), scope)
         bare, _, version = url.partition("|")
-        if bare.startswith(f"{type_}/"):
-            read = door.read(type_, bare.partition("/")[2])
-            return read.resource() if read else None
         where = both(
             Has("token", f"{type_}.url={bare}"), *((Has("token", f"{type_}.version={version}"),) if version else ())
         )
         found = door.page(type_, where, (), 2).entries
         if len(found) > 1:
             raise bad_request(f"there are several {type_}s `{shown(url)}`; name a version", code="multiple-matches")
-        return found[0].resource() if found else None
+        # an address of this server may be a canonical URL as well, and is that first (docs/adr/0036)
+        named, _, id_ = (local(bare, self.visit.request.base) or "").partition("/")
+        one = found[0] if found else door.read(type_, id_) if named == type_ else None
+        return one.resource() if one else None

@@ -11,7 +11,7 @@ value; or `#Type` for what holds a resource of a type. `search/{string,token,ref
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -93,6 +93,9 @@ def index_of(resource: dict[str, Any], base: str = "") -> Indexed:
             spans = [span for each in values for span in date.index(each[0], each[1])]
             if spans:
                 dates[code] = spans
+        elif code in _beside(type_):
+            del tokens[presence]
+            _references(name, presence, _not_alone(resource, code, base), sources)
         elif kind in _NAMING:
             _references(
                 name, presence, [_NAMING[kind](value, datatype, base) for value, datatype, _ in values], sources
@@ -208,6 +211,37 @@ def _stays(falling: _Falling, resource: dict[str, Any], sources: dict[str, set[s
                 sources.setdefault(name + form, set()).add("")
 
 
+def _not_alone(resource: dict[str, Any], code: str, base: str) -> Iterator[tuple[str, list[str]]]:
+    """What a reference leaves that stands in an item which falls with another one: nothing where both may be hidden.
+
+    A token stands under one mention or another, and cannot stand under two at once.
+    """
+    type_ = resource["resourceType"]
+    element = _beside(type_)[code]
+    items = resource.get(element.name)
+    for item in items if isinstance(items, list) else [items]:
+        needed = _needed(item, element)
+        for value, kind, _ in extractor(type_, code)({"resourceType": type_, element.name: [item]}):
+            here, forms = _of_reference(value, kind, base)
+            besides = needed - {here}
+            if not besides or (not here and len(besides) == 1):
+                yield here or next(iter(besides), ""), forms
+
+
+def _needed(item: Any, element: Element) -> set[str]:
+    """What an item names and cannot stand without, as far as it may be hidden."""
+    found: set[str] = set()
+    for part in _parts(element) if isinstance(item, dict) else ():
+        for name, ref in part.properties.items() if part.min else ():
+            several = item.get(name)
+            for each in several if isinstance(several, list) else [several]:
+                if ref.code == "Reference":
+                    found.add(reference.mentioned(reference.written(each) or "") or "")
+                else:
+                    found |= _needed(each, part)
+    return found - {""}
+
+
 @dataclass(frozen=True, slots=True)
 class _Falling:
     """A repeated element that cannot stand without a reference in it, and the parameters that look inside it."""
@@ -219,12 +253,15 @@ class _Falling:
 
 @remembered
 def _falling(type_: str) -> tuple[_Falling, ...]:
-    """Such elements of a type: `relatesTo` of a DocumentReference, whose `target` is required, for `relation`."""
+    """Such elements of a type: `relatesTo` of a DocumentReference, whose `target` is required, for `relation`.
+
+    And `signature` of a Provenance, whose `who` is required, for `signature-type`.
+    """
     found = []
     for element in children(type_).values():
         required = [
             name
-            for each in children(element.path).values()
+            for each in _parts(element)
             if each.min and any(ref.code == "Reference" for ref in each.types)
             for name, ref in each.properties.items()
             if ref.code == "Reference"
@@ -237,6 +274,44 @@ def _falling(type_: str) -> tuple[_Falling, ...]:
         if required and codes:
             found.append(_Falling(element.name, tuple(required), tuple(codes)))
     return tuple(found)
+
+
+@remembered
+def _beside(type_: str) -> Mapping[str, Element]:
+    """The reference parameters that look into an element which falls with another reference than theirs.
+
+    `procedure-udi` of a Claim, whose `procedure` may be one that is hidden.
+    """
+    return {
+        code: element
+        for element in children(type_).values()
+        for code, each in indexed(type_).items()
+        if each.type == "reference"
+        and code not in own.of(type_)
+        and all(part.strip(" ()").startswith(f"{element.path}.") for part in each.expression.split("|"))
+        and _requires(element) - {spot.element for spot in spots_of(each.expression, type_)}
+    }
+
+
+def _requires(element: Element) -> set[str]:
+    """The paths of the references that an element cannot stand without."""
+    found: set[str] = set()
+    for part in _parts(element):
+        if part.min and any(ref.code == "Reference" for ref in part.types):
+            found.add(part.path)
+        elif part.min:
+            found |= _requires(part)
+    return found
+
+
+def _parts(element: Element) -> list[Element]:
+    """What stands in an element of the type's own, or in a Signature."""
+    return [
+        part
+        for each in element.types
+        if each.code in ("BackboneElement", "Signature")
+        for part in children(element.place(each)).values()
+    ]
 
 
 def _goes_through(element: Element, code: str, parameter: SearchParameter, type_: str) -> bool:

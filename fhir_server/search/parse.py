@@ -15,7 +15,7 @@ from fhir_server.definitions.compartments import owner_parameters
 from fhir_server.definitions.search_parameters import SearchParameter
 from fhir_server.foundation.predicate import Any_, Has, Linked, Not, Predicate, both, either
 from fhir_server.foundation.problem import Issue, Problem, bad_request
-from fhir_server.search import age, chain, compartment, include, inside, own, reference, special, uri, words
+from fhir_server.search import age, chain, compartment, include, inside, own, reference, special, string, uri, words
 from fhir_server.search import filter as filter_
 from fhir_server.search.codes import PUBLISHED, Codes
 from fhir_server.search.escapes import plain, split
@@ -27,6 +27,8 @@ from fhir_server.search.supported import kind_of, known, supported
 Pairs = Sequence[tuple[str, str]]
 
 MAXIMUM_VALUES = 500
+LONGEST_VALUE = 8_000
+"""Bytes of one value, without case and accents: a database looks for no pattern of more than some 32,000."""
 LINKS_AT_ONCE = 4
 """How many chains of the greatest length one search may amount to."""
 
@@ -300,6 +302,8 @@ class _Reader:
         self._count(len(values))
         if not all(values):
             raise bad_request(f"`{code}` has an empty value among its values")
+        if any(len(string.normal(each).encode()) > LONGEST_VALUE for each in values):
+            raise bad_request(f"`{code}` takes a value of at most {LONGEST_VALUE} bytes", code="too-costly")
         self._check_modifier(parameter, modifier)
         asked = Asked(self.type, parameter, modifier, self.base, self.codes, self.now)
         if naming:

@@ -108,6 +108,24 @@ def test_pages_and_totals_are_those_of_a_search(pharmacy):
     assert 3 == pharmacy.ask(OPERATOR, "POST", "Medication/_search?code=amox&_contained=true").json["total"]
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_a_page_held_more_than_was_asked_for_where_one_held_several(pharmacy, count):
+    """R74: "servers SHALL NOT return more resources than requested"; each comes once."""
+    inner = [medication(f"i{number}", "amox") for number in range(5)]
+    pharmacy.put(request("r2", *inner))
+    expected = ["Medication/alone", *(f"MedicationRequest/{each}#m" for each in ("r1", "r3"))]
+    expected[2:2] = [f"MedicationRequest/r2#i{number}" for number in range(5)]
+    url, pages = f"Medication?code=amox&_contained=both&_containedType=contained&_sort=_id&_count={count}", []
+    while url:
+        got = pharmacy.ask(OPERATOR, "GET", url)
+        pages.append([each["fullUrl"].removeprefix(f"{BASE}/") for each in got.json["entry"]])
+        links = {each["relation"]: each["url"].removeprefix(f"{BASE}/") for each in got.json["link"]}
+        url = links.get("next")
+
+    assert expected == [each for page in pages for each in page]
+    assert [count] * (len(pages) - 1) == [len(page) for page in pages[:-1]]
+
+
 def test_what_is_contained_is_withheld_with_what_holds_it(pharmacy):
     """DMP-52: the masked order is as if it had never been written, and what it holds with it."""
     for query, expected in (("code=amox&_contained=true", [R1, R2]), ("code=amox&_contained=true&_id=m", [R1])):

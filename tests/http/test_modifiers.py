@@ -6,6 +6,7 @@ import pytest
 
 from tests.http.test_compartment_searches import lived, observed
 from tests.kit import people
+from tests.kit.world import BASE
 
 OPERATOR = people.operator()
 CODES = "http://example.org/codes"
@@ -66,6 +67,8 @@ def found(world, query, who=OPERATOR, type_="Observation"):
         (f"code:above={CODES}|beagle,{CODES}|cat", "animal beagle cat dog"),
         ("code:in=http://example.org/set", "cat dog"),
         ("code:in=ValueSet/set", "cat dog"),
+        (f"code:in={BASE}/ValueSet/set", "cat dog"),
+        (f"code:not-in={BASE}/ValueSet/set", "animal beagle other words"),
         ("code:not-in=http://example.org/set", "animal beagle other words"),
         ("code:not=dog", "animal beagle cat words"),
         ("code:text=frequence", "words"),
@@ -117,6 +120,16 @@ def test_a_stored_value_set_is_composed(animals, compose, expected):
     animals.put(value_set("made", **compose))
 
     assert expected == found(animals, "code:in=http://example.org/made")
+
+
+def test_an_address_of_this_server_that_is_a_canonical_url_is_that_one(animals):
+    """Another resource may stand there."""
+    one = {"include": [{"system": CODES, "concept": [{"code": "beagle"}]}]}
+    animals.put({**value_set("beagles", **one), "url": f"{BASE}/ValueSet/set"})
+
+    assert "beagle" == found(animals, f"code:in={BASE}/ValueSet/set")
+    assert "beagle" == found(animals, f"code:in={BASE}/ValueSet/beagles")
+    assert "cat dog" == found(animals, "code:in=ValueSet/set")
 
 
 def test_a_stored_expansion_is_taken_where_it_is_whole(animals):

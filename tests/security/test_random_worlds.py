@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from fhir_server.foundation.predicate import NOTHING as NONE
 from fhir_server.foundation.predicate import Span, rewrite
 from fhir_server.interactions.announce import READERS
+from fhir_server.smart.claims import grant_of
 from fhir_server.store.visible import VisibleStore
 from tests.kit import people
 from tests.kit.battery import battery
@@ -62,6 +63,7 @@ class Pair:
             if kept.get(name):
                 collection.insert_many(kept[name])
         world.house.records.forget("")
+        world.house.announced.clear()
 
     def beside(self):
         """What stands in Paul's record, in both worlds."""
@@ -86,11 +88,17 @@ def pair(counting_client):
 
 
 def connected(world, who):
-    """What a first connection costs and tells is asked elsewhere (test_holes_in_traces.py): he has been here before."""
+    """What a first connection costs and tells is asked elsewhere (test_holes_in_traces.py): he has been here before.
+
+    Nor is asked what a process thinks of once for each sign-in, in either world.
+    """
+    sign_in = grant_of(who.token)
     known = who.reference or who.subject
     for patient in ("lea", "paul"):
         for readers in ((), *((each,) for each in READERS)):
             world.house.outbox.first_connection(patient, "|".join((known, *readers)))
+        for readers in (READERS, *((each,) for each in READERS)):
+            world.house.announced.add((patient, "|".join((sign_in, *readers))))
 
 
 def asked(pair, hand, drawn):

@@ -47,10 +47,11 @@ def position(visit: Visit, asked: Sequence[tuple[str, str]], sealed: str | None)
 def links(visit: Visit, asked: Sequence[tuple[str, str]], after: Sequence[Any] | None) -> list[dict[str, str]]:
     """The self link, and the next one where there is more."""
     url = f"{visit.request.base}/{visit.request.path}"
-    made = [{"relation": "self", "url": _url(url, asked)}]
+    said = (*asked, *visit.request.aside)
+    made = [{"relation": "self", "url": _url(url, said)}]
     if after is not None:
         sealed = cursor.seal(visit.house.seal_key, asker(visit), _fingerprint(visit, asked), list(after))
-        made.append({"relation": "next", "url": _url(url, (*asked, (PAGE, sealed)))})
+        made.append({"relation": "next", "url": _url(url, (*said, (PAGE, sealed)))})
     return made
 
 
