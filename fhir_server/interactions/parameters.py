@@ -45,19 +45,20 @@ class Parameter:
 def of(request: FhirRequest, rows: tuple[Parameter, ...]) -> dict[str, Any]:
     """What a request gives, from its body or its query: value by name, a list where several may come.
 
-    A body that is no Parameters is the one parameter that is a resource. Raises Problem 400 for what is unknown or of
-    another type, 422 (400 in a query) for what is missing.
+    A body that is no Parameters is the one parameter that is a resource; the others may stand in the query then. Raises
+    Problem 400 for what is unknown or of another type, 422 (400 in a query) for what is missing.
     """
     resource = request.resource
     if resource is None:
         return read(_of_query(request, rows), rows, missing=400)
-    if request.query:
-        raise bad_request(f"`{shown(request.query[0][0])}` goes into the body's Parameters", code="not-supported")
     if resource.get("resourceType") != "Parameters":
         alone = next((row for row in rows if row.is_resource), None)
         if alone is None:
             raise bad_request("the body is no Parameters", "resourceType")
-        resource = {"resourceType": "Parameters", "parameter": [{"name": alone.name, "resource": resource}]}
+        beside = _of_query(request, rows).get("parameter", ())
+        resource = {"resourceType": "Parameters", "parameter": [{"name": alone.name, "resource": resource}, *beside]}
+    elif request.query:
+        raise bad_request(f"`{shown(request.query[0][0])}` goes into the body's Parameters", code="not-supported")
     return read(resource, rows)
 
 

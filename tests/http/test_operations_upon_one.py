@@ -119,6 +119,18 @@ def test_validate_of_what_stands(record):
     assert ["error"] == outcome(record.ask(who, "POST", "Observation/$validate", body))
 
 
+def test_validate_takes_the_bare_resource_and_the_rest_by_its_address(record):
+    """https://hl7.org/fhir/R4/operations.html#executing: what is no resource may stand in the query beside it."""
+    who, base = people.holder(), "http://hl7.org/fhir/StructureDefinition/Observation"
+    told = record.ask(who, "POST", f"Observation/$validate?profile={base}", observation("o2"))
+    assert (200, ["information"]) == (told.status, outcome(told))
+    assert "error" in outcome(record.ask(who, "POST", "Observation/$validate?profile=urn:other", observation("o2")))
+    assert "error" in outcome(record.ask(who, "POST", "Observation/o1/$validate?mode=update", observation("o2")))
+    assert 400 == record.ask(who, "POST", "Observation/$validate?mode=replace", observation("o2")).status
+    assert 400 == record.ask(who, "POST", "Observation/$validate?moode=create", observation("o2")).status
+    assert 400 == record.ask(who, "POST", "Observation/$validate?resource=x", observation("o2")).status
+
+
 def test_validate_of_a_deletion_says_what_a_deletion_would(record):
     """R53."""
     url = "Observation/o1/$validate?mode=delete"
