@@ -78,3 +78,19 @@ def test_what_is_related_to_something_is_what_came_of_it_is_about_it_or_mentions
     assert matches(related, document(mentions=[{"id": "Encounter/e"}]))
     assert matches(related, {"_id": "Encounter/e", "type": "Encounter", "facts": {}})
     assert not matches(related, document(encounter=["Encounter/f"]))
+
+
+def test_what_is_related_to_something_is_what_is_about_what_mentions_it():
+    related = reach(type="deny", data=[{"meaning": "related", "reference": {"reference": "Encounter/e"}}])
+    assert matches(related, document(names=["Encounter/e"]))
+    assert not matches(related, document(names=["Encounter/f"]))
+
+
+def test_a_trace_is_by_who_wrote_what_it_is_of_and_not_by_who_looked_at_that():
+    written = reach(type="deny", data=[{"meaning": "authoredby", "reference": {"reference": "Practitioner/bernard"}}])
+    assert matches(written, document(author=["Practitioner/bernard"]))
+    trace = {"_id": "AuditEvent/a", "type": "AuditEvent"}
+    assert not matches(written, {**trace, "facts": {"author": ["Practitioner/bernard"]}})
+    assert not matches(written, {**trace, "facts": {"data_author": ["Practitioner/diallo"]}})
+    of_his = {**trace, "facts": {"author": ["Practitioner/diallo"], "data_author": ["Practitioner/bernard"]}}
+    assert matches(written, of_his)
