@@ -23,6 +23,9 @@ settings.load_profile("untimed")
 
 MEMORY = Path("/dev/shm")
 ROOM = 4 * 2**30
+FORGETS = {"setParameter": 1, "minSnapshotHistoryWindowInSeconds": 5}
+"""What was deleted is let go after seconds: nobody reads the past, and for five minutes whoever reads a whole collection
+would walk over all that the tests before him deleted."""
 
 
 @pytest.hookimpl(trylast=True)
@@ -40,6 +43,8 @@ def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         home = tmp_path_factory.mktemp("mongo")
     engine = Engine.start(home)
     try:
+        with connect(engine.uri) as client:
+            client.admin.command(FORGETS)
         yield engine.uri
     finally:
         engine.stop()
