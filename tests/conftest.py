@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -25,12 +26,22 @@ settings.load_profile("same")
 
 MEMORY = Path("/dev/shm")
 ROOM = 4 * 2**30
+FORGETS = {"setParameter": 1, "minSnapshotHistoryWindowInSeconds": 5}
+"""What was deleted is let go after seconds: nobody reads the past, and for five minutes whoever reads a whole collection
+would walk over all that the tests before him deleted."""
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long first, so that no process is left alone with it at the end."""
     items.sort(key=lambda each: each.get_closest_marker("slow") is None)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: the garbage collector need not walk over it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +53,8 @@ def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         home = tmp_path_factory.mktemp("mongo")
     engine = Engine.start(home)
     try:
+        with connect(engine.uri) as client:
+            client.admin.command(FORGETS)
         yield engine.uri
     finally:
         engine.stop()

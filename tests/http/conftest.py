@@ -12,10 +12,9 @@ from fhir_server.audit_event.ledger import Ledger
 from fhir_server.commands import main
 from fhir_server.foundation.problem import problem
 from fhir_server.sandbox.dossier import PLACE
-from tests.kit import people
-from tests.kit.cast import told_of_the_cast
-from tests.kit.clinical import MASKED, observation
-from tests.kit.world import World, opening
+from tests.kit.cast import observed, opened
+from tests.kit.copies import copy_of
+from tests.kit.world import World
 
 
 @pytest.fixture
@@ -26,23 +25,30 @@ def empty(database):
     made.close()
 
 
-@pytest.fixture
-def world(empty):
-    """Léa Martin's record, open: Dr Bernard is her médecin traitant, Dr Diallo may consult; and the CHU."""
-    told_of_the_cast(empty)
-    answers = opening(treatingPhysician="Practitioner/bernard", authorized=["Practitioner/diallo"])
-    opened = empty.ask(people.holder(), "POST", "Patient/lea/$open-record", answers)
-    assert opened.status == 200, opened.json
-    return empty
+@pytest.fixture(scope="session")
+def opened_once(mongo_client):
+    return copy_of(mongo_client, opened)
+
+
+@pytest.fixture(scope="session")
+def observed_once(mongo_client):
+    return copy_of(mongo_client, observed)
 
 
 @pytest.fixture
-def record(world):
-    """Three observations, one of them masked to professionals."""
-    world.put(observation("o1", "2026-01-10"))
-    world.put(observation("o2", "2026-02-10"))
-    world.put(observation("o3", "2026-03-10", meta=MASKED))
-    return world
+def world(opened_once, database):
+    """A server beside a record that is `opened`."""
+    made = opened_once.world(database)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def record(observed_once, database):
+    """A server beside a record in which something was `observed`."""
+    made = observed_once.world(database)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def test_a_copy_is_on_record(world):
     before = world.house.shelf.ledger.count_documents({})
     copied(world, count=100)
 
-    last = world.house.shelf.ledger.find_one(sort=[("chain.seq", -1)])
+    last = world.house.shelf.ledger.find_one(sort=[("chain.seal", -1), ("chain.seq", -1)])
     assert before + 1 == world.house.shelf.ledger.count_documents({})
     assert "Patient/lea" in last["entry"]["disclosed"]
 

@@ -174,7 +174,7 @@ def test_the_ledger_tells_why_a_step_was_refused_to_who_does_not_see_the_record(
 
     told = step(world, people.radiologist())
 
-    refused = world.house.shelf.ledger.find_one(sort=[("chain.seq", -1)])["entry"]["refused"]
+    refused = world.house.shelf.ledger.find_one(sort=[("chain.seal", -1), ("chain.seq", -1)])["entry"]["refused"]
     assert (404, [reason]) == (told.status, refused)
 
 

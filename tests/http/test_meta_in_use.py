@@ -13,7 +13,9 @@ from fhir_server.definitions.library import load
 from fhir_server.resources import validation
 from tests.kit import people
 from tests.kit.application import application
+from tests.kit.cast import opened
 from tests.kit.clinical import MASKED, observation, parameters
+from tests.kit.copies import copy_of
 from tests.kit.family import emergency
 from tests.kit.steps import closed, outbox
 from tests.kit.world import FRENCH, label, patient, submission
@@ -33,9 +35,22 @@ def observed(id_, patient_, meta):
     return observation(id_, subject={"reference": f"Patient/{patient_}"}, performer=by, meta=meta)
 
 
+@pytest.fixture(scope="module")
+def lived_once(mongo_client):
+    return copy_of(mongo_client, several_records)
+
+
 @pytest.fixture
-def lived(world):
+def lived(lived_once, database):
+    """A server beside `several_records`."""
+    made = lived_once.world(database)
+    yield made
+    made.close()
+
+
+def several_records(world):
     """Léa's record and those of two others, each resource with a tag of its own; some of them hidden from somebody."""
+    opened(world)
     world.put(observation("o1", meta=tagged("plain", profile=[PROFILE, f"{PROFILE}|4.0.1"])))
     world.put(observation("o2", meta=tagged("masked", **MASKED)))
     world.put(observation("o3", meta=tagged("untold", security=[{"system": FRENCH, "code": "INVISIBLE_PATIENT"}])))
@@ -73,7 +88,6 @@ def lived(world):
         document["meta"] |= tagged(f"letter {number}")
         document["securityLabel"] += [label(each) for each in labels]
         assert 200 == world.ask(people.hospital(), "POST", "", sent).status
-    return world
 
 
 ASKERS = [

@@ -20,7 +20,7 @@ LETTER = {
 def refused_by(world, who, method, url, body):
     """The answer, and what the ledger kept of it: the record and the reasons."""
     answered = world.ask(who, method, url, body)
-    last = world.house.shelf.ledger.find_one(sort=[("chain.seq", -1)])
+    last = world.house.shelf.ledger.find_one(sort=[("chain.seal", -1), ("chain.seq", -1)])
     entry = world.house.shelf.ledger.find({"entry.id": last["entry"]["id"]})
     return answered, [(each["facts"].get("patient"), each["entry"]["refused"]) for each in entry]
 

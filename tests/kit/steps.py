@@ -116,7 +116,10 @@ def outbox(world: World) -> list[dict[str, Any]]:
 
 def traces(world: World) -> list[str]:
     """What each record of the ledger says."""
-    return [each["body"] for each in world.house.shelf.ledger.find({}).sort([("updated", 1), ("chain.seq", 1)])]
+    return [
+        each["body"]
+        for each in world.house.shelf.ledger.find({}).sort([("updated", 1), ("chain.seal", 1), ("chain.seq", 1)])
+    ]
 
 
 def _popped(given: dict[str, Any], name: str) -> dict[str, Any]:

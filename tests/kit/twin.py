@@ -226,7 +226,7 @@ def answer(world: World, numbers: Numbers, index: int, probe: Step) -> tuple[lis
 
 def _counted(world: World, trips: list[list[str]], ask: Callable[[], Answer]) -> Answer:
     # the first question about a record after a change of it reads its Consents (docs/security.md, time): not this one
-    world.house.freshness.settle(0)
+    world.settle()
     for patient in world.patients:
         world.house.records.record(patient)
     TRIPS.forget()

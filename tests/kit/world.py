@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,9 @@ from tests.kit import people, recorder
 
 BASE = "http://127.0.0.1:8080/fhir"
 FRENCH = "https://mos.esante.gouv.fr/NOS/TRE_A07-StatutVisibiliteDocument/FHIR/TRE-A07-StatutVisibiliteDocument"
+
+SETTLED = 0.5
+"""Seconds: a third of what a server may go on without another look."""
 
 
 @dataclass
@@ -48,6 +52,7 @@ class World:
         self.now = datetime(2026, 11, 23, 10, tzinfo=UTC)
         self._numbers = count(1)
         self._patients: list[str] | None = None
+        self._settled = float("-inf")
         self.house = build_house(
             database,
             Settings.read({}, base_url="http://127.0.0.1:8080"),
@@ -59,12 +64,27 @@ class World:
     def close(self) -> None:
         close_house(self.house)
 
+    def next_number(self) -> int:
+        """The number that the next id would have; it is drawn."""
+        return next(self._numbers)
+
+    def goes_on_at(self, number: int) -> None:
+        """Ids are counted from here on."""
+        self._numbers = count(number)
+
     @property
     def patients(self) -> list[str]:
         """Whose records there are, looked up anew once something was written."""
         if self._patients is None:
             self._patients = self.house.shelf.resources.distinct("facts.patient", {"type": "Patient"})
         return self._patients
+
+    def settle(self) -> None:
+        """Let this world know what was written before, and renew its lease: anew once something was written."""
+        now = time.monotonic()
+        if now - self._settled > SETTLED:
+            self.house.freshness.settle(0)
+            self._settled = now
 
     def pass_time(self, **much: int) -> None:
         self.now += timedelta(**much)
@@ -79,7 +99,7 @@ class World:
     ) -> Answer:
         path, _, query = url.partition("?")
         if method not in ("GET", "HEAD"):
-            self._patients = None
+            self._patients, self._settled = None, float("-inf")
         if isinstance(body, list):
             more["patch"] = body
         elif body is not None:
