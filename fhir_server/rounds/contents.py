@@ -18,6 +18,9 @@ def due(means: Means) -> Iterator[str]:
 
 
 def remove(means: Means, key: str) -> bool:
-    """Remove them."""
-    Blobs(means.house.shelf.database).remove(key)
+    """Remove them; INVARIANT (kept): not what a version of a Binary holds."""
+    blobs = Blobs(means.house.shelf.database)
+    if blobs.adopted(key):
+        return False
+    blobs.remove(key)
     return True

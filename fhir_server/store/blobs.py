@@ -51,6 +51,18 @@ class Blobs:
             self._bucket.delete(key)
         self._bindings.delete_one({"_id": key})
 
+    def adopted(self, key: str) -> bool:
+        """Whether a version of a Binary holds the bytes after all; then they are bound to it.
+
+        What an update brought was bound to nothing once.
+        """
+        for collection, name in (("resources", "_id"), ("history", "id")):
+            found = self._bindings.database[collection].find_one({"type": "Binary", "blob": key}, {name: 1})
+            if found is not None:
+                self.bind(key, found[name], None)
+                return True
+        return False
+
     def unbound(self, now: datetime | None = None) -> Iterator[str]:
         """The keys of what was written more than an hour ago and never bound: its write was refused, or never ended."""
         limit = (now or datetime.now(UTC)) - UNBOUND_FOR

@@ -56,3 +56,17 @@ def test_each_version_of_a_binary_keeps_its_content(empty, an_hour_later):
     for version, text in enumerate((b"one", b"two"), 1):
         told = empty.ask(people.operator(), "GET", f"Binary/b/_history/{version}")
         assert base64.b64encode(text).decode() == told.json["data"]
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_what_a_version_holds_is_kept_though_it_was_bound_to_nothing(empty, an_hour_later, version):
+    """As an update left it once: the round binds it."""
+    for text in (b"one", b"two"):
+        data = base64.b64encode(text).decode()
+        empty.put({"resourceType": "Binary", "id": "b", "contentType": "text/plain", "data": data})
+    bindings = empty.house.shelf.database["blobs"]
+    bindings.delete_many({})
+    an_hour_later()
+    assert 0 == go(empty).done["contents"]
+    assert 200 == empty.ask(people.operator(), "GET", f"Binary/b/_history/{version}").status
+    assert ["Binary/b", "Binary/b"] == [each["owner"] for each in bindings.find({})]
