@@ -50,7 +50,7 @@ def answer(request: FhirRequest, canonical: str) -> FhirResponse:
     mode = dict(request.query).get("mode", "full")
     if mode not in ("full", "normative"):
         raise bad_request(f"`mode={mode}` is not supported; use full", "mode", "not-supported")
-    shape = summary.of("CapabilityStatement", request.query)
+    shape = summary.of(("CapabilityStatement",), request.query)
     return FhirResponse(200, statement_bytes(request.base, canonical, shape), answers.JSON)
 
 

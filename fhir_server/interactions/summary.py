@@ -10,7 +10,7 @@ is kept is not touched, and whatever was cut is tagged SUBSETTED.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -37,7 +37,7 @@ class Shape:
     """What is asked of each resource: a form of summary, or of some types these elements and no others."""
 
     form: str = ""
-    elements: Mapping[str, frozenset[str]] | None = None
+    elements: tuple[tuple[str, frozenset[str]], ...] = ()
 
 
 def of(types: Sequence[str], asked: Pairs, *, counted: bool = False) -> Shape | None:
@@ -64,12 +64,12 @@ def of(types: Sequence[str], asked: Pairs, *, counted: bool = False) -> Shape | 
         raise bad_request("`_elements` is asked of types that are named", "_elements", "not-supported")
     if form != "false":
         raise bad_request("`_elements` and `_summary` are not asked for together", "_elements")
-    return Shape("", _elements(types, said["_elements"]))
+    return Shape("", tuple(_elements(types, said["_elements"]).items()))
 
 
 def cut(shape: Shape | None, version: Stored) -> Stored:
     """The version as it is asked for; the same object where it is asked for whole."""
-    if shape is None or (shape.elements is not None and version.type not in shape.elements):
+    if shape is None or (not shape.form and version.type not in dict(shape.elements)):
         return version  # "the list of elements does not apply to included resources"
     return replace(version, body=json_text.write(subset(shape, version.resource())))
 
@@ -90,7 +90,7 @@ def subset(shape: Shape, resource: dict[str, Any]) -> dict[str, Any]:
         case "data":
             kept = {name: value for name, value in resource.items() if name != "text"}
         case _:
-            asked = (shape.elements or {}).get(type_, frozenset()) if shape.form != "text" else frozenset({"text"})
+            asked = frozenset({"text"}) if shape.form == "text" else dict(shape.elements).get(type_, frozenset())
             wanted = _mandatory(type_) | asked
             kept = {name: value for name, value in resource.items() if name.removeprefix("_") in wanted}
     return _tagged(kept)

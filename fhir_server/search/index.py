@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from fhir_server.definitions.compartments import may_be_owned
 from fhir_server.definitions.elements import Element, children
 from fhir_server.definitions.expressions import spots_of
 from fhir_server.definitions.search_parameters import SearchParameter
@@ -224,8 +225,10 @@ def _not_alone(resource: dict[str, Any], code: str, base: str) -> Iterator[tuple
         for value, kind, _ in extractor(type_, code)({"resourceType": type_, element.name: [item]}):
             here, forms = _of_reference(value, kind, base)
             besides = needed - {here}
-            if not besides or (not here and len(besides) == 1):
-                yield here or next(iter(besides), ""), forms
+            if not besides:
+                yield here, forms
+            elif len(besides) == 1 and not _may_be_hidden(here):
+                yield next(iter(besides)), forms
 
 
 def _needed(item: Any, element: Element) -> set[str]:
@@ -239,7 +242,12 @@ def _needed(item: Any, element: Element) -> set[str]:
                     found.add(reference.mentioned(reference.written(each) or "") or "")
                 else:
                     found |= _needed(each, part)
-    return found - {""}
+    return set(filter(_may_be_hidden, found))
+
+
+def _may_be_hidden(name: str) -> bool:
+    """Whether something may be of a record; what is of none is hidden from nobody."""
+    return may_be_owned(name.partition("/")[0])
 
 
 @dataclass(frozen=True, slots=True)

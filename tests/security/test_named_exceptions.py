@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from fhir_server.resources import consent_patterns
 from tests.kit import people
 from tests.kit.family import begun, letter_of
@@ -51,15 +49,15 @@ def test_a_unique_identifier_is_kept_as_written_and_leads_nowhere(world):
     assert ["DocumentReference/d1"] == included
 
 
-@pytest.mark.parametrize("who", [people.radiologist(), people.doctor()], ids=["who read it", "the médecin traitant"])
-def test_own_traces_of_a_letter_stay_when_a_consent_takes_it_away(world, who):
-    """Exception 5: he knows that he read it; nobody else's trace is his to read (DMP-153), save the médecin traitant's."""
+def test_traces_of_a_letter_stay_with_who_sees_it_when_a_consent_takes_it_away_from_who_read_it(world):
+    """No exception any more (docs/adr/0037); the médecin traitant, who is denied nothing, reads the traces (DMP-153)."""
     world.put({**letter_of("lea", "in", None), "author": [{"reference": "Practitioner/bernard"}]})
     assert 200 == world.ask(people.radiologist(), "GET", "DocumentReference/in").status
     assert 201 == posted(world, people.holder(), denying("authoredby", "Practitioner/bernard")).status
     assert 404 == world.ask(people.radiologist(), "GET", "DocumentReference/in").status
 
-    assert "DocumentReference/in" in traces(world, "lea", who)
+    assert "DocumentReference/in" not in traces(world, "lea", people.radiologist())
+    assert "DocumentReference/in" in traces(world, "lea", people.doctor())
 
 
 def test_recording_a_consent_tells_by_its_time_that_one_of_its_kind_stood_and_by_nothing_else(databases):

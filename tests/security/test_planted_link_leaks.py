@@ -59,13 +59,14 @@ def found(twins, way, enough=None) -> list[str]:
     return apart(worlds, probes(log, way), len(log.steps), enough)
 
 
-def leads_through_what_is_hidden(self, type_, where, name, limit):
+def leads_through_what_is_hidden(self, type_, where, names, limit):
     filter_ = to_mongo(both(Has("resource", type_), where))
-    said = f"{name}=" if name else None
-    return [
-        (stored(each), [token.removeprefix(said) for token in each["index"] if token.startswith(said)] if said else [])
-        for each in self._shelf.of(type_).find(filter_).limit(limit)
-    ]
+    found = list(self._shelf.of(type_).find(filter_).limit(limit))
+    return [(stored(each), {name: _said(each, f"{name}=") for name in names}) for each in found]
+
+
+def _said(document, said):
+    return [token.removeprefix(said) for token in document["index"] if token.startswith(said)]
 
 
 def opens_every_record(self, type_, subject):
@@ -109,10 +110,12 @@ def test_an_honest_server_is_not_accused_of_a_link(twins, way):
 honest_bring = including.bring
 
 
-def brings_what_the_index_names(door, includes, matches, most, base):
-    found, said = honest_bring(door, includes, matches, most, base)
-    named = [mention["id"] for each in matches for mention in each.facts.get("mentions", ())]
-    return [*found, *(unfiltered_include(door, named) if includes else ())], said
+def brings_what_the_index_names(parts, includes, most, base):
+    found, said = honest_bring(parts, includes, most, base)
+    for door, matches in parts if includes else ():
+        named = [mention["id"] for each in matches for mention in each.facts.get("mentions", ())]
+        found = [*found, *unfiltered_include(door, named)]
+    return found, said
 
 
 THROUGH = (VisibleStore, "linked", leads_through_what_is_hidden)

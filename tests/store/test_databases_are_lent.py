@@ -12,8 +12,12 @@ def test_a_database_is_lent_again_without_what_a_test_stored_in_it_or_demanded_o
     first.command("collMod", "strict", validator={"absent": {"$exists": True}}, validationLevel="strict")
     databases.given_back(first)
 
-    again = databases.lent(mongo_client)
-    assert first.name == again.name
+    others = []  # who waited longest is lent first
+    while (again := databases.lent(mongo_client)).name != first.name:
+        others.append(again)
+        assert len(others) <= databases.POOL
+    for each in others:
+        databases.given_back(each)
     again["strict"].insert_one({"_id": 2})
     assert [0, 1] == [again[name].count_documents({}) for name in ("plain", "strict")]
     databases.given_back(again)
