@@ -40,7 +40,8 @@ def recorded(tmp_path_factory, request):
     if os.environ.get("RECORDED"):
         return Path(os.environ["RECORDED"])
     folder = tmp_path_factory.mktemp("said")
-    tests = [sys.executable, "-m", "pytest", "-q", "-n", "2", *ASKED, *(f"--ignore-glob=*{each}" for each in APART)]
+    run = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-n", "2"]
+    tests = [*run, *ASKED, *(f"--ignore-glob=*{each}" for each in APART)]
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         told = {**os.environ, "RECORD": str(folder)}
         ran = subprocess.run(tests, cwd=ROOT, env=told, timeout=2400, check=False)

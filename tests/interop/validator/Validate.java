@@ -23,6 +23,15 @@ import org.hl7.fhir.common.hapi.validation.validator.FhirInstanceValidator;
  * Writes a line of JSON a file: its name, and the issues found, each with severity, messageId, where and text.
  */
 public class Validate {
+  private static Map<String, String> issue(String severity, String id, String where, String text) {
+    Map<String, String> issue = new LinkedHashMap<>();
+    issue.put("severity", severity);
+    issue.put("id", id);
+    issue.put("where", where);
+    issue.put("text", text);
+    return issue;
+  }
+
   public static void main(String[] arguments) throws Exception {
     FhirContext context = FhirContext.forR4();
     UnknownCodeSystemWarningValidationSupport unknown = new UnknownCodeSystemWarningValidationSupport(context);
@@ -47,13 +56,12 @@ public class Validate {
     int done = 0;
     for (Path file : files) {
       List<Map<String, String>> issues = new ArrayList<>();
-      for (SingleValidationMessage each : validator.validateWithResult(Files.readString(file)).getMessages()) {
-        Map<String, String> issue = new LinkedHashMap<>();
-        issue.put("severity", each.getSeverity().getCode());
-        issue.put("id", each.getMessageId());
-        issue.put("where", each.getLocationString());
-        issue.put("text", each.getMessage());
-        issues.add(issue);
+      try {
+        for (SingleValidationMessage each : validator.validateWithResult(Files.readString(file)).getMessages()) {
+          issues.add(issue(each.getSeverity().getCode(), each.getMessageId(), each.getLocationString(), each.getMessage()));
+        }
+      } catch (RuntimeException failed) {
+        issues.add(issue("fatal", "VALIDATOR_FAILED", "", failed.toString()));
       }
       System.out.println(json.writeValueAsString(Map.of("file", file.getFileName().toString(), "issues", issues)));
       if (++done % 100 == 0 || done == files.size()) {
