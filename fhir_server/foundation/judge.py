@@ -18,7 +18,10 @@ Values = Callable[[Document], Any]
 
 
 def judge(predicate: Predicate, inside: bool = False) -> Judge:
-    """The function that says of a document what `matches` does; `inside` an element of an array of structures."""
+    """The function that says of a document, made of dicts as MongoDB gives them, what `matches` does.
+
+    `inside` an element of an array of structures.
+    """
     match predicate:
         case All(of):
             return _all(tuple(judge(each, inside) for each in of))
@@ -27,14 +30,19 @@ def judge(predicate: Predicate, inside: bool = False) -> Judge:
         case Not(inner):
             excluded = judge(inner, inside)
             return lambda document: not excluded(document)
-        case Has(field, str(value)):
+        case Has(field, str(value)) if _near(field, inside):
             return _one_of(field, frozenset((value,)), inside)
-        case Exists(field):
+        case Exists(field) if _near(field, inside):
             there = _at(path_of(field, inside))
             return lambda document: there(document) not in (None, [])
-        case Some(field, inner):
+        case Some(field, inner) if _near(field, inside):
             return _some(_at(path_of(field, inside)), judge(inner, inside=True))
     return lambda document: matches(predicate, document, inside)
+
+
+def _near(field: str, inside: bool) -> bool:
+    """Whether a field lies no deeper than what is looked up here; what does is left to `matches`."""
+    return path_of(field, inside).count(".") <= 1
 
 
 def _all(judges: tuple[Judge, ...]) -> Judge:
@@ -52,7 +60,7 @@ def _any(of: tuple[Predicate, ...], inside: bool) -> Judge:
     texts: dict[str, set[str]] = {}
     judges: list[Judge] = []
     for each in of:
-        if isinstance(each, Has) and isinstance(each.value, str):
+        if isinstance(each, Has) and isinstance(each.value, str) and _near(each.field, inside):
             texts.setdefault(each.field, set()).add(each.value)
         else:
             judges.append(judge(each, inside))
@@ -71,17 +79,19 @@ def _any(of: tuple[Predicate, ...], inside: bool) -> Judge:
 
 
 def _one_of(field: str, texts: frozenset[str], inside: bool) -> Judge:
-    there = _at(path_of(field, inside))
+    """Whether the field holds one of the texts, itself or in a list: asked more than all else together."""
+    first, _, rest = path_of(field, inside).partition(".")
 
     def holds(document: Document) -> bool:
-        value = there(document)
-        if value is None:
-            return False
-        if type(value) is str:
-            return value in texts
+        value = document.get(first)
+        if rest:
+            value = value.get(rest) if isinstance(value, dict) else None
         if isinstance(value, list):
-            return any(type(each) is str and each in texts for each in value)
-        return False
+            try:
+                return not texts.isdisjoint(value)
+            except TypeError:  # a structure among them, which is no text
+                return any(isinstance(each, str) and each in texts for each in value)
+        return isinstance(value, str) and value in texts
 
     return holds
 
@@ -92,21 +102,19 @@ def _some(there: Values, inner: Judge) -> Judge:
         if value is None:
             return False
         elements = value if isinstance(value, list) else [value]
-        return any(isinstance(each, Mapping) and inner(each) for each in elements)
+        return any(isinstance(each, dict) and inner(each) for each in elements)
 
     return some
 
 
 def _at(path: str) -> Values:
-    """What stands at a dotted path, None where nothing does."""
+    """What stands at a path of one or two steps, None where nothing does."""
     first, _, rest = path.partition(".")
     if not rest:
         return lambda document: document.get(first)
-    if "." in rest:
-        raise ValueError(f"no field lies at `{path}`")
 
     def within(document: Document) -> Any:
         value = document.get(first)
-        return value.get(rest) if isinstance(value, Mapping) else None
+        return value.get(rest) if isinstance(value, dict) else None
 
     return within

@@ -48,7 +48,7 @@ class Together:
         self._wanted = wanted
         self._lock = threading.Lock()
         self._waiting: list[_Seeker] = []
-        self._under_way = False
+        self._under_way = self._crowded = False
 
     def one(self, id_: str) -> Document | None:
         """The document of that `_id`, None where there is none. Raises PyMongoError."""
@@ -61,13 +61,15 @@ class Together:
         if not leads:
             seeker.turn.acquire()
         if leads or seeker.leads:
-            time.sleep(0)  # whoever was about to ask as well comes first, and comes along
+            if self._crowded:
+                time.sleep(0)  # whoever was about to ask as well comes first, and comes along
             self._ask([seeker, *self._others()])
         return seeker.found if seeker.answered else self._collection.find_one({"_id": id_}, self._wanted)
 
     def _others(self) -> list[_Seeker]:
         with self._lock:
             others, self._waiting = self._waiting[: MOST - 1], self._waiting[MOST - 1 :]
+            self._crowded = bool(others)
         return others
 
     def _ask(self, group: list[_Seeker]) -> None:

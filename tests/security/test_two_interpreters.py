@@ -222,3 +222,15 @@ def test_emptiness_means_nothing_in_both(database, predicate, expected):
 
     assert matches(predicate, document) is judge(predicate)(document) is bool(expected)
     assert database["law"].count_documents(to_mongo(predicate)) == expected
+
+
+def test_a_field_deeper_than_a_judge_looks_is_judged_as_matches_judges_it():
+    document = {"_id": 1, "facts": {"a": {"b": ["x"]}}, "dates": {"date": [{"lo": 1, "hi": 2}]}}
+    for asked in (
+        Has("a.b", "x"),
+        Exists("a.b"),
+        Any_((Has("a.b", "x"), Has("label", "N"))),
+        Some("a.b", Has("c", "x")),
+    ):
+        for each in (asked, Not(asked)):
+            assert judge(each)(document) is matches(each, document)
