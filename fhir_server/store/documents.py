@@ -368,6 +368,7 @@ def inherit(made: Envelope, about: Mapping[str, Mapping[str, Any]]) -> None:
         facts.update(came_of(sources))
         return
     names = [*facts.get("names", ()), *came_of(sources).get("names", ())]
+    facts.pop("names", None)
     if names:
         facts["names"] = list(dict.fromkeys(names))
     held = [each for id_, source in about.items() for each in held_of(id_, source)]
