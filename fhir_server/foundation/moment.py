@@ -10,6 +10,7 @@ import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400_000_000
@@ -52,10 +53,12 @@ def instant(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+@lru_cache(maxsize=4096)
 def interval(text: str) -> Interval:
     """What a partial date covers: a year, a month, a day, a minute, a second or less; no zone is UTC.
 
-    Raises ValueError for what is not a FHIR date (24:00, 30 February, a time without minutes).
+    Raises ValueError for what is not a FHIR date (24:00, 30 February, a time without minutes). Remembered: facts, the
+    index and rules look at the same dates.
     """
     found = _FORM.fullmatch(text)
     if not found:
