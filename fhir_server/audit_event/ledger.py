@@ -36,6 +36,7 @@ from fhir_server.audit_event.chain import NOTHING_BEFORE, Head, digest, linked
 from fhir_server.audit_event.seals import Seals
 from fhir_server.foundation.problem import Problem, problem
 from fhir_server.store.collections import make_collections
+from fhir_server.store.straight import Straight
 
 Record = dict[str, Any]
 Along = Sequence[tuple[str, Record]]
@@ -95,7 +96,7 @@ class Ledger:
         """`clock` is the protocol clock (decisions 11), for the moments of seals; `writer` begins the chain's name."""
         seen = ReadConcern("majority")
         self._database = database
-        self._ledger = database.get_collection("ledger", read_concern=seen, write_concern=MAJORITY)
+        self._ledger = Straight(database, "ledger", seen, MAJORITY)
         self._carried = database.get_collection("carried", read_concern=seen, write_concern=WriteConcern(1))
         self.seals = Seals(database, clock or (lambda: datetime.now(UTC)))
         self._name = f"{writer or socket.gethostname()}.{os.getpid()}"
