@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fhir_server.foundation.moment import EPOCH, from_micros, instant, instant_at, micros
 
 ZONES = st.sampled_from((UTC, timezone(timedelta(hours=-3, minutes=-30)), timezone(timedelta(hours=14))))
-MOMENTS = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=ZONES)  # noqa: DTZ001 - zones are drawn
+MOMENTS = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=ZONES)
 
 
 @given(MOMENTS)
