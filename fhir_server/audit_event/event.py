@@ -59,7 +59,7 @@ def envelope(deed: Deed, id_: str, base: str) -> dict[str, Any]:
         "first": {"date": begin},
         "last": {"date": begin},
         "own": [*form.own],
-        "body": body.decode(),
+        "body": body,
         "entry": {
             "id": deed.entry,
             "refused": list(deed.refused),
@@ -168,18 +168,16 @@ def _entities_of(deed: Deed, shape: Shape) -> tuple[Entity, ...]:
     return tuple(kinds)
 
 
-def _told(deed: Deed, form: Form, kinds: tuple[Entity, ...], id_: str, recorded: str) -> tuple[bytes, list[str]]:
-    """The body as JSON and its index tokens, made side by side."""
+def _told(deed: Deed, form: Form, kinds: tuple[Entity, ...], id_: str, recorded: str) -> tuple[str, list[str]]:
+    """The body as JSON text and its index tokens, made side by side."""
     tokens: list[str] = []
-    body: dict[str, Any] = {
-        "resourceType": "AuditEvent",
-        "id": id_,
-        "meta": {"versionId": "1", "lastUpdated": recorded, **form.meta},
-        **form.kind,
-        "recorded": recorded,
-        **form.asked,
-    }
-    entities = [each for kind in kinds for each in parts.entity(kind, deed, tokens)]
-    if entities:
-        body["entity"] = entities
-    return orjson.dumps(body), form.tokens(tokens)
+    entities: list[str] = []
+    for kind in kinds:
+        entities += parts.entity(kind, deed, tokens)
+    entity = f',"entity":[{",".join(entities)}]' if entities else ""
+    meta = f'{{"versionId":"1","lastUpdated":"{recorded}"{form.meta}}}'
+    body = (
+        f'{{"resourceType":"AuditEvent","id":{parts.quoted(id_)},"meta":{meta}{form.kind}'
+        f',"recorded":"{recorded}"{form.asked}{entity}}}'
+    )
+    return body, form.tokens(tokens)

@@ -1,7 +1,7 @@
 """Forms (formules): what all records of one kind of deed under one token say alike, made once and kept.
 
-May live here: the parts of an AuditEvent that follow from who asks, how it is told and what granted it, as JSON that is
-ready to be put in, with their index tokens and the facts of who asked. May not know: what a single deed was about.
+May live here: the parts of an AuditEvent that follow from who asks, how it is told and what granted it, as JSON text,
+with their index tokens and the facts of who asked. May not know: what a single deed was about.
 """
 
 from __future__ import annotations
@@ -11,28 +11,24 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import orjson
-
 from fhir_server.audit_event import parts
 from fhir_server.audit_event.deed import Deed
 from fhir_server.audit_event.shapes import Entity, Shape
 from fhir_server.foundation.principal import Principal
-
-Ready = Mapping[str, orjson.Fragment]
-"""Elements by their names, in the order in which they are told."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Form:
     """What does not change from record to record.
 
-    The elements of `meta`, those before `recorded` (`kind`) and those behind (`asked`); the index tokens `before` and
-    `behind` those of the entities, and `every` one of both; the facts `author` and `organization`; the `own` labels.
+    As JSON text that begins with a comma, what `meta` says beside version and date, the elements before `recorded`
+    (`kind`) and those behind (`asked`). The index tokens `before` and `behind` those of the entities, and `every` one
+    of both; the facts `author` and `organization`; the `own` labels.
     """
 
-    meta: Ready
-    kind: Ready
-    asked: Ready
+    meta: str
+    kind: str
+    asked: str
     before: tuple[str, ...]
     behind: tuple[str, ...]
     every: frozenset[str]
@@ -92,9 +88,9 @@ def _form(  # noqa: PLR0917 - all that a form follows from
     kind = {"type": shape.type.json(), "subtype": [shape.subtype.json()], "action": shape.action}
     behind = tuple(each for each in dict.fromkeys(tokens) if each not in before)
     return Form(
-        meta=_ready(meta),
-        kind=_ready(kind),
-        asked=_ready(asked),
+        meta=_behind(meta),
+        kind=_behind(kind),
+        asked=_behind(asked),
         before=before,
         behind=behind,
         every=frozenset((*before, *behind)),
@@ -104,8 +100,9 @@ def _form(  # noqa: PLR0917 - all that a form follows from
     )
 
 
-def _ready(elements: Mapping[str, Any]) -> Ready:
-    return {name: orjson.Fragment(orjson.dumps(value)) for name, value in elements.items()}
+def _behind(elements: Mapping[str, Any]) -> str:
+    """Elements as they follow others in a JSON object."""
+    return f",{parts.members(elements)}" if elements else ""
 
 
 def _organizations(principal: Principal | None) -> tuple[str, ...]:

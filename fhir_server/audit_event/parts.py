@@ -162,8 +162,8 @@ def _who(identities: Iterable[str], reference: str | None, name: str, tokens: li
     return who
 
 
-def entity(kind: Entity, deed: Deed, tokens: list[str]) -> list[dict[str, Any]]:
-    """The elements of one kind of entity; their tokens are added to `tokens`."""
+def entity(kind: Entity, deed: Deed, tokens: list[str]) -> list[str]:
+    """The elements of one kind of entity, as JSON; their tokens are added to `tokens`."""
     role = _role_of(kind)
     match kind:
         case "data":
@@ -176,32 +176,39 @@ def entity(kind: Entity, deed: Deed, tokens: list[str]) -> list[dict[str, Any]]:
         case "consent":
             return [_referred(what, role, tokens) for what in consents(deed)]
         case "query":
-            return [{**role, "query": b64encode(_request(deed).encode()).decode()}]
+            return [f'{{{role},"query":"{b64encode(_request(deed).encode()).decode()}"}}']
         case "request":
             tokens += identifier_tokens("entity", None, deed.request_id)
-            return [{"what": named(deed.request_id), **role}]
+            return [f'{{"what":{{"identifier":{{"value":{quoted(deed.request_id)}}}}},{role}}}']
         case "token":
             jti = JTI + (deed.principal.token if deed.principal is not None else "")
             tokens += identifier_tokens("entity", None, jti)
-            return [{"what": named(jti), **role}]
+            return [f'{{"what":{{"identifier":{{"value":{quoted(jti)}}}}},{role}}}']
 
 
-def _referred(what: str, role: Mapping[str, Any], tokens: list[str]) -> dict[str, Any]:
+def _referred(what: str, role: str, tokens: list[str]) -> str:
     bare = what.partition("/_history/")[0]
     tokens += (f"AuditEvent.entity={bare}", "AuditEvent.entity!")
     if bare.startswith("Patient/"):
         tokens += (f"AuditEvent.patient={bare}", "AuditEvent.patient!")
-    return {"what": {"reference": what}, **role}
+    return f'{{"what":{{"reference":{quoted(what)}}},{role}}}'
 
 
 @cache
-def _role_of(kind: Entity) -> dict[str, orjson.Fragment]:
-    """The type and the role of an entity, as JSON that is ready; shared, so not to be changed."""
-    return {
-        name: orjson.Fragment(orjson.dumps(coding.json()))
-        for name, coding in zip(("type", "role"), ENTITIES[kind], strict=True)
-        if coding is not None
-    }
+def _role_of(kind: Entity) -> str:
+    """The type and the role of an entity, as members of a JSON object."""
+    type_, role = ENTITIES[kind]
+    return members({"type": type_.json(), **({"role": role.json()} if role is not None else {})})
+
+
+def quoted(text: str) -> str:
+    """A string as JSON writes it."""
+    return orjson.dumps(text).decode()
+
+
+def members(elements: Mapping[str, Any]) -> str:
+    """Elements as members of a JSON object, without its braces."""
+    return orjson.dumps(elements).decode()[1:-1]
 
 
 def consents(deed: Deed) -> list[str]:

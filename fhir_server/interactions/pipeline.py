@@ -275,7 +275,9 @@ class Visit:
             for patient in version.facts.get("patients") or (None,):
                 by_patient.setdefault(patient, []).append(version)
         for patient, group in by_patient.items():
-            self.note(
+            self.entry.add(
+                self.route.interaction,
+                self.route.type,
                 patient=patient,
                 whats=tuple([f"{each.id}/_history/{each.version}" for each in group]),
                 disclosed=tuple([each.id for each in group]),
