@@ -11,7 +11,7 @@ whose every item is hidden is hidden itself, and with it what is about that List
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING
@@ -36,12 +36,13 @@ from fhir_server.foundation.predicate import (
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text, references
 from fhir_server.resources.designation import with_designated
-from fhir_server.store import designations, ordering
+from fhir_server.store import designations, ordering, pages
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import LISTS, Shelf, Stored, nameable, stored
 from fhir_server.store.mentioned import may_be_mentioned
 from fhir_server.store.metadata import stages as said_in_metadata
 from fhir_server.store.mongo import Filter
+from fhir_server.store.pages import Page, Snapshot
 from fhir_server.store.simplify import filter_of
 
 Said = Mapping[str, Sequence[str]]
@@ -50,15 +51,6 @@ WITH_LISTS = (*LISTS, "AuditEvent")
 _WANTED = dict.fromkeys((each.name for each in fields(Stored)), 1)
 """What is only searched by stays in the database. Fields of the first level, named as wanted, are MongoDB's simple
 projection: 120 µs less for a page of twenty than naming what is not wanted (docs/performance.md)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some versions, and the position of the last of them when there are more; that of each where it was asked for."""
-
-    entries: list[Stored] = field(default_factory=list)
-    next: list[Any] | None = None
-    places: list[list[Any]] = field(default_factory=list)
 
 
 class VisibleStore:
@@ -233,6 +225,16 @@ class VisibleStore:
         entries = [self._shown(each) for each in kept]
         places = [ordering.position(keys, each) for each in kept] if placed else []
         return Page(entries, ordering.position(keys, kept[-1]) if len(found) > limit and kept else None, places)
+
+    def moved(
+        self, type_: str, where: Predicate, order: Sequence[ordering.Ordered], limit: int, since: Snapshot
+    ) -> Page:
+        """What was updated since a walk began, at the places of then (`pages.py`); one round trip."""
+        guards = (self._filter(where, type_), self._history_filter(type_), self._shelf.history.name)
+        stages = pages.stages(*guards, ordering.keys_of(order), since, limit)
+        found = self._shelf.of(type_).aggregate([*stages, {"$project": {**_WANTED, pages.THEN: 1}}], **self._asking)
+        kept = since.ungiven(found)
+        return Page([self._shown(each) for _, each in kept], None, [place for place, _ in kept])
 
     def count(self, type_: str, where: Predicate) -> int:
         """How many match, exactly."""
