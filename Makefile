@@ -68,7 +68,7 @@ $(OTHERS_STAMP): $(STAMP) $(INTEROP)/requirements.lock $(INTEROP)/package-lock.j
 	mvn --batch-mode --quiet -f $(INTEROP)/validator/pom.xml dependency:build-classpath -Dmdep.outputFile=$(OTHERS)/classpath
 	@touch $@
 
-interop: $(OTHERS_STAMP) ## other people's clients, validator and fuzzer (needs Node 20, Java 17, Maven and Chromium; twenty minutes)
+interop: $(OTHERS_STAMP) ## other people's clients, validator and fuzzer (needs Node 20, Java 17, Maven and Chromium; a quarter of an hour)
 	INTEROP=$(OTHERS) PYTHONPATH=$(OTHERS) $(BIN)/python -m pytest -q -p no:randomly $(INTEROP) $(ARGS)
 
 bench: $(STAMP) ## measure against bare Flask views on this machine

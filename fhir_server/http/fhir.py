@@ -102,7 +102,8 @@ def to_request(sent: Request, path: str, base: str, request_id: str) -> FhirRequ
     accept = environ.get("HTTP_ACCEPT")
     native = path.startswith("Binary/") and negotiation.wants_native(accept, format_)
     if not native:
-        g.format = negotiation.spoken(accept, format_)
+        g.format = spoken = negotiation.spoken(accept, format_)
+        g.as_it_is = spoken == "json" and b"_pretty" not in raw and not negotiation.is_browser(accept)
     preferred = negotiation.preferences(environ.get("HTTP_PREFER"))
     return FhirRequest(
         method=sent.method,
@@ -146,7 +147,7 @@ def laid_out(response: Response) -> Response:
 
     All below this skin is JSON (decisions 7). A Binary's content is nobody's to lay out.
     """
-    if response.mimetype != "application/fhir+json" or "Content-Disposition" in response.headers:
+    if g.get("as_it_is") or response.mimetype != "application/fhir+json" or "Content-Disposition" in response.headers:
         return response
     asked = request.query_string.split(b"&")
     pretty = b"_pretty=true" in asked or (

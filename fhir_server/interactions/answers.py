@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import format_datetime
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 import orjson
 
-from fhir_server.foundation.moment import from_micros
 from fhir_server.foundation.problem import Issue
 from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.interactions.summary import declared
@@ -32,7 +32,12 @@ def etag(version: int) -> str:
 
 def http_date(updated: int) -> str:
     """RFC 7231 date of microseconds since 1970."""
-    return format_datetime(from_micros(updated).astimezone(UTC), usegmt=True)
+    return _date_of(updated // 1_000_000)
+
+
+@lru_cache(4096)
+def _date_of(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 def versioned(version: Stored) -> dict[str, str]:

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from fhir_server.foundation.predicate import Predicate
 from fhir_server.interactions.sights import TRACES
 from fhir_server.search.query import Query, merged
+from fhir_server.store.ordering import keys_of
 from fhir_server.store.pages import Page, Snapshot, holds
 from fhir_server.store.visible import VisibleStore
 
@@ -35,7 +36,7 @@ def page_of(sides: Sequence[Side], query: Query, after: list[Any] | None, now: i
     if since is not None:
         # after what has not moved: what is updated between the two questions is in one of them, or in both
         moving = [side for side in sides if side[1] != TRACES]
-        pages += [door.moved(of, where, query.order, query.count, since) for door, of, where in moving]
+        pages += [door.moved(of, where, keys_of(query.order), query.count, since) for door, of, where in moving]
     page = pages[0] if len(pages) == 1 else _joined(query, pages)
     if page.next is None or (since is None and not _begins(query, after)):
         return page

@@ -25,7 +25,7 @@ addresses stand (docs/adr/0035). `deposited` is when its first version came, in 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
 
@@ -47,6 +47,7 @@ from fhir_server.store import claims
 from fhir_server.store.announcement import hidden_spans
 from fhir_server.store.bounded import Bounded
 from fhir_server.store.collections import make_collections
+from fhir_server.store.together import Together
 
 Envelope = dict[str, Any]
 
@@ -130,6 +131,11 @@ class Stored:
         return json_text.read(self.body)
 
 
+WANTED = dict.fromkeys((each.name for each in fields(Stored)), 1)
+"""What is only searched by stays in the database. Fields of the first level, named as wanted, are MongoDB's simple
+projection: 120 µs less for a page of twenty than naming what is not wanted (docs/performance.md)."""
+
+
 def stored(document: Mapping[str, Any]) -> Stored:
     """The Stored value of a document of `resources`, `ledger` or `history`."""
     return Stored(
@@ -163,6 +169,7 @@ class Shelf:
         self.ledger = self._bounded("ledger")
         self.carried = self._bounded("carried")
         self.outbox = self._bounded("outbox")
+        self.current = Together(self.resources, WANTED)
 
     def _bounded(self, name: str) -> Bounded:
         return Bounded(self.database, name, lambda: self.max_time_ms, WriteConcern("majority", j=True))
@@ -363,6 +370,7 @@ def inherit(made: Envelope, about: Mapping[str, Mapping[str, Any]]) -> None:
         facts.update(came_of(sources))
         return
     names = [*facts.get("names", ()), *came_of(sources).get("names", ())]
+    facts.pop("names", None)
     if names:
         facts["names"] = list(dict.fromkeys(names))
     held = [each for id_, source in about.items() for each in held_of(id_, source)]

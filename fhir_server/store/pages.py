@@ -17,7 +17,7 @@ from typing import Any
 from pymongo import DESCENDING
 
 from fhir_server.store import ordering
-from fhir_server.store.documents import Stored
+from fhir_server.store.documents import WANTED, Stored
 from fhir_server.store.mongo import Filter
 
 UNDER_WAY = 120_000_000
@@ -120,6 +120,7 @@ def stages(  # noqa: PLR0917 - what a door knows, and what is asked of it
         {"$set": {THEN: {"$first": f"${THEN}.updated"}}},
         {"$sort": {THEN: DESCENDING, "_id": tie}},
         {"$limit": limit + 1 + len(since.given)},
+        {"$project": {**WANTED, THEN: 1}},
     ]
 
 

@@ -15,13 +15,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from fhir_server.foundation.predicate import EVERYTHING, NOTHING, All, Any_, Exists, Has, Not, Predicate, Some
+from fhir_server.foundation.judge import Judge, judge
+from fhir_server.foundation.predicate import (
+    EVERYTHING,
+    NOTHING,
+    All,
+    Any_,
+    Exists,
+    Has,
+    Linked,
+    Not,
+    Predicate,
+    Some,
+    Under,
+    path_of,
+)
 from fhir_server.store.mongo import Filter, joined, to_mongo
 
 REMEMBERED = 4_096
 LONG = 64
 """How many alternatives a clause has at most to be remembered."""
 _SCALARS = frozenset({"id", "resource", "patient"})
+_OWN = frozenset({"id", "resource", "version", "updated", "deposited"})
 
 Given = Mapping[str, str]
 """What every document asked for is known to hold: the value of a field, by the field's name."""
@@ -43,6 +58,16 @@ def filter_of(predicates: Iterable[Predicate], type_: str = "") -> Filter:
     record = next((each.value for each in alone if isinstance(each, Has) and each.field == "patients"), "")
     compiled = _compiled(said, type_, str(record) or _record_of(said))
     return joined([*(to_mongo(each) for each in alone), *compiled])
+
+
+def judge_of(predicates: Iterable[Predicate], type_: str) -> Judge | None:
+    """The same of one document in memory, which is of that type and has no index; None where that is asked as well."""
+    clauses = tuple(dict.fromkeys(clause for each in predicates for clause in _clauses(each)))
+    if not all(map(_asks_no_index, clauses)):
+        return None
+    record = _record_of(clauses)
+    simple = ((each if isinstance(each, Has) else _simple(each, type_, record)) for each in clauses)
+    return judge(All(tuple(each for each in simple if each != EVERYTHING)))
 
 
 def simplified(predicate: Predicate, given: Given) -> Predicate:
@@ -80,9 +105,25 @@ def _compiled(guard: tuple[Predicate, ...], type_: str, record: str) -> tuple[Fi
 @lru_cache(REMEMBERED)
 def _filter(clause: Predicate, type_: str, record: str) -> Filter | None:
     """What one clause compiles to, None when it is settled."""
-    given = {**({"resource": type_} if type_ else {}), **({"patients": record} if record else {})}
-    simple = simplified(clause, given)
+    simple = _simple(clause, type_, record)
     return None if simple == EVERYTHING else to_mongo(simple)
+
+
+def _simple(clause: Predicate, type_: str, record: str) -> Predicate:
+    given = {**({"resource": type_} if type_ else {}), **({"patients": record} if record else {})}
+    return simplified(clause, given)
+
+
+def _asks_no_index(clause: Predicate) -> bool:
+    """Whether it asks of a document nothing but the envelope's own fields and its facts."""
+    match clause:
+        case All(of) | Any_(of):
+            return all(map(_asks_no_index, of))
+        case Not(inner):
+            return _asks_no_index(inner)
+        case Linked() | Under():
+            return False
+    return clause.field in _OWN or path_of(clause.field).startswith("facts.")
 
 
 @lru_cache(REMEMBERED)

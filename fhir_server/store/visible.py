@@ -1,6 +1,7 @@
 """The door: a VisibleStore hands out resources, and only those its guard lets through.
 
-May live here: reading, each method with the guard inside the query. May not know: consents, scopes, HTTP.
+May live here: reading, each method with the guard inside the query, or (one document by its id) upon what the query
+found, before anything of it is handed out (docs/adr/0040). May not know: consents, scopes, HTTP.
 No method is without the guard, and nothing else holds a collection (setup.cfg, `store` contracts).
 
 The guard has two halves. `residual` is what consent leaves visible; `scope` what the token may ask for. A resource
@@ -11,12 +12,13 @@ whose every item is hidden is hidden itself, and with it what is about that List
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING
 from pymongo.client_session import ClientSession
 
+from fhir_server.foundation.judge import Judge
 from fhir_server.foundation.predicate import (
     EVERYTHING,
     NOTHING,
@@ -38,19 +40,16 @@ from fhir_server.resources import json_text, references
 from fhir_server.resources.designation import with_designated
 from fhir_server.store import designations, ordering, pages
 from fhir_server.store.blobs import Blobs
-from fhir_server.store.documents import LISTS, Shelf, Stored, nameable, stored
+from fhir_server.store.documents import LISTS, WANTED, Shelf, Stored, nameable, stored
 from fhir_server.store.mentioned import may_be_mentioned
 from fhir_server.store.metadata import stages as said_in_metadata
 from fhir_server.store.mongo import Filter
 from fhir_server.store.pages import Page, Snapshot
-from fhir_server.store.simplify import filter_of
+from fhir_server.store.simplify import filter_of, judge_of
 
 Said = Mapping[str, Sequence[str]]
 """Values of index tokens, by the name of the token."""
 WITH_LISTS = (*LISTS, "AuditEvent")
-_WANTED = dict.fromkeys((each.name for each in fields(Stored)), 1)
-"""What is only searched by stays in the database. Fields of the first level, named as wanted, are MongoDB's simple
-projection: 120 µs less for a page of twenty than naming what is not wanted (docs/performance.md)."""
 
 
 class VisibleStore:
@@ -74,6 +73,7 @@ class VisibleStore:
         self._mentioned = nameable(residual)
         # criteria of a scope are asked of mentions as those of a query are
         self._covered = rewrite(scope, self._through_mentions)
+        self._judges: dict[str, Judge | None] = {}
 
     def within(self, scope: Predicate) -> VisibleStore:
         """The same door, narrowed to what one right of the token covers."""
@@ -85,19 +85,23 @@ class VisibleStore:
         return both(self._scope, self._residual)
 
     def read(self, type_: str, id_: str) -> Stored | None:
-        """The current version, or None whether it is absent or hidden. One round trip."""
-        found = self._shelf.of(type_).find_one(
-            self._filter(Has("id", f"{type_}/{id_}"), type_),
-            _WANTED,
-            **self._asking,
-        )
+        """The current version, or None whether it is absent or hidden. One round trip.
+
+        Outside of a transaction it is fetched with what others ask for, and tested here (docs/adr/0040).
+        """
+        name = f"{type_}/{id_}"
+        passes = self._judge(type_) if self._session is None and type_ != "AuditEvent" else None
+        if passes is not None:
+            found = self._shelf.current.one(name)
+            return self._shown(found) if found is not None and passes(found) else None
+        found = self._shelf.of(type_).find_one(self._filter(Has("id", name), type_), WANTED, **self._asking)
         return self._shown(found) if found else None
 
     def gone(self, type_: str, id_: str) -> Stored | None:
         """The deletion of a resource whose last version could be seen, else None."""
         found = self._shelf.history.find_one(
             {"id": f"{type_}/{id_}", **self._history_filter(type_)},
-            _WANTED,
+            WANTED,
             sort=[("version", DESCENDING)],
             **self._asking,
         )
@@ -112,7 +116,7 @@ class VisibleStore:
             return None
         found = self._shelf.history.find_one(
             {"_id": f"{type_}/{id_}/{version}", **self._history_filter(type_)},
-            _WANTED,
+            WANTED,
             **self._asking,
         )
         return self._shown(found) if found else None
@@ -126,7 +130,7 @@ class VisibleStore:
         total = self._counted(self._shelf.history, where) + (current is not None)
         if before is not None:
             where["version"] = {"$lt": before}
-        old = self._shelf.history.find(where, _WANTED, sort=[("version", DESCENDING)], limit=limit, **self._asking)
+        old = self._shelf.history.find(where, WANTED, sort=[("version", DESCENDING)], limit=limit, **self._asking)
         versions = [self._shown(each) for each in old]
         if current is not None and (before is None or current.version < before):
             versions.insert(0, current)
@@ -172,7 +176,7 @@ class VisibleStore:
         for collection, guard, name, asked in sources:
             keys = [(each, DESCENDING) for each in ("updated", name, "version")]
             query = {"$and": [guard, made, ordering.after(keys, after) if after else {}]}
-            stages = [{"$match": query}, {"$sort": dict(keys)}, *asked, {"$limit": step}, {"$project": _WANTED}]
+            stages = [{"$match": query}, {"$sort": dict(keys)}, *asked, {"$limit": step}, {"$project": WANTED}]
             cursor = collection.aggregate(stages, **self._asking)
             found += cursor.to_list()
         found.sort(key=lambda each: (each["updated"], stored(each).id, each["version"]), reverse=True)
@@ -211,7 +215,7 @@ class VisibleStore:
         keys = ordering.keys_of(order)
         query = self._filter(where, type_)
         # the position is read from what it sorts by
-        out = {**_WANTED, **dict.fromkeys((path.partition(".")[0] for path, _ in keys), 1)}
+        out = {**WANTED, **dict.fromkeys((path.partition(".")[0] for path, _ in keys), 1)}
         collection = self._shelf.of(type_)
         if ordering.is_stored(order):
             filter_ = query if after is None else {"$and": [query, ordering.after(keys, after)]}
@@ -226,15 +230,12 @@ class VisibleStore:
         places = [ordering.position(keys, each) for each in kept] if placed else []
         return Page(entries, ordering.position(keys, kept[-1]) if len(found) > limit and kept else None, places)
 
-    def moved(
-        self, type_: str, where: Predicate, order: Sequence[ordering.Ordered], limit: int, since: Snapshot
-    ) -> Page:
+    def moved(self, type_: str, where: Predicate, keys: ordering.Keys, limit: int, since: Snapshot) -> Page:
         """What was updated since a walk began, at the places of then (`pages.py`); one round trip."""
         guards = (self._filter(where, type_), self._history_filter(type_), self._shelf.history.name)
-        stages = pages.stages(*guards, ordering.keys_of(order), since, limit)
-        found = self._shelf.of(type_).aggregate([*stages, {"$project": {**_WANTED, pages.THEN: 1}}], **self._asking)
-        kept = since.ungiven(found)
-        return Page([self._shown(each) for _, each in kept], None, [place for place, _ in kept])
+        stages = pages.stages(*guards, keys, since, limit)
+        found = since.ungiven(self._shelf.of(type_).aggregate(stages, **self._asking))
+        return Page([self._shown(each) for _, each in found], None, [place for place, _ in found])
 
     def count(self, type_: str, where: Predicate) -> int:
         """How many match, exactly."""
@@ -268,7 +269,7 @@ class VisibleStore:
     def _led_to(self, where: Predicate, order: ordering.Keys, limit: int) -> list[Stored]:
         seen = either(both(self._residual, self._left_something(""), self._held_something("")), self._shared)
         query = filter_of((where, self._covered, seen), "")
-        cursor = self._shelf.resources.find(query, _WANTED, sort=order, limit=limit, **self._asking)
+        cursor = self._shelf.resources.find(query, WANTED, sort=order, limit=limit, **self._asking)
         return [self._shown(each) for each in cursor.to_list()]
 
     def linked(self, type_: str, where: Predicate, names: Sequence[str], limit: int) -> list[tuple[Stored, Said]]:
@@ -320,12 +321,19 @@ class VisibleStore:
         shelf, keys = self._shelf, ordering.keys_of(order)
         query = self._filter(where, type_)
         hint = ordering.index_for(query, keys) if type_ != "AuditEvent" else None
-        page = {"filter": query, "projection": _WANTED, "sort": dict(keys), "limit": limit + 1}
+        page = {"filter": query, "projection": WANTED, "sort": dict(keys), "limit": limit + 1}
         asked = {"find": shelf.of(type_).name, **page, **({"hint": dict(hint)} if hint else {})}
         explained: Mapping[str, Any] = shelf.database.command(
             "explain", asked, verbosity="allPlansExecution", maxTimeMS=shelf.max_time_ms
         )
         return explained
+
+    def _judge(self, type_: str) -> Judge | None:
+        """The guard upon a fetched document of that type; None where it asks for what stays in the database."""
+        if type_ not in self._judges:
+            left = (self._left_something(type_), self._held_something(type_))
+            self._judges[type_] = judge_of((self._covered, self._residual, *left), type_)
+        return self._judges[type_]
 
     def _filter(self, where: Predicate, type_: str) -> Filter:
         asked = rewrite(where, self._through_mentions)

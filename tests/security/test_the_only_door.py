@@ -19,6 +19,7 @@ from fhir_server.foundation.principal import Principal
 from fhir_server.resources.consent_patterns import consent
 from fhir_server.search.query import NEWEST_FIRST, Order
 from fhir_server.store.documents import Stored
+from fhir_server.store.ordering import keys_of
 from fhir_server.store.pages import Page, Snapshot
 from fhir_server.store.visible import VisibleStore
 from tests.kit import people
@@ -125,7 +126,7 @@ UNDER_NOTHING = {
         set(),
     ),
     "page": (lambda door, type_, _id, _: door.page(type_, EVERYTHING, (Order("id", descending=False),), 10), Page()),
-    "moved": (lambda door, type_, _id, _: door.moved(type_, EVERYTHING, NEWEST_FIRST, 10, EVENING), Page()),
+    "moved": (lambda door, type_, _id, _: door.moved(type_, EVERYTHING, keys_of(NEWEST_FIRST), 10, EVENING), Page()),
     "count": (lambda door, type_, _id, _: door.count(type_, EVERYTHING), 0),
     "follow": (lambda door, type_, id_, _: door.follow([f"{type_}/{id_}"]), []),
     "newest": (lambda door, *_: door.newest(EVERYTHING, 10), []),

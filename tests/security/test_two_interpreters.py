@@ -1,4 +1,4 @@
-"""`matches` and `to_mongo` are one law: the same documents, whatever the predicate."""
+"""`matches`, what it is compiled to, and `to_mongo` are one law: the same documents, whatever the predicate."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fhir_server.foundation.judge import judge
 from fhir_server.foundation.predicate import (
     EVERYTHING,
     NOTHING,
@@ -155,9 +156,10 @@ def test_the_two_interpreters_agree_on_every_predicate_and_every_document(databa
     collection.insert_many(numbered)
 
     in_memory = {each["_id"] for each in numbered if matches(predicate, each)}
+    compiled = {each["_id"] for each in numbered if judge(predicate)(each)}
     in_mongo = {each["_id"] for each in collection.find(to_mongo(predicate), {"_id": 1})}
 
-    assert in_memory == in_mongo
+    assert in_memory == compiled == in_mongo
 
 
 def test_a_place_is_near_in_both_to_the_metre(database):
@@ -218,5 +220,17 @@ def test_emptiness_means_nothing_in_both(database, predicate, expected):
     document = {"_id": 1, "facts": {}}
     database["law"].insert_one(document)
 
-    assert matches(predicate, document) is bool(expected)
+    assert matches(predicate, document) is judge(predicate)(document) is bool(expected)
     assert database["law"].count_documents(to_mongo(predicate)) == expected
+
+
+def test_a_field_deeper_than_a_judge_looks_is_judged_as_matches_judges_it():
+    document = {"_id": 1, "facts": {"a": {"b": ["x"]}}, "dates": {"date": [{"lo": 1, "hi": 2}]}}
+    for asked in (
+        Has("a.b", "x"),
+        Exists("a.b"),
+        Any_((Has("a.b", "x"), Has("label", "N"))),
+        Some("a.b", Has("c", "x")),
+    ):
+        for each in (asked, Not(asked)):
+            assert judge(each)(document) is matches(each, document)

@@ -53,3 +53,15 @@ def test_a_trace_of_what_has_no_label_any_more_has_none(shelf):
     a_trace(shelf, "AuditEvent/a", DOCUMENT, label=["N"])
     restamp.spread(shelf, DOCUMENT, SHOWN, {}, None)
     assert "label" not in facts_of(shelf, "AuditEvent/a")
+
+
+@pytest.mark.parametrize(
+    ("mentions", "names"), [((), None), ((OTHER,), [OTHER])], ids=["mentions nothing", "mentions something"]
+)
+def test_what_is_restamped_names_what_it_mentions_and_keeps_nothing_empty(shelf, mentions, names):
+    facts = {"about": [DOCUMENT], "patient": "lea", "label": ["N"], "mentions": [{"id": each} for each in mentions]}
+    shelf.resources.insert_one({"_id": "Provenance/p", "type": "Provenance", "own": [], "facts": facts})
+    restamp.spread(shelf, DOCUMENT, SHOWN, HIDDEN, None)
+    restamped = shelf.resources.find_one({"_id": "Provenance/p"})["facts"]
+    assert (HIDDEN["label"], names) == (restamped["label"], restamped.get("names"))
+    assert "names" in restamped or names is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,13 +13,17 @@ from fhir_server.foundation.predicate import (
     Any_,
     Exists,
     Has,
+    Linked,
+    Near,
     Not,
     Some,
+    Span,
+    Under,
     both,
     matches,
 )
 from fhir_server.store.mongo import to_mongo
-from fhir_server.store.simplify import filter_of, simplified
+from fhir_server.store.simplify import filter_of, judge_of, simplified
 
 types = st.sampled_from(["Consent", "DocumentReference", "List"])
 ids = st.sampled_from(["p1", "p2"])
@@ -69,6 +74,36 @@ def test_what_is_given_changes_no_answer_about_a_document_that_has_it(document, 
     simple = simplified(predicate, {"resource": type_, "patients": patient})
 
     assert matches(predicate, document) == matches(simple, document)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(documents, predicates(), types, ids)
+def test_a_guard_tests_one_document_in_memory_as_it_selects_it(document, predicate, type_, patient):
+    document = {**document, "type": type_}
+    guard = (Has("patients", patient), predicate)
+
+    judged = judge_of(guard, type_)
+
+    assert judged is not None
+    assert judged(document) == all(matches(each, document) for each in guard)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        Has("token", "DocumentReference.type=1"),
+        Span("date:date", lo_min=1),
+        Some("together", Has("token", "a")),
+        Some("numbers", Has("key", "a")),
+        Has("text", "a"),
+        Near("place", 0.0, 0.0, 1.0),
+        Linked("Encounter.subject", "Patient", EVERYTHING),
+        Under("Location.partof", "Location", "Location.partof", ("Location/a",)),
+    ],
+)
+def test_what_asks_for_the_index_is_left_to_the_database(asked):
+    for guard in (asked, Not(asked), All((Has("label", "N"), asked)), Any_((Has("label", "N"), asked))):
+        assert judge_of((Has("patients", "p1"), guard), "DocumentReference") is None
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,0 +1,135 @@
+"""Reads of one document that wait at the same time share a query, and nothing else."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from pymongo.errors import AutoReconnect, OperationFailure
+
+from fhir_server.store.together import MOST, Together
+
+SOME = 40
+
+
+class Held:
+    """A collection whose queries wait until they are let go; it notes what each asked for."""
+
+    def __init__(self, collection):
+        self.collection = collection
+        self.gate = threading.Event()
+        self.asked = []
+        self.failing = None
+
+    def find_one(self, where, wanted):
+        return self._noted(self.collection.find_one, where, wanted)
+
+    def find(self, where, wanted):
+        return self._noted(self.collection.find, where, wanted)
+
+    def _noted(self, find, where, wanted):
+        ids = where["_id"]
+        self.asked.append(1 if isinstance(ids, str) else len(ids["$in"]))
+        if not self.gate.wait(20):
+            raise TimeoutError
+        if self.failing is not None and not isinstance(ids, str):
+            raise self.failing
+        return find(where, wanted)
+
+
+@pytest.fixture
+def held(database):
+    database["few"].insert_many([{"_id": f"T/{n}", "facts": {"n": [n]}, "aside": n} for n in range(SOME)])
+    return Held(database["few"])
+
+
+def asked_at_once(held, together, ids):
+    """What each got, all of them having waited for the first."""
+    with ThreadPoolExecutor(len(ids)) as pool:
+        first = pool.submit(together.one, ids[0])
+        while not held.asked:
+            pass
+        rest = [pool.submit(together.one, each) for each in ids[1:]]
+        while len(together._waiting) < len(rest):
+            pass
+        held.gate.set()
+        return [each.exception() or each.result() for each in (first, *rest)]
+
+
+def test_who_waits_goes_with_the_next_query_and_each_gets_his_own(held):
+    together = Together(held, {"facts": 1})
+    ids = [f"T/{n}" for n in range(8)] + ["T/none"]
+
+    got = asked_at_once(held, together, ids)
+
+    assert got == [*({"_id": f"T/{n}", "facts": {"n": [n]}} for n in range(8)), None]
+    assert held.asked == [1, 8]
+
+
+def test_one_query_asks_for_so_many_and_no_more(held):
+    together = Together(held, {"facts": 1})
+
+    got = asked_at_once(held, together, [f"T/{n}" for n in range(SOME)])
+
+    assert [each["facts"]["n"] for each in got] == [[n] for n in range(SOME)]
+    assert held.asked == [1, MOST, MOST, SOME - 1 - 2 * MOST]
+
+
+def test_two_who_ask_for_the_same_hold_nothing_in_common(held):
+    together = Together(held, {"facts": 1})
+
+    _, one, other = asked_at_once(held, together, ["T/0", "T/1", "T/1"])
+
+    assert one == other
+    assert one["facts"] is not other["facts"]
+    assert held.asked == [1, 1]
+
+
+def test_who_shared_a_query_that_failed_asks_again_by_himself(held):
+    together = Together(held, {"facts": 1})
+    held.failing = AutoReconnect("cut")
+
+    got = asked_at_once(held, together, ["T/0", "T/1", "T/2", "T/3"])
+
+    failed = [each for each in got if isinstance(each, Exception)]
+    assert len(failed) == 1, "only who asked for all of them is told of it"
+    assert {each["_id"] for each in got if isinstance(each, dict)} | {"T/1"} == {"T/0", "T/1", "T/2", "T/3"}
+    assert together.one("T/5")["_id"] == "T/5"
+
+
+def test_an_error_of_a_query_alone_is_its_own(database):
+    refused = OperationFailure("no")
+
+    class Refusing:
+        def find_one(self, where, wanted):
+            raise refused
+
+    together = Together(Refusing(), {"facts": 1})
+    for _ in range(2):
+        with pytest.raises(OperationFailure):
+            together.one("T/1")
+
+
+def test_each_sees_what_was_written_before_he_asked(database):
+    """Writers and readers at once: nobody is answered by a query that was sent before he asked."""
+    counted = database["counted"]
+    counted.insert_many([{"_id": f"T/{n}", "n": 0} for n in range(4)])
+    together = Together(counted, {"n": 1})
+    stale = []
+
+    def write_and_read(number):
+        for turn in range(1, 60):
+            counted.update_one({"_id": f"T/{number}"}, {"$set": {"n": turn}})
+            for each in range(4):
+                together.one(f"T/{each}")
+            if together.one(f"T/{number}")["n"] != turn:
+                stale.append((number, turn))
+
+    threads = [threading.Thread(target=write_and_read, args=(number,)) for number in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+    assert not stale
