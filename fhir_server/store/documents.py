@@ -72,6 +72,8 @@ RESOURCE_INDEXES = (
     IndexModel([("facts.patient", ASCENDING), ("type", ASCENDING), ("last.date", DESCENDING), ("_id", DESCENDING)]),
     IndexModel([("index", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
     IndexModel([("type", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
+    # what was updated, by which pages find what was since their first (docs/adr/0039): no create is in it
+    IndexModel([("type", ASCENDING), ("updated", DESCENDING)], partialFilterExpression={"version": {"$gt": 1}}),
     IndexModel([("facts.author", ASCENDING), ("type", ASCENDING)], sparse=True),
     IndexModel([("facts.submitter", ASCENDING), ("type", ASCENDING)], sparse=True),
     IndexModel([("facts.about", ASCENDING)], sparse=True),
