@@ -220,11 +220,10 @@ class VisibleStore:
         if ordering.is_stored(order):
             filter_ = query if after is None else {"$and": [query, ordering.after(keys, after)]}
             hint = ordering.index_for(query, keys) if type_ != "AuditEvent" else None
-            cursor = collection.find(filter_, out, **self._asking, sort=keys, limit=limit + 1, hint=hint)
+            found = collection.some(filter_, out, limit + 1, sort=keys, hint=hint, session=self._session)
         else:
             stages = ordering.stages(order, query, after, limit + 1)
-            cursor = collection.aggregate([*stages, {"$project": out}], **self._asking)
-        found = cursor.to_list()
+            found = collection.aggregate([*stages, {"$project": out}], **self._asking).to_list()
         kept = found[:limit]
         entries = [self._shown(each) for each in kept]
         places = [ordering.position(keys, each) for each in kept] if placed else []
