@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from fhir_server.foundation.moment import from_micros, instant
+from fhir_server.foundation.moment import instant_at
 
 NOTHING_BEFORE = "0" * 64
 
@@ -41,8 +41,8 @@ def digest(record: Mapping[str, Any]) -> str:
     Raises TypeError for what JSON cannot say.
     """
     facts = {name: value for name, value in record["facts"].items() if name not in RESTAMPED}
-    content = {name: value for name, value in record.items() if name != "chain"}
-    content["facts"] = facts
+    content = {**record, "facts": facts}
+    content.pop("chain", None)
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -65,9 +65,9 @@ def emptied(record: Mapping[str, Any], entry: str) -> dict[str, Any]:
     body = {
         "resourceType": "AuditEvent",
         "id": id_,
-        "meta": {"versionId": "1", "lastUpdated": instant(from_micros(at))},
+        "meta": {"versionId": "1", "lastUpdated": instant_at(at)},
         "type": {"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "110110"},
-        "recorded": instant(from_micros(at)),
+        "recorded": instant_at(at),
         "outcomeDesc": "the record that this trace told of was destroyed",
         "agent": [{"requestor": False}],
         "source": {"observer": {"display": "DMP"}},

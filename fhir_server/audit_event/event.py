@@ -8,7 +8,6 @@ in the envelope's private `entry`, never in the FHIR body. https://hl7.org/fhir/
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,8 +15,9 @@ import orjson
 
 from fhir_server.audit_event import parts
 from fhir_server.audit_event.deed import Deed
+from fhir_server.audit_event.forms import Form, form_of
 from fhir_server.audit_event.shapes import Entity, Shape, shape_of
-from fhir_server.foundation.moment import instant, micros
+from fhir_server.foundation.moment import instant, instant_at, micros
 from fhir_server.store.documents import LISTS, came_of, held_of
 
 __all__ = ["Deed", "audit_event", "envelope"]
@@ -26,7 +26,10 @@ __all__ = ["Deed", "audit_event", "envelope"]
 def audit_event(deed: Deed, id_: str, base: str) -> dict[str, Any]:
     """The AuditEvent of a deed; `base` is the FHIR base URL, which names the server in it."""
     shape = _shape_of(deed)
-    return copy.deepcopy(_told(deed, shape, _entities_of(deed, shape), id_, base)[0])
+    kinds = _entities_of(deed, shape)
+    body, _ = _told(deed, form_of(deed, shape, kinds, base), kinds, id_, instant(deed.recorded))
+    event: dict[str, Any] = orjson.loads(body)
+    return event
 
 
 def envelope(deed: Deed, id_: str, base: str) -> dict[str, Any]:
@@ -40,68 +43,84 @@ def envelope(deed: Deed, id_: str, base: str) -> dict[str, Any]:
     """
     shape = _shape_of(deed)
     kinds = _entities_of(deed, shape)
-    body, tokens = _told(deed, shape, kinds, id_, base)
+    form = form_of(deed, shape, kinds, base)
     updated = micros(deed.recorded)
+    body, tokens = _told(deed, form, kinds, id_, instant_at(updated))
     begin = updated - updated % 1000
-    own = (
-        [parts.hidden_from_representatives().code]
-        if deed.principal is not None and deed.principal.secret_session
-        else []
-    )
     return {
         "_id": f"AuditEvent/{id_}",
         "type": "AuditEvent",
         "version": 1,
         "updated": updated,
         "method": "POST",
-        "facts": _facts(deed, kinds, own),
+        "facts": _facts(deed, form, kinds),
         "index": tokens,
         "dates": {"date": [{"lo": begin, "hi": begin + 999}]},
         "first": {"date": begin},
         "last": {"date": begin},
-        "own": own,
-        "body": orjson.dumps(body).decode(),
+        "own": [*form.own],
+        "body": body,
         "entry": {
             "id": deed.entry,
             "refused": list(deed.refused),
             "disclosed": list(deed.disclosed),
-            "labels": sorted({label for facts in deed.about for label in facts.get("label", ())}),
+            "labels": _labels(deed),
         },
     }
 
 
-def _facts(deed: Deed, kinds: tuple[Entity, ...], own: list[str]) -> dict[str, Any]:
+def _labels(deed: Deed) -> list[str]:
+    labels: set[str] = set()
+    for facts in deed.about:
+        labels.update(facts.get("label", ()))
+    return sorted(labels)
+
+
+def _facts(deed: Deed, form: Form, kinds: tuple[Entity, ...]) -> dict[str, Any]:
     facts: dict[str, Any] = {"class": ["audit"]}
     if deed.patient:
         facts["patient"] = deed.patient
         facts["patients"] = [deed.patient]
-    if deed.principal is not None:
-        if deed.principal.identities:
-            facts["author"] = sorted(deed.principal.identities)
-        organizations = {*deed.principal.organizations}
-        if deed.principal.organization:
-            organizations.add(deed.principal.organization)
-        if organizations:
-            facts["organization"] = sorted(organizations)
-    named = deed.about if "data" in kinds else ()
-    labels = dict.fromkeys([*own, *(label for each in named for label in each.get("label", ()))])
-    if labels:
-        facts["label"] = list(labels)
-    hidden = [span for each in named for span in each.get("hidden", ())]
-    if hidden:
-        facts["hidden"] = hidden
-    types = dict.fromkeys(code for each in named for code in each.get("type", ()))
-    if types:
-        facts["type"] = list(types)
-    ids = dict.fromkeys(id_ for each in named for id_ in (each.get("id"), *each.get("about", ())) if id_)
-    if ids:
-        facts["about"] = list(ids)
-    facts |= came_of(named)
-    if any(each.get("joint") for each in named):
-        facts["joint"] = True
-    mentions = [_mention(each) for each in deed.about if not named and each.get("id") and not _is_set(each, deed)]
+    if form.author:
+        facts["author"] = [*form.author]
+    if form.organization:
+        facts["organization"] = [*form.organization]
+    if deed.about and "data" in kinds:
+        return facts | _of_named(deed.about, form.own)
+    if form.own:
+        facts["label"] = [*form.own]
+    mentions = [_mention(each) for each in deed.about if each.get("id") and not _is_set(each, deed)]
     if mentions:
         facts["mentions"] = mentions
+    return facts
+
+
+def _of_named(named: tuple[Mapping[str, Any], ...], own: tuple[str, ...]) -> dict[str, Any]:
+    """What an event takes of the facts of what it names, beside the labels of its `own`."""
+    labels: list[str] = [*own]
+    hidden: list[Any] = []
+    types: list[str] = []
+    ids: list[str | None] = []
+    joint = False
+    for each in named:
+        labels += each.get("label", ())
+        hidden += each.get("hidden", ())
+        types += each.get("type", ())
+        ids += (each.get("id"), *each.get("about", ()))
+        joint = joint or bool(each.get("joint"))
+    facts: dict[str, Any] = {}
+    if labels:
+        facts["label"] = list(dict.fromkeys(labels))
+    if hidden:
+        facts["hidden"] = hidden
+    if types:
+        facts["type"] = list(dict.fromkeys(types))
+    about = [each for each in dict.fromkeys(ids) if each]
+    if about:
+        facts["about"] = about
+    facts |= came_of(named)
+    if joint:
+        facts["joint"] = True
     return facts
 
 
@@ -149,50 +168,16 @@ def _entities_of(deed: Deed, shape: Shape) -> tuple[Entity, ...]:
     return tuple(kinds)
 
 
-def _told(deed: Deed, shape: Shape, kinds: tuple[Entity, ...], id_: str, base: str) -> tuple[dict[str, Any], list[str]]:
-    """The body and its index tokens, made side by side."""
-    tokens: list[str] = list(parts.fixed_tokens(shape, kinds, deed.outcome))
-    recorded = instant(deed.recorded)
-    meta: dict[str, Any] = {"versionId": "1", "lastUpdated": recorded}
-    entities = [each for kind in kinds for each in parts.entity(kind, deed, tokens)]
-    agents = parts.agents(deed, shape, base, tokens)
-    profile = _profile(deed, shape, kinds)
-    if profile:
-        meta["profile"] = [profile]
-        tokens += (f"AuditEvent._profile={profile}", "AuditEvent._profile!")
-    principal = deed.principal
-    if principal is not None and principal.secret_session:
-        hidden = parts.hidden_from_representatives()
-        meta["security"] = [hidden.json()]
-        tokens += parts.coding_tokens("_security", (hidden,))
-    body: dict[str, Any] = {
-        "resourceType": "AuditEvent",
-        "id": id_,
-        "meta": meta,
-        "type": shape.type.json(),
-        "subtype": [shape.subtype.json()],
-        "action": shape.action,
-        "recorded": recorded,
-        "outcome": deed.outcome,
-    }
-    if principal is not None and principal.purpose.emergency:
-        why = parts.purpose(principal)
-        body["purposeOfEvent"] = [{**why, "text": principal.reason} if principal.reason else why]
-    body["agent"] = agents
-    body["source"] = {"observer": parts.named(base), "type": [shape.source.json()]}
-    tokens += parts.identifier_tokens("source", None, base)
-    if entities:
-        body["entity"] = entities
-    return body, list(dict.fromkeys(tokens))
-
-
-def _profile(deed: Deed, shape: Shape, kinds: tuple[Entity, ...]) -> str | None:
-    """The pattern a granted deed keeps to in every element; a refusal claims none (BALP fixes their outcome to 0)."""
-    principal = deed.principal
-    if deed.outcome != "0" or principal is None or not deed.address or (shape.entities[0] not in kinds):
-        return None
-    if shape.entities[0] == "patient" and not (
-        parts.is_person(principal) and principal.organization and parts.consents(deed)
-    ):
-        return None
-    return shape.patient_profile if deed.patient else shape.profile
+def _told(deed: Deed, form: Form, kinds: tuple[Entity, ...], id_: str, recorded: str) -> tuple[str, list[str]]:
+    """The body as JSON text and its index tokens, made side by side."""
+    tokens: list[str] = []
+    entities: list[str] = []
+    for kind in kinds:
+        entities += parts.entity(kind, deed, tokens)
+    entity = f',"entity":[{",".join(entities)}]' if entities else ""
+    meta = f'{{"versionId":"1","lastUpdated":"{recorded}"{form.meta}}}'
+    body = (
+        f'{{"resourceType":"AuditEvent","id":{parts.quoted(id_)},"meta":{meta}{form.kind}'
+        f',"recorded":"{recorded}"{form.asked}{entity}}}'
+    )
+    return body, form.tokens(tokens)

@@ -36,6 +36,7 @@ from fhir_server.audit_event.chain import NOTHING_BEFORE, Head, digest, linked
 from fhir_server.audit_event.seals import Seals
 from fhir_server.foundation.problem import Problem, problem
 from fhir_server.store.collections import make_collections
+from fhir_server.store.straight import Straight
 
 Record = dict[str, Any]
 Along = Sequence[tuple[str, Record]]
@@ -56,7 +57,7 @@ DUPLICATE = 11000
 """MongoDB's code for a key that is there already."""
 BATCH = 1_000
 WAITING = 10_000
-LINGER = 0.005
+LINGER = 0.02
 PATIENCE = 8.0
 ATTEMPT = 3.0
 HOUSEKEEPING = 0.5
@@ -95,7 +96,7 @@ class Ledger:
         """`clock` is the protocol clock (decisions 11), for the moments of seals; `writer` begins the chain's name."""
         seen = ReadConcern("majority")
         self._database = database
-        self._ledger = database.get_collection("ledger", read_concern=seen, write_concern=MAJORITY)
+        self._ledger = Straight(database, "ledger", seen, MAJORITY)
         self._carried = database.get_collection("carried", read_concern=seen, write_concern=WriteConcern(1))
         self.seals = Seals(database, clock or (lambda: datetime.now(UTC)))
         self._name = f"{writer or socket.gethostname()}.{os.getpid()}"
@@ -195,6 +196,7 @@ class Ledger:
                 log.exception("a batch of the ledger could not be written")
             finally:
                 self._took = time.monotonic() - begun
+                self._crowd = max(len(tickets) + self._queue.qsize(), self._crowd - 1)
                 for ticket in tickets:
                     ticket.done.release()
 
@@ -216,14 +218,14 @@ class Ledger:
                 self._linger(self._crowd - 1)
             tickets.append(ticket)
             count += len(ticket.records)
-        self._crowd = max(len(tickets), self._crowd - 1)
         return tickets
 
     def _linger(self, others: int) -> None:
         """In a crowd, wait for those who will come anyway, but never longer than the last batch took to write.
 
-        A record costs the database in a batch of eight a fifth of what it costs alone. Who is alone waits for nobody;
-        only the last of those who are waited for wakes this thread.
+        A record costs the database in a batch of eight a fifth of what it costs alone. The crowd is who was in the last
+        batch and who came while it was written: without waiting for the one half, the other would go alone each time.
+        Who is alone waits for nobody; only the last of those who are waited for wakes this thread.
         """
         self._full.clear()
         self._awaited = others

@@ -8,10 +8,12 @@ https://hl7.org/fhir/R4/auditevent-definitions.html#AuditEvent.agent
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
+
+import orjson
 
 from fhir_server.audit_event.deed import Deed
 from fhir_server.audit_event.shapes import ENTITIES, JTI, PROVIDER, RULES, Coding, Entity, Shape
@@ -34,21 +36,10 @@ _TOLD_OF_A_TOKEN = frozenset({"grant_type", "response_type", "scope", "client_id
 """What is kept of a token request; codes, secrets, assertions and the emergency's reason are not among it."""
 
 
-def agents(deed: Deed, shape: Shape, base: str, tokens: list[str]) -> list[dict[str, Any]]:
-    """The client, the server, the person and the organisation; their tokens are added to `tokens`.
-
-    The same for every deed under one token, so they are kept, and shared: not to be changed.
-    """
-    policies = _policies(deed, deed.principal) if deed.principal is not None else ()
-    taking_part, theirs = _agents(deed.principal, shape, policies, deed.address, base)
-    tokens += theirs
-    return [*taking_part]
-
-
-@lru_cache(1024)
-def _agents(
+def agents(
     principal: Principal | None, shape: Shape, policies: tuple[str, ...], address: str, base: str
-) -> tuple[tuple[dict[str, Any], ...], tuple[str, ...]]:
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The client, the server, the person and the organisation, and their tokens."""
     tokens: list[str] = []
     person = principal is not None and is_person(principal)
     client: dict[str, Any] = {"type": _concept(shape.client), "requestor": not person}
@@ -65,7 +56,7 @@ def _agents(
         tokens += _string_tokens("address", base)
     taking_part = [client, server]
     if principal is None:
-        return tuple(taking_part), tuple(tokens)
+        return taking_part, tokens
     if person:
         taking_part.append(_user(principal, shape, policies, tokens))
     elif policies:
@@ -75,7 +66,7 @@ def _agents(
     if shape.organization and principal.organization:
         who = _who((principal.organization,), principal.organization, principal.organization_name, tokens)
         taking_part.append({"type": _concept(PROVIDER), "who": who, "requestor": False})
-    return tuple(taking_part), tuple(dict.fromkeys(tokens))
+    return taking_part, tokens
 
 
 def _user(principal: Principal, shape: Shape, policies: tuple[str, ...], tokens: list[str]) -> dict[str, Any]:
@@ -106,12 +97,10 @@ def is_person(principal: Principal) -> bool:
     return principal.kind in _PEOPLE or principal.subject != principal.client
 
 
-def _policies(deed: Deed, principal: Principal) -> tuple[str, ...]:
+def policies(principal: Principal, granted: tuple[str, ...]) -> tuple[str, ...]:
     """What authorised it: the token, and the reasons of the grant; a reason that names a label stays outside."""
     token = (JTI + principal.token,) if principal.token else ()
-    if deed.outcome != "0":
-        return token
-    return (*token, *(RULES + reason for reason in deed.granted if not reason.startswith("label.")))
+    return (*token, *(RULES + reason for reason in granted if not reason.startswith("label.")))
 
 
 def purpose(principal: Principal) -> dict[str, Any]:
@@ -173,37 +162,53 @@ def _who(identities: Iterable[str], reference: str | None, name: str, tokens: li
     return who
 
 
-def entity(kind: Entity, deed: Deed, tokens: list[str]) -> list[dict[str, Any]]:
-    """The elements of one kind of entity; their tokens are added to `tokens`."""
-    type_, role = ENTITIES[kind]
-    entity: dict[str, Any] = {"type": type_.json()}
-    if role is not None:
-        entity["role"] = role.json()
+def entity(kind: Entity, deed: Deed, tokens: list[str]) -> list[str]:
+    """The elements of one kind of entity, as JSON; their tokens are added to `tokens`."""
+    role = _role_of(kind)
     match kind:
         case "data":
             whole = deed.whats[0] if len(deed.whats) == 1 else deed.whats[0].partition("/_history/")[0]
-            whats = [whole]
+            return [_referred(whole, role, tokens)]
         case "patient":
-            whats = [f"Patient/{deed.patient}"]
+            return [_referred(f"Patient/{deed.patient}", role, tokens)]
         case "set":
-            whats = [next(what for what in deed.whats if what.startswith("List/"))]
+            return [_referred(next(what for what in deed.whats if what.startswith("List/")), role, tokens)]
         case "consent":
-            whats = consents(deed)
+            return [_referred(what, role, tokens) for what in consents(deed)]
         case "query":
-            return [{**entity, "query": b64encode(_request(deed).encode()).decode()}]
+            return [f'{{{role},"query":"{b64encode(_request(deed).encode()).decode()}"}}']
         case "request":
             tokens += identifier_tokens("entity", None, deed.request_id)
-            return [{"what": named(deed.request_id), **entity}]
+            return [f'{{"what":{{"identifier":{{"value":{quoted(deed.request_id)}}}}},{role}}}']
         case "token":
             jti = JTI + (deed.principal.token if deed.principal is not None else "")
             tokens += identifier_tokens("entity", None, jti)
-            return [{"what": named(jti), **entity}]
-    for what in whats:
-        bare = what.partition("/_history/")[0]
-        tokens += (f"AuditEvent.entity={bare}", "AuditEvent.entity!")
-        if bare.startswith("Patient/"):
-            tokens += (f"AuditEvent.patient={bare}", "AuditEvent.patient!")
-    return [{"what": {"reference": what}, **entity} for what in whats]
+            return [f'{{"what":{{"identifier":{{"value":{quoted(jti)}}}}},{role}}}']
+
+
+def _referred(what: str, role: str, tokens: list[str]) -> str:
+    bare = what.partition("/_history/")[0]
+    tokens += (f"AuditEvent.entity={bare}", "AuditEvent.entity!")
+    if bare.startswith("Patient/"):
+        tokens += (f"AuditEvent.patient={bare}", "AuditEvent.patient!")
+    return f'{{"what":{{"reference":{quoted(what)}}},{role}}}'
+
+
+@cache
+def _role_of(kind: Entity) -> str:
+    """The type and the role of an entity, as members of a JSON object."""
+    type_, role = ENTITIES[kind]
+    return members({"type": type_.json(), **({"role": role.json()} if role is not None else {})})
+
+
+def quoted(text: str) -> str:
+    """A string as JSON writes it."""
+    return orjson.dumps(text).decode()
+
+
+def members(elements: Mapping[str, Any]) -> str:
+    """Elements as members of a JSON object, without its braces."""
+    return orjson.dumps(elements).decode()[1:-1]
 
 
 def consents(deed: Deed) -> list[str]:

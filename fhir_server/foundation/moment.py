@@ -32,7 +32,8 @@ class Interval:
 
 def micros(moment: datetime) -> int:
     """Microseconds since 1970 of an aware datetime."""
-    return (moment - EPOCH) // timedelta(microseconds=1)
+    since = moment - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def from_micros(value: int) -> datetime:
@@ -50,7 +51,19 @@ def months_later(value: int, months: int) -> int:
 
 def instant(moment: datetime) -> str:
     """FHIR instant with milliseconds: `2026-11-23T10:00:00.000Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return instant_at(micros(moment))
+
+
+def instant_at(value: int) -> str:
+    """The same of microseconds since 1970; what is left of the last millisecond is cut off."""
+    second, rest = divmod(value, 1_000_000)
+    return f"{_to_the_second(second)}.{rest // 1000:03d}Z"
+
+
+@lru_cache(64)
+def _to_the_second(value: int) -> str:
+    """Kept, because much happens in one second."""
+    return (EPOCH + timedelta(seconds=value)).isoformat()[:-6]  # but for +00:00
 
 
 @lru_cache(maxsize=4096)

@@ -11,6 +11,8 @@ import time
 
 _LENGTH = 12
 _AT_ONCE = 256
+_VARIANT = {digit: f"{0x8 | int(digit, 16) & 0x3:x}" for digit in "0123456789abcdef"}
+"""Two bits of each digit drawn, behind the two that say which kind of UUID it is."""
 _fresh: list[bytes] = []
 # INVARIANT (no id twice): a child does not go on with the bytes of its parent
 os.register_at_fork(after_in_child=_fresh.clear)
@@ -28,9 +30,6 @@ def random_bytes() -> bytes:
 
 def uuid7() -> str:
     """A new id as text: 48 bits of milliseconds, then 74 random bits."""
-    moment = time.time_ns() // 1_000_000
-    number = moment << 80 | int.from_bytes(random_bytes()[:10])
-    number = number & ~(0xF << 76) | 0x7 << 76
-    number = number & ~(0x3 << 62) | 0x2 << 62
-    text = f"{number:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    moment = f"{time.time_ns() // 1_000_000:012x}"
+    drawn = random_bytes().hex()
+    return f"{moment[:8]}-{moment[8:]}-7{drawn[:3]}-{_VARIANT[drawn[3]]}{drawn[4:7]}-{drawn[7:19]}"

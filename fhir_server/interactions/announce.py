@@ -6,7 +6,7 @@ A notice is written with what it tells of, never before it and never without it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +26,13 @@ READERS: tuple[Reader, ...] = ("holder", "representative")
 def readers_of(shown: Iterable[Stored]) -> tuple[Reader, ...]:
     """Who of those a notice goes to may see any of what was shown: who may not is not told of it (decisions 16)."""
     every = list(shown)
-    return tuple(reader for reader in READERS if any(_may_see(reader, each) for each in every))
+    seen: list[Reader] = []
+    for reader in READERS:
+        for each in every:
+            if _may_see(reader, each):
+                seen.append(reader)
+                break
+    return tuple(seen)
 
 
 def _may_see(reader: Reader, version: Stored) -> bool:
@@ -52,24 +58,29 @@ def of_access(
         readers = tuple(each for each in readers if each == "holder")
     who = principal.reference or principal.subject
     sign_in = grant_of(principal.token)
-    first = Happening("first-connection", patient, who, house.clock(), by=principal, sign_in=sign_in)
+
+    def first() -> Happening:
+        return Happening("first-connection", patient, who, house.clock(), by=principal, sign_in=sign_in)
+
     if readers:
         known = who if readers == READERS else "|".join((who, *readers))
         house.outbox.first_connection(
-            patient, known, lambda: (each for each in told(house, patient, first) if each.reader in readers)
+            patient, known, lambda: (each for each in told(house, patient, first()) if each.reader in readers)
         )
     if not any(isinstance(each, TellHolder) for each in obligations):
-        return _of_sign_in(house, first, sign_in, readers)
+        return _of_sign_in(house, patient, first, sign_in, readers)
     if _newly(house, patient, principal.token):
         return told(house, patient, Happening("emergency", patient, principal.token, house.clock(), by=principal))
     return ()
 
 
-def _of_sign_in(house: House, first: Happening, sign_in: str, readers: tuple[Reader, ...]) -> tuple[Notice, ...]:
+def _of_sign_in(
+    house: House, patient: str, happened: Callable[[], Happening], sign_in: str, readers: tuple[Reader, ...]
+) -> tuple[Notice, ...]:
     """What is told of a connection, once for each sign-in, to those who want it and were not told it was the first."""
-    patient = first.patient
     if not readers or not _newly(house, patient, "|".join((sign_in, *readers))):
         return ()
+    first = happened()
     connection = replace(first, occasion="connection", key=sign_in)
     made = [each for each in told(house, patient, connection) if each.reader in readers]
     if not made:

@@ -224,8 +224,13 @@ def _hiding_with_lists(made: dict[str, Any], deed: Deed) -> dict[str, Any]:
 
     So does the event of what is about a List.
     """
-    named = made["facts"].get("about", ())
-    held = [copy for each in deed.about if each.get("id") in named for copy in held_of(str(each["id"]), each)]
+    named = made["facts"].get("about")
+    if not named:
+        return made
+    held: list[dict[str, Any]] = []
+    for each in deed.about:
+        if each.get("id") in named:
+            held += held_of(str(each["id"]), each)
     if held:
         made["facts"]["mentions"] = held
     return made

@@ -266,23 +266,23 @@ class Visit:
 
     def note(self, **deed: Any) -> None:
         """Note a deed of this interaction."""
-        query = deed.pop("query", None)
-        self.entry.add(self.route.interaction, self.route.type, query=query, **deed)
+        self.entry.add(self.route.interaction, self.route.type, **deed)
 
     def disclosed(self, versions: Iterable[Stored]) -> None:
         """Note that these versions leave the house, one deed for each patient among them."""
         by_patient: dict[str | None, list[Stored]] = {}
         for version in versions:
-            owners = version.facts.get("patients") or [None]
-            for patient in owners:
+            for patient in version.facts.get("patients") or (None,):
                 by_patient.setdefault(patient, []).append(version)
         for patient, group in by_patient.items():
-            self.note(
+            self.entry.add(
+                self.route.interaction,
+                self.route.type,
                 patient=patient,
-                whats=tuple(f"{each.id}/_history/{each.version}" for each in group),
-                disclosed=tuple(each.id for each in group),
+                whats=tuple([f"{each.id}/_history/{each.version}" for each in group]),
+                disclosed=tuple([each.id for each in group]),
                 granted=self.granted,
-                about=tuple({"id": each.id, **each.facts} for each in group),
+                about=tuple([{"id": each.id, **each.facts} for each in group]),
             )
         self.announce(by_patient)
 

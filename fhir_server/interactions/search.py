@@ -1,6 +1,7 @@
 """search: https://hl7.org/fhir/R4/http.html#search. Clauses go through the door; nothing is found and then hidden.
 
-Every page decides anew: a cursor holds a place in the order, sealed to its asker and its query, and no permission.
+Every page decides anew: a cursor holds a place in the order, and the moment of its first page (`paging.py`), sealed to
+its asker and its query, and no permission.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from fhir_server.foundation.moment import micros
 from fhir_server.foundation.predicate import Predicate, both, one_of
 from fhir_server.foundation.principal import Kind
 from fhir_server.foundation.problem import Issue, Problem, bad_request
-from fhir_server.interactions import answers, archived, led, lists, summary
+from fhir_server.interactions import answers, archived, led, lists, paging, summary
 from fhir_server.interactions.chained import Known, follow
 from fhir_server.interactions.including import bring
 from fhir_server.interactions.pipeline import Visit
@@ -30,7 +31,8 @@ from fhir_server.search.query import Query
 from fhir_server.search.special import PAGE
 from fhir_server.search.supported import supported
 from fhir_server.store.documents import Stored
-from fhir_server.store.visible import Page, VisibleStore
+from fhir_server.store.pages import Page
+from fhir_server.store.visible import VisibleStore
 
 COUNTED_AT_MOST = 1000
 """How many matches beyond the page a trace is about."""
@@ -48,7 +50,8 @@ def run(visit: Visit) -> FhirResponse:
     where = both(scope, query.where)
     after = position(visit, query)
     counting = query.count == 0
-    page = Page() if counting else door.page(query.type, where, query.order, query.count, after)
+    now = micros(visit.house.clock())
+    page = Page() if counting else paging.page_of([(door, query.type, where)], query, after, now)
     total = _total(door, query, where, page, after)
     limits = visit.house.limits
     included, left_out = bring([(door, page.entries)], query.includes, limits.included, visit.request.base)

@@ -17,9 +17,10 @@ import orjson
 
 from fhir_server.consent.obligations import apply
 from fhir_server.definitions.library import load
+from fhir_server.foundation.moment import micros
 from fhir_server.foundation.predicate import Has, Predicate, both, either, matches
 from fhir_server.foundation.problem import bad_request
-from fhir_server.interactions import search, search_system, summary
+from fhir_server.interactions import paging, search, search_system, summary
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.sights import TRACES, sights
@@ -29,7 +30,7 @@ from fhir_server.search import contained, own
 from fhir_server.search.index import index_of
 from fhir_server.search.query import Query
 from fhir_server.store.documents import Stored
-from fhir_server.store.visible import Page
+from fhir_server.store.pages import Page
 
 _UNASKED = ("_elements", "_include", "_revinclude", "_list", "_text", "_content")
 _HOLD_NOTHING = frozenset({"Binary", "Bundle", "Parameters", TRACES})
@@ -61,7 +62,7 @@ def run(visit: Visit) -> FhirResponse:
     subjects = search_system.subjects_of(visit, dict.fromkeys(wheres, asked), wheres)
     seen = sights(visit, subjects, every=False)
     sides = [(sight, either(*(wheres[type_] for type_ in sight.types))) for sight in seen]
-    page = Page() if query.count == 0 else search_system.page_of(sides, query, after)
+    page = Page() if query.count == 0 else search_system.page_of(visit, sides, query, after)
     counts = query.total != "none" and query.returns != "contained"
     total = search_system.total_of(sides, page, query, after) if counts or not query.count else None
     page, matched = _themselves(visit, query, page, after, begun) if query.returns else (page, None)
@@ -113,7 +114,7 @@ def _themselves(
         many = begun[1] if version.id == begun[0] else 0
         left, room = _entries_of(visit, query, version)[many:], query.count - len(entries)
         if len(left) > room:
-            place = page.places[number - 1] if number else after or []
+            place = paging.behind(query, page, number, after, micros(visit.house.clock()))
             return Page(page.entries[: number + bool(room)], [version.id, many + room, *place]), entries + left[:room]
         entries += left
     return Page(page.entries, page.next and ["", 0, *page.next]), entries

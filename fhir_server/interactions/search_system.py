@@ -1,7 +1,7 @@
 """search of several types: https://hl7.org/fhir/R4/http.html#search, `GET /?_type=…` and a whole compartment.
 
 May live here: reading which types are asked, and one page over all of them. May not know: who may see what; each type
-is asked under its own scope and its own decision (`sights.py`), and the pages of all doors are joined in one order.
+is asked under its own scope and its own decision (`sights.py`), and `paging.py` joins the pages of all doors.
 Only what every type has can be asked, and sorted by. A page costs one query for each door, commonly one.
 """
 
@@ -14,9 +14,10 @@ from typing import Any
 
 from fhir_server.definitions.compartments import members
 from fhir_server.definitions.library import load
+from fhir_server.foundation.moment import micros
 from fhir_server.foundation.predicate import Has, Predicate, both, either
 from fhir_server.foundation.problem import Issue, Problem, bad_request
-from fhir_server.interactions import archived, lists, search
+from fhir_server.interactions import archived, lists, paging, search
 from fhir_server.interactions.chained import Known
 from fhir_server.interactions.including import bring
 from fhir_server.interactions.pipeline import Visit
@@ -26,10 +27,10 @@ from fhir_server.interactions.sights import Sight, sights
 from fhir_server.interactions.subject import NO_RECORD, Subject, of_no_record, of_types
 from fhir_server.search import include
 from fhir_server.search.nearest import meant, shown
-from fhir_server.search.query import Include, Query, merged
+from fhir_server.search.query import Include, Query
 from fhir_server.smart.scope import insufficient
 from fhir_server.store.documents import Stored
-from fhir_server.store.visible import Page
+from fhir_server.store.pages import Page
 
 TYPE = "_type"
 
@@ -58,7 +59,7 @@ def run(visit: Visit) -> FhirResponse:
     after = search.position(visit, whole)
     seen = sights(visit, subjects_of(visit, queries, wheres), every=asked.every)
     sides = [(sight, either(*(wheres[type_] for type_ in sight.types))) for sight in seen]
-    page = Page() if whole.count == 0 else page_of(sides, whole, after)
+    page = Page() if whole.count == 0 else page_of(visit, sides, whole, after)
     total = None if whole.total == "none" and whole.count else total_of(sides, page, whole, after)
     told = search.told_of(visit) if total is not None else ()
     included, left_out = _included(visit, seen, whole, page)
@@ -191,14 +192,10 @@ def subjects_of(visit: Visit, queries: Mapping[str, Query], wheres: Mapping[str,
     return {type_: subjects[type_] for type_ in queries}
 
 
-def page_of(sides: list[tuple[Sight, Predicate]], query: Query, after: list[Any] | None) -> Page:
-    """The first of all that the doors show after a position, in the order asked for."""
-    pages = [sight.door.page(sight.of, where, query.order, query.count, after, placed=True) for sight, where in sides]
-    found = merged(query.order, [each for page in pages for each in zip(page.places, page.entries, strict=True)])
-    kept = found[: query.count]
-    more = len(found) > len(kept) or any(page.next is not None for page in pages)
-    places = [list(place) for place, _ in kept]
-    return Page([version for _, version in kept], places[-1] if more and kept else None, places)
+def page_of(visit: Visit, sides: list[tuple[Sight, Predicate]], query: Query, after: list[Any] | None) -> Page:
+    """The first of all that the doors show after a position, in the order asked for; with the place of each."""
+    doors = [(sight.door, sight.of, where) for sight, where in sides]
+    return paging.page_of(doors, query, after, micros(visit.house.clock()), placed=True)
 
 
 def counted_of(visit: Visit, sight: Sight, where: Predicate, page: Page) -> list[Stored]:

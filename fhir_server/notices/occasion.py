@@ -192,7 +192,12 @@ def opposition_ends(at: datetime) -> date:
 
 def hidden(reader: Reader, labels: Iterable[str]) -> bool:
     """Whether what carries these labels is hidden from this reader, and so not to be announced."""
-    return not set(profile_json("dmp/notices.json")["hidden_from"][reader]).isdisjoint(labels)
+    return not _hidden_from(reader).isdisjoint(labels)
+
+
+@cache
+def _hidden_from(reader: Reader) -> frozenset[str]:
+    return frozenset(profile_json("dmp/notices.json")["hidden_from"][reader])
 
 
 def _wanted(happening: Happening, contact: Contact) -> bool:

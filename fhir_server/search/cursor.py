@@ -1,6 +1,6 @@
 """Cursors: sealed page tokens (https://hl7.org/fhir/R4/http.html#paging).
 
-May live here: sealing a keyset position and opening it again. May not know: what a position means.
+May live here: sealing a position and opening it again. May not know: what a position means.
 
 A token is bound to the asker and to the query it continues, so it cannot be read, changed, handed on or used for
 another query. It is sealed by AES-SIV (RFC 5297), which takes no random nonce: the same page of the same query has
@@ -35,7 +35,7 @@ def fingerprint(query: Query) -> str:
     return hashlib.sha256(json.dumps(asked, ensure_ascii=True).encode()).hexdigest()
 
 
-def seal(key: bytes, asker: str, query_fingerprint: str, position: Sequence[int | str | None]) -> str:
+def seal(key: bytes, asker: str, query_fingerprint: str, position: Sequence[Any]) -> str:
     """The page token of a position, URL-safe; `key` is at least `KEY_BYTES` secret bytes of the deployment."""
     plain = json.dumps(list(position), separators=(",", ":")).encode()
     sealed = _cipher(key).encrypt(plain, [asker.encode(), query_fingerprint.encode()])

@@ -72,6 +72,8 @@ RESOURCE_INDEXES = (
     IndexModel([("facts.patient", ASCENDING), ("type", ASCENDING), ("last.date", DESCENDING), ("_id", DESCENDING)]),
     IndexModel([("index", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
     IndexModel([("type", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
+    # what was updated, by which pages find what was since their first (docs/adr/0039): no create is in it
+    IndexModel([("type", ASCENDING), ("updated", DESCENDING)], partialFilterExpression={"version": {"$gt": 1}}),
     IndexModel([("facts.author", ASCENDING), ("type", ASCENDING)], sparse=True),
     IndexModel([("facts.submitter", ASCENDING), ("type", ASCENDING)], sparse=True),
     IndexModel([("facts.about", ASCENDING)], sparse=True),
@@ -324,17 +326,20 @@ def held_of(id_: str, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
         held = [each for each in facts.get("mentions", ()) if each.get("item")]
     else:
         held = facts.get("held", ())
-    return [{name: value for name, value in each.items() if name != "token"} for each in held]
+    return [{name: value for name, value in each.items() if name != "token"} for each in held] if held else []
 
 
 def came_of(sources: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
     """Whose is, of which stay, and what is named by, what a trace is about: a Consent may speak of these."""
     known = list(sources)
-    joined = {
-        kept: [value for each in known for value in each.get(kept) or each.get(name, ())]
-        for kept, name in CAME_OF.items()
-    }
-    return {kept: list(dict.fromkeys(values)) for kept, values in joined.items() if values}
+    joined: dict[str, list[str]] = {}
+    for kept, name in CAME_OF.items():
+        values: list[str] = []
+        for each in known:
+            values += each.get(kept) or each.get(name, ())
+        if values:
+            joined[kept] = list(dict.fromkeys(values))
+    return joined
 
 
 def nameable(residual: Predicate) -> Predicate:

@@ -12,7 +12,7 @@ whose every item is hidden is hidden itself, and with it what is about that List
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING
@@ -38,26 +38,18 @@ from fhir_server.foundation.predicate import (
 from fhir_server.resources import facts as access
 from fhir_server.resources import json_text, references
 from fhir_server.resources.designation import with_designated
-from fhir_server.store import designations, ordering
+from fhir_server.store import designations, ordering, pages
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import LISTS, WANTED, Shelf, Stored, nameable, stored
 from fhir_server.store.mentioned import may_be_mentioned
 from fhir_server.store.metadata import stages as said_in_metadata
 from fhir_server.store.mongo import Filter
+from fhir_server.store.pages import Page, Snapshot
 from fhir_server.store.simplify import filter_of, judge_of
 
 Said = Mapping[str, Sequence[str]]
 """Values of index tokens, by the name of the token."""
 WITH_LISTS = (*LISTS, "AuditEvent")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some versions, and the position of the last of them when there are more; that of each where it was asked for."""
-
-    entries: list[Stored] = field(default_factory=list)
-    next: list[Any] | None = None
-    places: list[list[Any]] = field(default_factory=list)
 
 
 class VisibleStore:
@@ -222,15 +214,21 @@ class VisibleStore:
         if ordering.is_stored(order):
             filter_ = query if after is None else {"$and": [query, ordering.after(keys, after)]}
             hint = ordering.index_for(query, keys) if type_ != "AuditEvent" else None
-            cursor = collection.find(filter_, out, **self._asking, sort=keys, limit=limit + 1, hint=hint)
+            found = collection.some(filter_, out, limit + 1, sort=keys, hint=hint, session=self._session)
         else:
             stages = ordering.stages(order, query, after, limit + 1)
-            cursor = collection.aggregate([*stages, {"$project": out}], **self._asking)
-        found = cursor.to_list()
+            found = collection.aggregate([*stages, {"$project": out}], **self._asking).to_list()
         kept = found[:limit]
         entries = [self._shown(each) for each in kept]
         places = [ordering.position(keys, each) for each in kept] if placed else []
         return Page(entries, ordering.position(keys, kept[-1]) if len(found) > limit and kept else None, places)
+
+    def moved(self, type_: str, where: Predicate, keys: ordering.Keys, limit: int, since: Snapshot) -> Page:
+        """What was updated since a walk began, at the places of then (`pages.py`); one round trip."""
+        guards = (self._filter(where, type_), self._history_filter(type_), self._shelf.history.name)
+        stages = pages.stages(*guards, keys, since, limit)
+        found = since.ungiven(self._shelf.of(type_).aggregate(stages, **self._asking))
+        return Page([self._shown(each) for _, each in found], None, [place for place, _ in found])
 
     def count(self, type_: str, where: Predicate) -> int:
         """How many match, exactly."""

@@ -14,7 +14,8 @@ from fhir_server.store.changes import Unit
 from fhir_server.store.documents import stored
 from fhir_server.store.metadata import stages as said_in_metadata
 from fhir_server.store.mongo import to_mongo
-from fhir_server.store.visible import Page, VisibleStore
+from fhir_server.store.pages import Page
+from fhir_server.store.visible import VisibleStore
 from tests.kit import people
 from tests.kit.battery import battery
 from tests.kit.family import appends, begun, letter_of, masked, provenance, without_items
@@ -66,7 +67,7 @@ def unfiltered_metadata(self, type_, where):
     return [each["_id"] for each in self._shelf.of(type_).aggregate(stages)]
 
 
-def filter_after_paging(self, type_, where, order, limit, after=None):  # noqa: PLR0917 - it takes the place of a method
+def filter_after_paging(self, type_, where, order, limit, after=None, **_):  # noqa: PLR0917 - in place of a method
     if after is not None:
         return Page()
     query = to_mongo(both(Has("resource", type_), where, Has("patients", "lea")))

@@ -21,7 +21,7 @@ from fhir_server.interactions.search_system import counted_of, covered
 from fhir_server.interactions.sights import Sight, sights
 from fhir_server.interactions.subject import NO_RECORD, of_no_record, of_type, of_types
 from fhir_server.search import metadata
-from fhir_server.store.visible import Page
+from fhir_server.store.pages import Page
 
 NONE = {
     "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "not-applicable"}]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from fhir_server.audit_event import forms
 from fhir_server.audit_event.event import Deed, audit_event, envelope
 from fhir_server.audit_event.shapes import SHAPES
 from fhir_server.foundation.principal import Kind, Principal, Purpose
@@ -298,3 +299,51 @@ def test_the_facts_say_whose_record_and_who_asked():
     assert ("lea", ["lea"]) == (facts["patient"], facts["patients"])
     assert ["Practitioner/diallo", "ps:899700000001"] == facts["author"]
     assert ["Organization/lorient", "org:1750000001"] == facts["organization"]
+
+
+def everything_in(value):
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    yield from (each for part in inside for each in everything_in(part))
+    if isinstance(value, (dict, list)):
+        yield value
+
+
+@EVENTS
+def test_what_is_done_to_one_record_changes_no_other(deed):
+    """Records of one kind under one token are made of what is kept for all of them."""
+    expected = envelope(deed, "a1", BASE)
+    spoilt = envelope(replace(deed, about=()), "a2", BASE)
+    spoilt_event = audit_event(deed, "a2", BASE)
+    for each in (*everything_in(spoilt), *everything_in(spoilt_event)):
+        each.clear()
+    assert (expected, expected["body"]) == (envelope(deed, "a1", BASE), envelope(deed, "a1", BASE)["body"])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"outcome": "4"},
+        {"granted": ("rule.other",)},
+        {"address": "10.0.0.8"},
+        {"patient": None},
+        {"principal": replace(DIALLO, token="jti-9")},
+        {"principal": replace(DIALLO, secret_session=True)},
+        {"interaction": "vread"},
+        {"whats": ("DocumentReference/d1/_history/2", "DocumentReference/d2/_history/1")},
+        {"request_id": ""},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_deeds_that_differ_are_told_each_as_it_is_whichever_came_first(other):
+    one, two = a_deed("read"), replace(a_deed("read"), **other)
+    first = [envelope(each, "a1", BASE) for each in (one, two)]
+    forms._form.cache_clear()
+    second = [envelope(each, "a1", BASE) for each in (two, one)]
+    assert first == second[::-1]
+    assert first[0]["index"] != first[1]["index"]
+
+
+def test_a_server_of_another_address_names_that_address():
+    there = json.loads(envelope(a_deed("read"), "a1", "https://other.example.org/fhir")["body"])
+    assert "https://other.example.org/fhir" == there["source"]["observer"]["identifier"]["value"]
+    assert BASE not in json.dumps(there)

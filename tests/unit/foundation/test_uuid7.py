@@ -48,3 +48,9 @@ def test_a_process_that_was_forked_makes_ids_of_its_own():
     os.close(write)
 
     assert {random_bytes() for _ in range(255)}.isdisjoint(theirs[place : place + 12] for place in range(0, 3060, 12))
+
+
+def test_all_that_is_drawn_stands_in_the_id_but_for_version_and_variant(monkeypatch):
+    for drawn, expected in ((b"\xff" * 12, "7fff-bfff-ffffffffffff"), (bytes(12), "7000-8000-000000000000")):
+        monkeypatch.setattr("fhir_server.foundation.uuid7.random_bytes", lambda drawn=drawn: drawn)
+        assert expected == uuid7()[14:]
