@@ -53,7 +53,7 @@ class Bounded(Collection[Document]):
                 "filter": where,
                 "projection": wanted,
                 "limit": limit,
-                "batchSize": limit,
+                "batchSize": limit + 1,  # or a full page leaves a cursor open, and takes a round trip more to end it
                 "maxTimeMS": self._most(),
                 "readConcern": self.read_concern.document,
             }

@@ -9,6 +9,7 @@ from pymongo.write_concern import WriteConcern
 
 from fhir_server.store.bounded import Bounded
 from fhir_server.store.connection import TooSlow
+from tests.kit.trips import TRIPS, counted
 
 MAJORITY = WriteConcern("majority")
 NEWEST = [("n", DESCENDING), ("_id", ASCENDING)]
@@ -39,6 +40,20 @@ def test_what_one_answer_does_not_hold_is_asked_for_as_well(database):
         large.insert_one({"_id": n, "body": "x" * 6_000_000})
 
     assert [each["_id"] for each in large.some({}, {"body": 1}, 4, sort=[("_id", ASCENDING)])] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("sort", [NEWEST, [("aside", ASCENDING), ("_id", ASCENDING)]], ids=["by an index", "in memory"])
+@pytest.mark.parametrize("limit", [1, 5, 6, 7, 101, 102])
+def test_a_full_answer_takes_no_more_round_trips_than_one_that_is_not(database, mongo_uri, limit, sort):
+    with counted(mongo_uri) as client:
+        some = Bounded(client[database.name], "some", lambda: 5_000, MAJORITY)
+        some.insert_many([{"_id": n, "n": n, "aside": n % 3} for n in range(6)])
+        some.create_index([("n", DESCENDING)])
+        TRIPS.forget()
+
+        assert len(some.some({}, {"n": 1}, limit, sort=sort)) == min(limit, 6)
+
+        assert TRIPS.told() == ["find some"]
 
 
 def test_a_command_that_is_cut_off_is_asked_again(some, monkeypatch):
