@@ -162,12 +162,20 @@ def build_smart(house: House, settings: Settings, database: Database, provider: 
     )
 
 
+class _Synchronous(Flask):
+    """Whether a view is a coroutine is not asked at each request: none is."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """The view as it is."""
+        return func
+
+
 def create_app(settings: Settings | None = None) -> Flask:
     """The WSGI application of one process; without settings, everything comes from the environment."""
     chosen = settings or Settings.read()
     clients = connect(chosen.mongo_uri), connect(chosen.mongo_uri, once=True)
     database, once = (client[chosen.database] for client in clients)
-    app = Flask("fhir_server", static_folder=None)
+    app = _Synchronous("fhir_server", static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=chosen.max_body,
         MAX_DEPTH=chosen.max_depth,

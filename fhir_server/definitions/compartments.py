@@ -51,6 +51,7 @@ def patient_parameters(type_: str) -> tuple[str, ...]:
     return compartment_parameters("Patient", type_)
 
 
+@cache
 def owner_parameters(type_: str) -> tuple[str, ...]:
     """The reference parameters that name the holder of a resource of the type; () when nothing does.
 

@@ -71,16 +71,17 @@ def values_of(value: Any, name: str) -> list[Any]:
     return [] if each is None else [each]
 
 
-@cache
-def _get(name: str) -> Move:
-    """One move for one property name, so that walks which begin alike can be seen to."""
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The move by one property name: walks that begin alike can be seen to."""
 
-    def move(values: list[Any], _: Resource) -> list[Any]:
+    name: str
+
+    def __call__(self, values: list[Any], _: Resource) -> list[Any]:
+        """What stands under the name in each of the values."""
         if len(values) == 1:
-            return values_of(values[0], name)
-        return [each for value in values for each in values_of(value, name)]
-
-    return move
+            return values_of(values[0], self.name)
+        return [each for value in values for each in values_of(value, self.name)]
 
 
 def _nth(index: int) -> Move:
@@ -294,7 +295,7 @@ def _named(spot: Spot, name: str) -> list[Spot]:
     return [
         Spot(
             first=property_ if begins else spot.first,
-            moves=() if begins else (*spot.moves, _get(property_)),
+            moves=() if begins else (*spot.moves, Step(property_)),
             kind=type_.code,
             place=element.place(type_),
             element=element.path,

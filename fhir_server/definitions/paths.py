@@ -6,11 +6,11 @@ expressions by `expressions.py`. May not know: how found values are indexed or a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
-from fhir_server.definitions.expressions import Move, Resource, Spot, spots_of, values_of, walk_from
+from fhir_server.definitions.expressions import Move, Resource, Spot, Step, spots_of, values_of, walk_from
 from fhir_server.definitions.search_parameters import SearchParameter, parameter, parameters
 
 
@@ -56,6 +56,24 @@ def composite(type_: str, code: str) -> Composite:
 
 
 @cache
+def needs(type_: str, code: str) -> tuple[tuple[frozenset[str], ...], ...]:
+    """What a resource has in which a composite finds something: of one of these, a property of each set.
+
+    Raises KeyError as `composite` does.
+    """
+    asked = _composed_of(type_, code)
+    found: list[tuple[frozenset[str], ...]] = []
+    for spot in spots_of(asked.expression, type_):
+        if spot.first or spot.moves:
+            found.append((frozenset((spot.first,)),) if spot.first else ())
+            continue
+        inner = (spots_of(component.expression, spot.place, root=type_) for component in asked.components)
+        begin = (frozenset(each.first for each in spots) for spots in inner)
+        found.append(tuple(each for each in begin if "" not in each))
+    return tuple(found)
+
+
+@cache
 def finder(type_: str) -> Finder:
     """All that the parameters of a type find in a resource, by code; parameters that find nothing are left out.
 
@@ -64,46 +82,95 @@ def finder(type_: str) -> Finder:
     """
     if not parameters(type_):
         raise KeyError(f"`{type_}` is no resource type")
-    by_property: dict[str, _Branch] = {}
-    others: dict[str, Extractor] = {}
-    for code, each in parameters(type_).items():
-        spots = spots_of(each.expression, type_) if each.expression and each.expression not in _ODD else []
-        if spots and all(spot.first for spot in spots):
-            for spot in spots:
-                by_property.setdefault(spot.first, _Branch({}, [])).grow(spot.moves, (code, spot.kind, spot.element))
-        elif each.expression:
-            others[code] = extractor(type_, code)
+    walk, rest = visitor(type_, parameters(type_), _gathered)
+    others = {code: extractor(type_, code) for code in rest if parameters(type_)[code].expression}
 
     def find(resource: Resource) -> dict[str, list[Found]]:
         found = {code: values for code, each in others.items() if (values := each(resource))}
-        for name in resource:
-            if (branch := by_property.get(name)) and (values := values_of(resource, name)):
-                branch.collect(values, resource, found)
+        walk(resource, found)
         return found
 
     return find
 
 
+End: TypeAlias = tuple[str, str, str]
+"""Where walks end: the parameter, the kind and the element of what stands there."""
+Take: TypeAlias = Callable[[list[Any], Any], None]
+"""What is done with the values at an end, and whatever gathers what comes of it."""
+
+
+def visitor(
+    type_: str, codes: Iterable[str], make: Callable[[tuple[End, ...]], Take | None]
+) -> tuple[Callable[[Resource, Any], None], list[str]]:
+    """One walk over a resource of the type for many parameters, and those of the codes that it cannot walk for.
+
+    It looks only at properties that the resource has, and goes each way once. `make` is asked once for each place where
+    walks end what is to be done with the values there; it is done with what is given to the walk beside the resource.
+    """
+    known = parameters(type_)
+    by_property: dict[str, _Branch] = {}
+    rest: list[str] = []
+    for code in codes:
+        expression = known[code].expression if code in known else ""
+        spots = spots_of(expression, type_) if expression and expression not in _ODD else []
+        if not spots or not all(spot.first for spot in spots):
+            rest.append(code)
+            continue
+        for spot in spots:
+            by_property.setdefault(spot.first, _Branch({}, [])).grow(spot.moves, (code, spot.kind, spot.element))
+    visits = {name: branch.compiled(make) for name, branch in by_property.items()}
+
+    def walk(resource: Resource, into: Any) -> None:
+        for name in resource:
+            if (visit := visits.get(name)) and (values := values_of(resource, name)):
+                visit(values, resource, into)
+
+    return walk, rest
+
+
+def _gathered(ends: tuple[End, ...]) -> Take:
+    """What becomes of values in a finder."""
+
+    def take(values: list[Any], found: dict[str, list[Found]]) -> None:
+        for code, kind, element in ends:
+            found.setdefault(code, []).extend([_found(each, kind, element) for each in values])
+
+    return take
+
+
 class _Branch(NamedTuple):
-    """Walks that have begun alike: `ends` are the parameters that stop here, with kind and element."""
+    """Walks that have begun alike, and which of them end here."""
 
     further: dict[Move, _Branch]
-    ends: list[tuple[str, str, str]]
+    ends: list[End]
 
-    def grow(self, moves: tuple[Move, ...], end: tuple[str, str, str]) -> None:
+    def grow(self, moves: tuple[Move, ...], end: End) -> None:
         """Adds one walk."""
         if moves:
             self.further.setdefault(moves[0], _Branch({}, [])).grow(moves[1:], end)
         else:
             self.ends.append(end)
 
-    def collect(self, values: list[Any], root: Resource, found: dict[str, list[Found]]) -> None:
-        """Adds to `found` what the walks find from here."""
-        for code, kind, element in self.ends:
-            found.setdefault(code, []).extend([_found(each, kind, element) for each in values])
-        for move, branch in self.further.items():
-            if further := move(values, root):
-                branch.collect(further, root, found)
+    def compiled(self, make: Callable[[tuple[End, ...]], Take | None]) -> Callable[[list[Any], Resource, Any], None]:
+        """The branch as one function of the values so far, their resource, and what gathers what comes of it."""
+        take = make(tuple(self.ends)) if self.ends else None
+        further = tuple(
+            (move.name if isinstance(move, Step) else "", move, branch.compiled(make))
+            for move, branch in self.further.items()
+        )
+
+        def visit(values: list[Any], root: Resource, into: Any) -> None:
+            if take is not None:
+                take(values, into)
+            one = values[0] if len(values) == 1 else None
+            for name, move, on in further:
+                # most of what may stand in an object does not
+                if name and one is not None and not (isinstance(one, dict) and name in one):
+                    continue
+                if reached := move(values, root):
+                    on(reached, root, into)
+
+        return visit
 
 
 def compiled(expression: str, type_: str) -> Extractor:
@@ -123,24 +190,33 @@ def _extractor(type_: str, code: str) -> Extractor:
 
 @cache
 def _composite(type_: str, code: str) -> Composite:
-    asked = _known(type_, code)
-    if not asked.components:
-        raise KeyError(f"`{code}` of `{type_}` is not composite")
-    holders = [
-        (spot, [_within(component.expression, spot.place, type_) for component in asked.components])
-        for spot in spots_of(asked.expression, type_)
-    ]
+    asked = _composed_of(type_, code)
+    holders = []
+    for spot in spots_of(asked.expression, type_):
+        inner = [spots_of(component.expression, spot.place, root=type_) for component in asked.components]
+        holders.append((spot, tuple(map(_walks, inner))))
 
     def find(resource: Resource) -> list[tuple[list[Found], ...]]:
-        found = []
+        found: list[tuple[list[Found], ...]] = []
         for spot, parts in holders:
             for value in walk_from(spot, resource, resource):
-                each = tuple(part(value, resource) for part in parts)
-                if all(each):
-                    found.append(each)
+                each: list[list[Found]] = []
+                for part in parts:
+                    if not (held := part(value, resource)):
+                        break
+                    each.append(held)
+                else:
+                    found.append(tuple(each))
         return found
 
     return find
+
+
+def _composed_of(type_: str, code: str) -> SearchParameter:
+    asked = _known(type_, code)
+    if not asked.components:
+        raise KeyError(f"`{code}` of `{type_}` is not composite")
+    return asked
 
 
 def _known(type_: str, code: str) -> SearchParameter:
@@ -174,19 +250,24 @@ _ODD: Mapping[str, Extractor] = {
 
 def _joined(spots: list[Spot]) -> Extractor:
     """What all the walks find, one after the other."""
-    return lambda resource: [
-        _found(each, spot.kind, spot.element) for spot in spots for each in walk_from(spot, resource, resource)
-    ]
+    walk_over = _walks(spots)
+    return lambda resource: walk_over(resource, resource)
 
 
-def _within(expression: str, place: str, type_: str) -> Callable[[Any, Resource], list[Found]]:
-    """A component's expression, over a value at a place and the resource that holds it."""
-    spots = spots_of(expression, place, root=type_)
-    return lambda value, resource: [
-        _found(each, spot.kind, spot.element)
-        for spot in spots
-        for each in walk_from(spot, resource if spot.rooted else value, resource)
-    ]
+def _walks(spots: list[Spot]) -> Callable[[Any, Resource], list[Found]]:
+    """What walks find from a value of a resource, one after the other; those that are rooted begin at the resource."""
+    ways = tuple((spot.first, spot.rooted, spot, spot.kind, spot.element) for spot in spots)
+
+    def find(value: Any, resource: Resource) -> list[Found]:
+        found: list[Found] = []
+        for first, rooted, spot, kind, element in ways:
+            begin = resource if rooted else value
+            if first and not (isinstance(begin, dict) and first in begin):
+                continue
+            found += [_found(each, kind, element) for each in walk_from(spot, begin, resource)]
+        return found
+
+    return find
 
 
 def _found(value: Any, kind: str, element: str) -> Found:

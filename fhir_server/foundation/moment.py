@@ -66,10 +66,12 @@ def _to_the_second(value: int) -> str:
     return (EPOCH + timedelta(seconds=value)).isoformat()[:-6]  # but for +00:00
 
 
+@lru_cache(maxsize=4096)
 def interval(text: str) -> Interval:
     """What a partial date covers: a year, a month, a day, a minute, a second or less; no zone is UTC.
 
-    Raises ValueError for what is not a FHIR date (24:00, 30 February, a time without minutes).
+    Raises ValueError for what is not a FHIR date (24:00, 30 February, a time without minutes). Remembered: facts, the
+    index and rules look at the same dates.
     """
     found = _FORM.fullmatch(text)
     if not found:

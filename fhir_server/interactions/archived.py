@@ -8,6 +8,7 @@ write is no list. The self link says what was left out, so that a search that is
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from fhir_server.consent.writing import ARCHIVED
 from fhir_server.foundation.predicate import Not, both
@@ -18,6 +19,7 @@ FLAG = "isArchived"
 _NAMING = frozenset({"_id", "identifier"})
 
 
+@lru_cache(256)
 def left_out(query: Query) -> Query:
     """The search without what is archived, where it lists documents and does not ask for it; else as it is."""
     if query.type != DOCUMENT or any(_asks(name, text) for name, text in query.asked):

@@ -14,7 +14,7 @@ from fhir_server.foundation.problem import Issue, Problem, bad_request, problem
 from fhir_server.interactions import conditional
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirRequest
-from fhir_server.resources import references, validation
+from fhir_server.resources import json_text, references, validation
 from fhir_server.resources.kind import kind_of
 from fhir_server.resources.reach import Voice
 from fhir_server.resources.visibility import check_visibility
@@ -55,6 +55,8 @@ def resolved(visit: Visit, resource: Resource) -> Resource:
     https://hl7.org/fhir/R4/http.html#trules, and outside a transaction as the ANS draft's ITI-105 example has it.
     Absolute references to this server are relative then. Raises Problem 400, 403, 404, 412 as `conditional.target`.
     """
+    if not references.may_change(json_text.write(resource), visit.request.base):
+        return resource
     links = list(references.find(resource))
     short = references.relative_to(resource, visit.request.base, links)
     asked = dict(conditional.conditions(links if short is resource else references.find(short)))

@@ -17,6 +17,8 @@ from fhir_server.store.documents import Stored
 
 Pairs = tuple[tuple[str, str], ...]
 _HALF = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# What stands in a query string as it is; between a name and its value one `=`.
+_PLAIN = re.compile(r"[A-Za-z0-9:/$,._~-]*=[A-Za-z0-9:/$,._~-]*")
 # What no FHIR string holds (https://hl7.org/fhir/R4/datatypes.html#string).
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
@@ -103,4 +105,9 @@ def pairs(query: str) -> Pairs:
 
 def query_text(asked: Pairs) -> str:
     """A query string that `pairs` reads back as the same pairs, and that a URI may hold (RFC 3986)."""
-    return urlencode(asked, safe=":/$,-._~")
+    return "&".join([_spelt(name, text) for name, text in asked])
+
+
+def _spelt(name: str, text: str) -> str:
+    pair = f"{name}={text}"
+    return pair if _PLAIN.fullmatch(pair) else urlencode([(name, text)], safe=":/$,-._~")

@@ -25,9 +25,8 @@ from fhir_server.interactions.request import FhirResponse, Pairs, query_text
 from fhir_server.interactions.subject import Subject, of_no_record, of_search, patients_of_identifier
 from fhir_server.interactions.summary import Shape, cut
 from fhir_server.interactions.terminology import Seen
-from fhir_server.search import chain, cursor
+from fhir_server.search import chain, cursor, remembered
 from fhir_server.search.include import ANY
-from fhir_server.search.parse import parse
 from fhir_server.search.query import Query
 from fhir_server.search.special import PAGE
 from fhir_server.search.supported import supported
@@ -88,9 +87,9 @@ def parsed(visit: Visit, type_: str, pairs: Pairs, *, within: bool = False) -> Q
     `within`: it may be asked of what is contained (`search_contained.py`).
     """
     limits = visit.house.limits
-    query = parse(
+    query = remembered.parsed(
         type_,
-        list(pairs),
+        pairs,
         lenient=visit.request.lenient,
         base=visit.request.base,
         maximum=limits.page,

@@ -85,15 +85,17 @@ def authors_of(resource: Mapping[str, Any]) -> tuple[list[str], list[str]]:
 
 
 def _authors(resource: Mapping[str, Any], only: Collection[str] | None = None) -> tuple[list[str], list[str]]:
-    contained = {f"#{each.get('id')}": each for each in nodes(resource, "contained")}
+    contained = {f"#{each.get('id')}": each for each in nodes(resource, "contained")} if "contained" in resource else {}
     authors: dict[str, None] = {}
     organizations: dict[str, None] = {}
     for path in AUTHORS.get(resource["resourceType"], ()):
-        if only is not None and path not in only:
+        if path.partition(".")[0] not in resource or (only is not None and path not in only):
             continue
         for reference in references_at(resource, path):
             _add_identity(reference, contained, authors, organizations, depth=2)
     for path in ORGANIZATIONS:
+        if path not in resource:
+            continue
         for reference in references_at(resource, path):
             _add_identity(reference, contained, {}, organizations, depth=1)
     return list(authors), list(organizations)
@@ -123,7 +125,7 @@ def _add_identity(
     kind = target.get("resourceType") if target else (name or str(reference.get("type", ""))).partition("/")[0]
     if kind == "Organization" or any(key.startswith("org:") for key in keys):
         organizations.update(dict.fromkeys(keys))
-    for extension in nodes(reference, "extension"):
+    for extension in nodes(reference, "extension") if "extension" in reference else ():
         if extension.get("url") == AUTHOR_ORGANIZATION and isinstance(extension.get("valueReference"), dict) and depth:
             _add_identity(extension["valueReference"], contained, authors, organizations, depth - 1)
 

@@ -17,7 +17,7 @@ from fhir_server.definitions.compartments import owner_parameters, patient_param
 from fhir_server.definitions.elements import children
 from fhir_server.definitions.identifiers import label_key
 from fhir_server.definitions.library import load, profile_json
-from fhir_server.definitions.paths import extractor
+from fhir_server.definitions.paths import Extractor, extractor
 from fhir_server.foundation.moment import interval
 from fhir_server.foundation.predicate import BEGINNING, END
 from fhir_server.resources.authors import authors_of
@@ -42,6 +42,7 @@ PERIODS = (
 )
 NO_LONGER = "no-longer"
 """What a Consent that is not active is marked with, so that its traces are (a label is what they take from it)."""
+_PERIODS = tuple(tuple((path.partition(".")[0], path) for path in row.split()) for row in PERIODS)
 # What a resource exists only because of, by type (decisions 16).
 ABOUT: Mapping[str, tuple[str, ...]] = {
     "AuditEvent": ("entity.what",),
@@ -92,12 +93,18 @@ def owners_of(resource: Resource) -> list[str]:
     if type_ == "Patient":
         return [resource["id"]] if "id" in resource else []
     found: dict[str, None] = {}
-    for parameter in owner_parameters(type_):
-        for each in extractor(type_, parameter)(dict(resource)):
+    whole = resource if isinstance(resource, dict) else dict(resource)
+    for walk in _owner_walks(type_):
+        for each in walk(whole):
             name = local(each.value.get("reference")) if isinstance(each.value, dict) else None
             if name and name.startswith("Patient/"):
                 found[name.removeprefix("Patient/")] = None
     return list(found)
+
+
+@cache
+def _owner_walks(type_: str) -> tuple[Extractor, ...]:
+    return tuple(extractor(type_, parameter) for parameter in owner_parameters(type_))
 
 
 def is_of_record(type_: str) -> bool:
@@ -140,9 +147,9 @@ def items_of(resource: Resource) -> list[str]:
     return list(dict.fromkeys(name for name in named if name and _of_another(name, resource)))
 
 
-def names_of(resource: Resource, base: str = "") -> frozenset[str]:
-    """`Type/id` of all of a record that it is about or mentions; `base` as in `mentions_of`."""
-    return frozenset((*about_of(resource), *mentions_of(resource, base=base)))
+def names_of(resource: Resource, base: str = "", named: Collection[str] | None = None) -> frozenset[str]:
+    """`Type/id` of all of a record that it is about or mentions; `base` and `named` as in `mentions_of`."""
+    return frozenset((*about_of(resource), *mentions_of(resource, named, base)))
 
 
 def attachments_of(resource: Resource) -> list[str]:
@@ -223,7 +230,8 @@ def class_of(coding: Mapping[str, Any]) -> str | None:
 def labels_of(resource: Resource) -> list[str]:
     """The keys of its own labels, in the order of the resource (`definitions/identifiers.py`)."""
     type_ = resource["resourceType"]
-    found = list(codings(node_of(resource.get("meta")).get("security")))
+    meta = node_of(resource.get("meta"))
+    found = list(codings(meta["security"])) if "security" in meta else []
     if type_ == "DocumentReference":
         found += codings(resource.get("securityLabel"))
     if type_ == "AuditEvent":
@@ -245,8 +253,9 @@ def _encounters(resource: Resource, named: Collection[str]) -> list[str]:
 
 
 def _periods(resource: Resource) -> list[dict[str, int]]:
-    for row in PERIODS:
-        spans = [span for path in row.split() for value in values(resource, path) for span in _spans(value)]
+    for row in _PERIODS:
+        there = [path for first, path in row if first in resource]
+        spans = [span for path in there for value in values(resource, path) for span in _spans(value)]
         if spans:
             return spans
     return []
@@ -269,7 +278,8 @@ def _spans(value: Any) -> Iterator[dict[str, int]]:
 
 def _state(resource: Resource) -> list[str]:
     found = [resource["status"]] if isinstance(resource.get("status"), str) else []
-    if any(coding["code"] == "entered-in-error" for coding in codings(resource.get("verificationStatus"))):
+    verified = resource.get("verificationStatus")
+    if verified and any(coding["code"] == "entered-in-error" for coding in codings(verified)):
         found.append("entered-in-error")
     if is_archived(resource):
         found.append("archived")
@@ -278,6 +288,6 @@ def _state(resource: Resource) -> list[str]:
 
 def is_archived(resource: Resource) -> bool:
     """Archivé: whether the PDSm extension says so."""
-    return any(
+    return "extension" in resource and any(
         each.get("url") == IS_ARCHIVED and each.get("valueBoolean") is True for each in nodes(resource, "extension")
     )

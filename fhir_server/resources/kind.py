@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -62,6 +63,9 @@ _KINDS: Mapping[str, Kind] = MappingProxyType(
 
 def kind_of(type_: str) -> Kind:
     """The Kind of a resource type. Raises KeyError for what is no concrete resource type."""
-    if type_ not in _KINDS and not load().is_type(type_):
-        raise KeyError(type_)
-    return _KINDS.get(type_) or Kind(type_, ALL, _nothing, _as_sent)
+    return _KINDS.get(type_) or _plain()[type_]
+
+
+@cache
+def _plain() -> Mapping[str, Kind]:
+    return {type_: Kind(type_, ALL, _nothing, _as_sent) for type_ in load().types if type_ not in _KINDS}

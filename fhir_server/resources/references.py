@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from functools import cache
 from html import escape, unescape
 from posixpath import normpath
 from typing import Any, NamedTuple
@@ -34,6 +33,7 @@ _ATTRIBUTE = re.compile(r"(?P<before>\b(?:href|src)\s*=\s*)(?P<quote>[\"'])(?P<l
 # What a transaction replaces; "Elements of type canonical are not replaced" (https://hl7.org/fhir/R4/http.html#trules).
 REPLACED = frozenset(("reference", "attachment", "uri", "url", "oid", "uuid", "narrative"))
 _LINKS = frozenset(("uri", "url", "oid", "uuid", "canonical"))
+_LAST = frozenset("ilIL")
 _SHORTENED = frozenset(("reference", "attachment", "narrative"))
 _ANY = frozenset(("", "http", "https"))
 _ENTRIES = ("Bundle", "entry")
@@ -97,6 +97,15 @@ def local_references(resource: Mapping[str, Any], base: str = "") -> list[str]:
     found: dict[str, None] = {}
     _collect(resource, found, base)
     return list(found)
+
+
+def may_change(text: str, base: str) -> bool:
+    """Whether a resource of this JSON text may have a condition for a reference, or a link to the server at `base`.
+
+    One that has neither is as `relative_to` leaves it, and nothing in it has to be looked for. A narrative may spell an
+    address otherwise than it is read.
+    """
+    return "?" in text or '"div"' in text or (bool(base) and base.lower() in text.lower())
 
 
 def rewrite(resource: dict[str, Any], names: Mapping[str, str], but: Collection[str] = frozenset()) -> dict[str, Any]:
@@ -217,30 +226,35 @@ def _links(div: str) -> list[str]:
     return [unescape(found["link"]) for found in _ATTRIBUTE.finditer(div)]
 
 
-def _collect(node: Any, found: dict[str, None], base: str) -> None:
+def _collect(node: Mapping[str, Any], found: dict[str, None], base: str) -> None:
     """By shape alone, which is quicker: the members of a Reference, and of what is written like one."""
-    if isinstance(node, list):
-        for each in node:
-            if isinstance(each, (dict, list)):
-                _collect(each, found, base)
-        return
     for name, value in node.items():
-        if isinstance(value, (dict, list)):
+        if isinstance(value, str):
+            if name == "reference" or _is_link(name):
+                text = here(value, base)
+                if text:
+                    found[text] = None
+            elif name == "div":
+                found.update((text, None) for each in _links(value) if (text := linked(each, base)))
+        elif isinstance(value, dict):
             _collect(value, found, base)
-            if isinstance(value, list) and _is_link(name):
+        elif isinstance(value, list):
+            _collect_all(value, found, base)
+            if _is_link(name):
                 found.update((text, None) for each in value if (text := here(each, base)))
-        elif name == "div" and isinstance(value, str):
-            found.update((text, None) for each in _links(value) if (text := linked(each, base)))
-        elif name == "reference" or _is_link(name):
-            text = here(value, base)
-            if text:
-                found[text] = None
 
 
-@cache
+def _collect_all(several: list[Any], found: dict[str, None], base: str) -> None:
+    for each in several:
+        if isinstance(each, dict):
+            _collect(each, found, base)
+        elif isinstance(each, list):
+            _collect_all(each, found, base)
+
+
 def _is_link(name: str) -> bool:
     """Whether a member is written like a url, uri or canonical: `url`, `valueUri`, `instantiatesCanonical`."""
-    return name.lower().endswith(("url", "uri", "canonical"))
+    return name[-1:] in _LAST and name.lower().endswith(("url", "uri", "canonical"))
 
 
 # --- changing ---

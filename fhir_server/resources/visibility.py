@@ -11,6 +11,7 @@ taken for a mask and hide nothing (DMP-62).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from fhir_server.definitions.identifiers import label_key
@@ -36,9 +37,14 @@ def _why_not(type_: str) -> str | None:
     return None if word.isdigit() else f"a {type_} carries no label of visibility"
 
 
-def _issues(node: Mapping[str, Any], path: str, place: str, why_not: str | None) -> Iterator[Issue]:
+@cache
+def _visibility() -> frozenset[str]:
     table = profile_json("dmp/labels.json")
-    visibility = set(table["codes"]) - set(table["confidentiality"])
+    return frozenset(table["codes"]) - frozenset(table["confidentiality"])
+
+
+def _issues(node: Mapping[str, Any], path: str, place: str, why_not: str | None) -> Iterator[Issue]:
+    visibility = _visibility()
     for coding in nodes(node, path):
         code = coding.get("code")
         if not is_coding(coding) or code not in visibility:

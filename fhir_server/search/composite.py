@@ -11,9 +11,9 @@ each pair, `Type/id$code`: what is there through a mention alone must go with it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from fhir_server.definitions.paths import Found, composite
 from fhir_server.definitions.search_parameters import Component, SearchParameter
@@ -44,12 +44,11 @@ TOKENS: Mapping[str, Callable[[Any, str], list[str]]] = {
 NUMBERS: Mapping[str, Callable[[Any, str], number.Spans]] = {"number": number.index, "quantity": quantity.index}
 
 
-@dataclass(slots=True)
-class Composed:
+class Composed(NamedTuple):
     """What a composite leaves of a resource: small documents, or tokens with the local references they come from."""
 
-    together: list[dict[str, Any]] = field(default_factory=list)
-    sources: dict[str, set[str]] = field(default_factory=dict)
+    together: list[dict[str, Any]]
+    sources: dict[str, set[str]]
 
 
 def refers(parameter: SearchParameter) -> bool:
@@ -57,18 +56,27 @@ def refers(parameter: SearchParameter) -> bool:
     return any(each.type == "reference" for each in parameter.components)
 
 
-def index(type_: str, code: str, resource: dict[str, Any], base: str = "") -> Composed:
-    """What each element of the resource leaves in which every component has something that can be asked for."""
-    parameter = supported(type_)[code]
-    left = Composed()
-    for held in composite(type_, code)(resource):
-        if refers(parameter):
-            _joined(type_, parameter, held, base, left.sources)
-            continue
-        parts = [_part(type_, each, found) for each, found in zip(parameter.components, held, strict=True)]
-        if all(parts):
-            left.together.append(_document(f"{type_}.{code}", parts))
-    return left
+def indexer(type_: str, parameter: SearchParameter) -> Callable[[dict[str, Any], str], Composed]:
+    """What each element of a resource leaves in which every component has something that can be asked for.
+
+    A function of the resource and of the address of this server.
+    """
+    find, name = composite(type_, parameter.code), f"{type_}.{parameter.code}"
+    if refers(parameter):
+
+        def paired(resource: dict[str, Any], base: str) -> Composed:
+            left = Composed([], {})
+            for held in find(resource):
+                _joined(type_, parameter, held, base, left.sources)
+            return left
+
+        return paired
+    parts = tuple(_part(type_, each) for each in parameter.components)
+
+    def together(resource: dict[str, Any], _: str) -> Composed:
+        return Composed([made for held in find(resource) if (made := _document(name, parts, held))], {})
+
+    return together
 
 
 def clause(asked: Asked, text: str) -> Predicate:
@@ -136,34 +144,62 @@ def _joined(
             sources.setdefault(said, set()).update(heres)
 
 
-@dataclass(slots=True)
-class _Part:
-    """What one component leaves of one element."""
+class _Left:
+    """What the components leave of one element."""
 
-    code: str
-    tokens: list[str] = field(default_factory=list)
-    dates: list[dict[str, int]] = field(default_factory=list)
-    numbers: number.Spans = field(default_factory=list)
+    __slots__ = ("dates", "numbers", "tokens")
 
-    def __bool__(self) -> bool:
-        return bool(self.tokens or self.dates or self.numbers)
+    def __init__(self) -> None:
+        self.tokens: dict[str, None] = {}
+        self.dates: dict[str, list[dict[str, int]]] = {}
+        self.numbers: number.Spans = []
 
 
-def _part(type_: str, component: Component, found: list[Found]) -> _Part:
-    part, name = _Part(component.code), f"{type_}.{component.code}"
-    for value, kind, _ in found:
-        if component.type in TOKENS:
-            part.tokens += [name + form for form in TOKENS[component.type](value, kind)]
-        elif component.type in NUMBERS:
-            part.numbers += number.named(name, NUMBERS[component.type](value, kind))
-        elif component.type == "date":
-            part.dates += date.index(value, kind)
-    return part
+_Part: TypeAlias = Callable[[list[Found], _Left], bool]
+"""Adds what one component leaves of what was found of it, and says whether that is anything."""
 
 
-def _document(name: str, parts: list[_Part]) -> dict[str, Any]:
-    tokens = [each for part in parts for each in part.tokens]
-    dates = {part.code: part.dates for part in parts if part.dates}
-    numbers = [each for part in parts for each in part.numbers]
-    left = {"token": list(dict.fromkeys(tokens)), "dates": dates, "numbers": numbers}
-    return {"name": name, **{kind: each for kind, each in left.items() if each}}
+def _part(type_: str, component: Component) -> _Part:
+    code, name = component.code, f"{type_}.{component.code}"
+    if component.type in TOKENS:
+        forms = TOKENS[component.type]
+
+        def by_token(found: list[Found], left: _Left) -> bool:
+            tokens = [name + form for value, kind, _ in found for form in forms(value, kind)]
+            left.tokens.update(dict.fromkeys(tokens))
+            return bool(tokens)
+
+        return by_token
+    if component.type in NUMBERS:
+        spans = NUMBERS[component.type]
+
+        def by_number(found: list[Found], left: _Left) -> bool:
+            numbers = [each for value, kind, _ in found for each in number.named(name, spans(value, kind))]
+            left.numbers += numbers
+            return bool(numbers)
+
+        return by_number
+
+    def by_date(found: list[Found], left: _Left) -> bool:
+        dates = [each for value, kind, _ in found for each in date.index(value, kind)]
+        if dates:
+            left.dates[code] = dates
+        return bool(dates)
+
+    return by_date
+
+
+def _document(name: str, parts: tuple[_Part, ...], held: tuple[list[Found], ...]) -> dict[str, Any] | None:
+    """The small document of one element; None where a component leaves nothing."""
+    left = _Left()
+    for part, found in zip(parts, held, strict=True):
+        if not part(found, left):
+            return None
+    made: dict[str, Any] = {"name": name}
+    if left.tokens:
+        made["token"] = list(left.tokens)
+    if left.dates:
+        made["dates"] = left.dates
+    if left.numbers:
+        made["numbers"] = left.numbers
+    return made

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 from fhir_server.foundation.moment import Interval, interval
@@ -116,7 +115,6 @@ def _point(field: str, bounds: _Bounds) -> Predicate:
     return Between(field, max(lows, default=None), min(highs, default=None))
 
 
-@lru_cache(maxsize=4096)
 def _stored(text: str) -> Interval | None:
     """The interval of a date that validation let in, a leap second and any number of decimals included."""
     try:

@@ -11,24 +11,23 @@ value; or `#Type` for what holds a resource of a type. `search/{string,token,ref
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from fhir_server.definitions.compartments import may_be_owned
 from fhir_server.definitions.elements import Element, children
 from fhir_server.definitions.expressions import spots_of
+from fhir_server.definitions.paths import Extractor, needs, visitor
 from fhir_server.definitions.search_parameters import SearchParameter
-from fhir_server.search import composite, date, inside, near, number, own, phonetic, reference, token, uri
-from fhir_server.search.extract import extractor, finder
+from fhir_server.search import composite, number, own, reference, rows
+from fhir_server.search.extract import extractor
 from fhir_server.search.own import remembered
-from fhir_server.search.supported import indexed, kind_of
+from fhir_server.search.rows import Leave, Left
+from fhir_server.search.supported import indexed, kind_of, profiled
 
 # What the envelope answers by itself.
 OF_THE_ENVELOPE = frozenset({"_id", "_lastUpdated"})
-
-_INDEX, _NUMBERS = {**composite.TOKENS, "phonetic": phonetic.index}, composite.NUMBERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,57 +65,21 @@ def index_of(resource: dict[str, Any], base: str = "") -> Indexed:
     """The index of a resource whose `resourceType` R4 knows; a reference that begins with `base` is a local one."""
     type_ = resource["resourceType"]
     plan = _plan(type_)
-    tokens: dict[str, None] = dict.fromkeys(markers(type_))
-    dates: dict[str, list[dict[str, int]]] = {}
-    numbers: number.Spans = []
-    together: list[dict[str, Any]] = []
-    sources: dict[str, set[str]] = {}
-    place = None
-    for code, values in finder(type_)(resource).items():
-        row = plan.get(code)
-        if row is None:
-            continue
-        kind, name, presence = row
-        if kind == "composite":  # there when an element has all its components
-            composed = composite.index(type_, code, resource, base)
-            together += composed.together
-            tokens.update({presence: None} if composed.together else {})
-            for said, references in composed.sources.items():
-                sources.setdefault(said, set()).update(references)
-            continue
-        if kind == "near":
-            at = near.point(values[0].value)
-            if at:
-                tokens[presence], place = None, {"type": "Point", "coordinates": at}
-            continue
-        tokens[presence] = None
-        if kind == "date":
-            spans = [span for each in values for span in date.index(each[0], each[1])]
-            if spans:
-                dates[code] = spans
-        elif code in _beside(type_):
-            del tokens[presence]
-            _references(name, presence, _not_alone(resource, code, base), sources)
-        elif kind in _NAMING:
-            _references(
-                name, presence, [_NAMING[kind](value, datatype, base) for value, datatype, _ in values], sources
-            )
-            if kind == "reference" and "contained" in resource:
-                tokens.update(dict.fromkeys(inside.index(name, values, resource)))
-        elif kind in _NUMBERS:
-            for value, datatype, _ in values:
-                numbers += number.named(name, _NUMBERS[kind](value, datatype))
-        else:
-            index = _forms(type_, kind)
-            for value, datatype, _ in values:
-                for form in index(value, datatype):
-                    tokens[name + form] = None
-    for falling in _falling(type_):
+    left = Left(resource, base, plan.markers)
+    for needed, compose in plan.composites:
+        if _has(resource, needed):
+            compose(left)
+    for extract, leave in plan.apart:
+        for value, kind, _ in extract(resource):
+            leave([value], kind, left)
+    plan.walk(resource, left)
+    for falling in plan.falling:
         if falling.property in resource:
-            _fallen(falling, resource, sources)
-            _stays(falling, resource, sources)
+            _fallen(falling, resource, left.sources)
+            _stays(falling, resource, left.sources)
+    tokens, sources = left.tokens, left.sources
     tokens.update(dict.fromkeys(sources))
-    return Indexed(list(tokens), dates, _by_reference(sources), numbers, together, place)
+    return Indexed(list(tokens), left.dates, _by_reference(sources), left.numbers, left.together, left.place)
 
 
 def markers(type_: str) -> list[str]:
@@ -140,37 +103,6 @@ def may_come_by_reference(type_: str, code: str, value: str = "") -> bool:
     )
 
 
-@cache
-def _forms(type_: str, kind: str) -> Callable[[Any, str], list[str]]:
-    """What a value leaves of itself; of a trace only what it is commonly asked by (`parse.modifiers_of`)."""
-    index = _INDEX[kind]
-    if kind != "token" or type_ == "AuditEvent":
-        return index
-    return lambda value, datatype: [*index(value, datatype), *token.worded(value, datatype)]
-
-
-def _references(name: str, presence: str, named: Iterable[tuple[str, list[str]]], sources: dict[str, set[str]]) -> None:
-    """The tokens of a parameter by what each comes from: the local reference it `named`, "" for any other."""
-    for here, forms in named:
-        for form in (presence, *(name + each for each in forms)):
-            sources.setdefault(form, set()).add(here)
-
-
-def _of_reference(value: Any, kind: str, base: str) -> tuple[str, list[str]]:
-    here, forms = reference.index(value, kind, base)
-    # a resource in its place is no mention
-    return "" if isinstance(value, dict) and kind != "Reference" else here, forms
-
-
-def _of_uri(value: Any, kind: str, _: str) -> tuple[str, list[str]]:
-    """A URI that reads as a resource of this server is shown to nobody who does not see that."""
-    return (isinstance(value, str) and reference.mentioned(value)) or "", uri.index(value, kind)
-
-
-_NAMING = {"reference": _of_reference, "uri": _of_uri}
-"""The kinds of parameters whose values may name a resource: which, and the tokens."""
-
-
 def _by_reference(sources: Mapping[str, set[str]]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for each, references in sources.items():
@@ -183,16 +115,15 @@ def _by_reference(sources: Mapping[str, set[str]]) -> dict[str, list[str]]:
 def _fallen(falling: _Falling, resource: dict[str, Any], sources: dict[str, set[str]]) -> None:
     """The tokens of values that stand in an item with a reference it cannot do without: they go where it goes."""
     type_ = resource["resourceType"]
-    plan = _plan(type_)
     items = resource[falling.property]
     for item in items if isinstance(items, list) else [items]:
         held = [item.get(name) for name in falling.references] if isinstance(item, dict) else []
         here = next((found for each in held if (found := reference.mentioned(reference.written(each) or ""))), "")
         alone = {"resourceType": type_, falling.property: [item]}
         for code in falling.codes:
-            kind, name, _ = plan[code]
+            index, name = rows.forms(type_, kind_of(indexed(type_)[code])), f"{type_}.{code}"
             for value, datatype, _ in extractor(type_, code)(alone):
-                for form in ("!", *_forms(type_, kind)(value, datatype)):
+                for form in ("!", *index(value, datatype)):
                     sources.setdefault(name + form, set()).add(here)
 
 
@@ -204,11 +135,10 @@ def _stays(falling: _Falling, resource: dict[str, Any], sources: dict[str, set[s
         return
     gone = {each.property for each in _falling(type_)}
     rest = {name: each for name, each in resource.items() if name not in gone}
-    plan = _plan(type_)
     for code in codes:
-        kind, name, _ = plan[code]
+        index, name = rows.forms(type_, kind_of(indexed(type_)[code])), f"{type_}.{code}"
         for value, datatype, _ in extractor(type_, code)(rest):
-            for form in ("!", *_forms(type_, kind)(value, datatype)):
+            for form in ("!", *index(value, datatype)):
                 sources.setdefault(name + form, set()).add("")
 
 
@@ -223,7 +153,7 @@ def _not_alone(resource: dict[str, Any], code: str, base: str) -> Iterator[tuple
     for item in items if isinstance(items, list) else [items]:
         needed = _needed(item, element)
         for value, kind, _ in extractor(type_, code)({"resourceType": type_, element.name: [item]}):
-            here, forms = _of_reference(value, kind, base)
+            here, forms = rows.of_reference(value, kind, base)
             besides = needed - {here}
             if not besides:
                 yield here, forms
@@ -277,7 +207,7 @@ def _falling(type_: str) -> tuple[_Falling, ...]:
         codes = [
             code
             for code, each in indexed(type_).items()
-            if each.type in _INDEX and _goes_through(element, code, each, type_)
+            if each.type in rows.TOKENS and _goes_through(element, code, each, type_)
         ]
         if required and codes:
             found.append(_Falling(element.name, tuple(required), tuple(codes)))
@@ -328,11 +258,55 @@ def _goes_through(element: Element, code: str, parameter: SearchParameter, type_
     return any(element.path in spot.trail for spot in spots_of(parameter.expression, type_))
 
 
+Needed: TypeAlias = tuple[tuple[frozenset[str], ...], ...]
+
+
+def _has(resource: dict[str, Any], needed: Needed) -> bool:
+    """Whether of one of these the resource has a property of each set."""
+    for each in needed:
+        for names in each:
+            if names.isdisjoint(resource):
+                break
+        else:
+            return True
+    return False
+
+
+class _Plan(NamedTuple):
+    """How resources of a type are indexed.
+
+    `walk` goes through a resource once for the parameters that are plain paths; those of `composites` and those `apart`
+    look for themselves.
+    """
+
+    walk: Callable[[dict[str, Any], Left], None]
+    composites: tuple[tuple[Needed, Callable[[Left], None]], ...]
+    apart: tuple[tuple[Extractor, Leave], ...]
+    markers: tuple[str, ...]
+    falling: tuple[_Falling, ...]
+
+
 @remembered
-def _plan(type_: str) -> Mapping[str, tuple[str, str, str]]:
-    """Of each parameter that is indexed: its kind, what its tokens begin with, and its presence token."""
-    return {
-        code: (kind_of(each), f"{type_}.{code}", f"{type_}.{code}!")
-        for code, each in indexed(type_).items()
-        if code not in OF_THE_ENVELOPE and kind_of(each) != "age"
-    }
+def _plan(type_: str) -> _Plan:
+    every = [each for code, each in indexed(type_).items() if code not in OF_THE_ENVELOPE and kind_of(each) != "age"]
+    made = {each.code: _row(type_, each) for each in every if each.type != "composite"}
+    walk, rest = visitor(
+        type_,
+        [code for code in made if code not in profiled(type_) and code not in own.of(type_)],
+        lambda ends: rows.taking((made[code], kind) for code, kind, _ in ends),
+    )
+    rest += [code for code in made if code in profiled(type_) or code in own.of(type_)]
+    return _Plan(
+        walk,
+        tuple((needs(type_, each.code), rows.composed(type_, each)) for each in every if each.type == "composite"),
+        tuple((extractor(type_, code), made[code].leave()) for code in rest),
+        tuple(markers(type_)),
+        _falling(type_),
+    )
+
+
+def _row(type_: str, parameter: SearchParameter) -> rows.Row:
+    code, name = parameter.code, f"{type_}.{parameter.code}"
+    if code in _beside(type_):
+        return rows.Row(name, rows.beside, lambda left: _not_alone(left.resource, code, left.base))
+    return rows.row(type_, parameter)

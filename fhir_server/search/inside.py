@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any
 
 from fhir_server.definitions.library import load
-from fhir_server.definitions.paths import Found
 from fhir_server.foundation.predicate import NOTHING, All, Any_, Contains, Has, Predicate, Prefix, rewrite
 from fhir_server.search import string, token
 from fhir_server.search.extract import extractor
@@ -24,7 +23,7 @@ _INDEX = {"string": string.index, "token": token.index}
 CODES = ("family", "given", "identifier", "name")
 
 
-def index(name: str, values: Iterable[Found], resource: Mapping[str, Any]) -> list[str]:
+def index(name: str, values: Iterable[Any], resource: Mapping[str, Any]) -> list[str]:
     """The tokens of what a reference parameter (`Type.code`) names among the contained resources."""
     contained = {
         f"#{each.get('id')}": each
@@ -32,7 +31,7 @@ def index(name: str, values: Iterable[Found], resource: Mapping[str, Any]) -> li
         if isinstance(each, dict) and load().is_type(str(each.get("resourceType")))
     }
     found: dict[str, None] = {}
-    for value, _, _ in values if contained else ():
+    for value in values if contained else ():
         one = contained.get(written(value) or "")
         if one is None:
             continue

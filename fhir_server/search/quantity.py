@@ -83,13 +83,13 @@ def _quantity(value: dict[str, Any]) -> Spans:
     amount = value.get("value")
     if not isinstance(amount, int | float | Decimal):
         return []
-    written = (each if isinstance(each := value.get(name), str) else "" for name in _UNIT)
+    written = [each if isinstance(each := value.get(name), str) else "" for name in _UNIT]
     return _single(amount, str(value.get("comparator")), *written)
 
 
-@lru_cache(maxsize=64, typed=True)
+@lru_cache(maxsize=1024, typed=True)
 def _single(value: float | Decimal, comparator: str, system: str, code: str, words: str) -> Spans:
-    """Remembered: two parameters and two composites of an Observation look at the same value."""
+    """Remembered: parameters and composites of an Observation look at the same value, and so do many Observations."""
     amount = number.fraction(value)
     if amount is None:
         return []

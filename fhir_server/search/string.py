@@ -7,6 +7,7 @@ the parameter equals or starts with the supplied parameter value, after both hav
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 from typing import Any
 
 from fhir_server.foundation.predicate import Contains, Has, Predicate, Prefix
@@ -65,12 +66,23 @@ def clause(asked: Asked, text: str) -> Predicate:
 
 def normal(text: str) -> str:
     """The text without case, accents, ligatures and doubled spaces: what two spellings of a name share."""
+    return _remembered(text) if len(text) <= _SHORT else _normal(text)
+
+
+_SHORT = 64
+"""Characters: what is no longer is a name or what a code says, and comes again."""
+
+
+def _normal(text: str) -> str:
     if text.isascii():
         folded = text.lower()
     else:
         letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text.translate(_ALIKE)).casefold())
         folded = "".join(letter for letter in letters if not unicodedata.combining(letter))
     return " ".join(folded.split())
+
+
+_remembered = lru_cache(maxsize=4096)(_normal)
 
 
 def composed(text: str) -> str:

@@ -46,13 +46,14 @@ def index(value: Any, kind: str) -> list[str]:
 
 def worded(value: Any, kind: str) -> list[str]:
     """What is asked for by `:text` and `:of-type`: `:text^normalised` of each word, `:of-type=system|code|value`."""
-    if not isinstance(value, dict):
+    if kind not in WORDED or not isinstance(value, dict):
         return []
     type_ = value.get("type") if kind == "Identifier" else None
-    concept = type_ if isinstance(type_, dict) else value if kind != "Identifier" else {}
-    codings = [concept] if kind == "Coding" else concept.get("coding") or ()
-    codings = [each for each in codings if isinstance(each, dict)]
-    words = [concept.get("text"), *(each.get("display") for each in codings)] if kind in WORDED else []
+    concept = value if kind != "Identifier" else type_ if isinstance(type_, dict) else {}
+    codings = (
+        [concept] if kind == "Coding" else [each for each in concept.get("coding") or () if isinstance(each, dict)]
+    )
+    words = [concept.get("text"), *[each.get("display") for each in codings]]
     forms = [f":text^{string.normal(each)}" for each in words if isinstance(each, str)]
     if type_ and isinstance(value.get("value"), str):
         forms += [f":of-type={each.get('system', '')}|{each.get('code')}|{value['value']}" for each in codings]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fhir_server.foundation.predicate import Has, Predicate, both, either
@@ -34,8 +34,10 @@ def words_of(resource: Mapping[str, Any]) -> dict[str, list[str]]:
     """`{text, content}`: the words of the narrative and of the whole, each once; {} where there is none."""
     narrative = resource.get("text")
     div = narrative.get("div") if isinstance(narrative, Mapping) else None
-    text = _words([html.unescape(_TAG.sub(" ", div))] if isinstance(div, str) else [])
-    rest = _words(_texts(resource))
+    text = _words([html.unescape(_TAG.sub(" ", div))]) if isinstance(div, str) else []
+    texts: list[str] = []
+    _gather(resource, texts)
+    rest = _words(texts)
     content = list(dict.fromkeys((*text, *rest)))[:MOST]
     return {name: each for name, each in (("text", text), ("content", content)) if each}
 
@@ -65,14 +67,24 @@ def _words(texts: Iterable[str]) -> list[str]:
     return [word for word in found if len(word) <= _LONGEST][:MOST]
 
 
-def _texts(node: Any) -> Iterator[str]:
-    match node:
-        case str():
-            yield node
-        case Mapping():
-            for name, each in node.items():
-                if name not in _NO_WORDS:
-                    yield from _texts(each)
-        case list():
-            for each in node:
-                yield from _texts(each)
+def _gather(node: Mapping[str, Any], texts: list[str]) -> None:
+    """Adds the texts of an object, in the order they stand."""
+    for name, each in node.items():
+        if name in _NO_WORDS:
+            continue
+        if isinstance(each, str):
+            texts.append(each)
+        elif isinstance(each, dict):
+            _gather(each, texts)
+        elif isinstance(each, list):
+            _gather_all(each, texts)
+
+
+def _gather_all(several: list[Any], texts: list[str]) -> None:
+    for each in several:
+        if isinstance(each, dict):
+            _gather(each, texts)
+        elif isinstance(each, str):
+            texts.append(each)
+        elif isinstance(each, list):
+            _gather_all(each, texts)

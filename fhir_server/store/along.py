@@ -16,6 +16,8 @@ from fhir_server.store.write import Write, unique_of
 
 LARGEST = 256_000
 """Bytes: what is larger has a transaction of its own, so that it keeps nobody waiting."""
+SHORT = LARGEST // 64
+"""Characters of a body."""
 RECORD_TYPES = frozenset({"Patient", "Consent", "RelatedPerson"})
 GROUP_TYPES = frozenset({"CareTeam", "Group", "PractitionerRole", "Organization"})
 """What workers remember: of the record itself, and of whom its Consents name."""
@@ -33,5 +35,12 @@ def may_go_along(write: Write) -> bool:
 
 
 def small_enough(made: Envelope) -> bool:
-    """Whether an envelope may share a transaction."""
+    """Whether an envelope may share a transaction.
+
+    It is measured where that can matter: of a short text that copies nothing from others, all that is stored is some
+    times as long as the text.
+    """
+    facts = made["facts"]
+    if len(made["body"]) <= SHORT and "mentions" not in facts and "about" not in facts:
+        return True
     return len(bson.encode(made)) <= LARGEST

@@ -7,11 +7,14 @@ https://www.mongodb.com/docs/manual/reference/method/cursor.maxTimeMS/
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.database import Database
+from pymongo.errors import AutoReconnect
 from pymongo.write_concern import WriteConcern
 
 Document = dict[str, Any]
@@ -28,6 +31,45 @@ class Bounded(Collection[Document]):
         """As Collection.find, and so find_one."""
         kwargs.setdefault("max_time_ms", self._most())
         return super().find(*args, **kwargs)
+
+    def some(
+        self,
+        where: Mapping[str, Any],
+        wanted: Mapping[str, Any],
+        limit: int,
+        *,
+        sort: Sequence[tuple[str, int]] = (),
+        hint: Sequence[tuple[str, int]] | None = None,
+        session: ClientSession | None = None,
+    ) -> list[Document]:
+        """Up to `limit` documents, as `find` gives them.
+
+        Outside of a transaction by one plain command, which spares what a cursor costs (docs/performance.md). Where
+        that is cut off, or one answer does not hold them all, `find` does it, which asks again and asks for more.
+        """
+        if session is None:
+            command = {
+                "find": self.name,
+                "filter": where,
+                "projection": wanted,
+                "limit": limit,
+                "batchSize": limit,
+                "maxTimeMS": self._most(),
+                "readConcern": self.read_concern.document,
+            }
+            if sort:
+                command["sort"] = dict(sort)
+            if hint:
+                command["hint"] = dict(hint)
+            with contextlib.suppress(AutoReconnect):
+                told = self.database.command(command, codec_options=self.codec_options)["cursor"]
+                if not told["id"]:
+                    found: list[Document] = told["firstBatch"]
+                    return found
+                self.database.command({"killCursors": self.name, "cursors": [told["id"]]})
+        more = {"sort": list(sort)} if sort else {}
+        every: list[Document] = self.find(where, wanted, limit=limit, hint=hint, session=session, **more).to_list()
+        return every
 
     def aggregate(self, *args: Any, **kwargs: Any) -> Any:
         """As Collection.aggregate."""

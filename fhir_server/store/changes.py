@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ from fhir_server.foundation.predicate import EVERYTHING, Predicate, matches
 from fhir_server.foundation.problem import Problem, conflict, forbidden
 from fhir_server.resources import facts as access
 from fhir_server.resources.reach import Voice
+from fhir_server.resources.references import local_references
 from fhir_server.store import along, claims, designations, restamp, unguarded
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import Envelope, Shelf, Stored, about_facts, envelope, stored
@@ -172,7 +174,7 @@ class Unit:
             facts |= designations.kept(write.before.facts)
         if about:
             known = {each.id: own_facts(each, self.shelf.base) for each in self.staged if each.resource}
-            neighbours = self._neighbours({**write.resource}, about, known)
+            neighbours = self._neighbours(access.names_of(write.resource, self.shelf.base), known)
             sources = {name: neighbours[name] for name in about if name in neighbours}
             facts = about_facts(write.resource, facts, sources, write.deposited)
         return version_of(write, self.now, facts)
@@ -253,10 +255,13 @@ class Unit:
     def _compose(self, write: Write, done: Mapping[str, Mapping[str, Any]]) -> Envelope:
         assert write.resource is not None  # noqa: S101 - a deletion composes nothing
         # a patch keeps mentions that its asker does not see: it takes as many round trips where there are none
-        neighbours = self._neighbours(write.resource, write.about, done, always=write.method == "PATCH")
+        named = local_references(write.resource, self.shelf.base)
+        names = {*access.names_of(write.resource, named=named), *write.about}
+        neighbours = self._neighbours(names, done, always=write.method == "PATCH")
         write.naming.check(write.resource, neighbours, {*done, *(each.id for each in self.written)})
         made = envelope(
             write.resource,
+            named=named,
             version=write.version,
             updated=self.now,
             submitter=write.submitter,
@@ -267,7 +272,6 @@ class Unit:
             about=write.about,
             **said_by(write),
             deposited=write.deposited,
-            base=self.shelf.base,
         )
         if write.id.startswith("Patient/") and write.method != "POST":
             designations.add(made, designations.of(self.shelf, write.id.removeprefix("Patient/"), self.session))
@@ -276,17 +280,11 @@ class Unit:
         return made
 
     def _neighbours(
-        self,
-        resource: Mapping[str, Any],
-        about: Iterable[str],
-        known: Mapping[str, Mapping[str, Any]],
-        *,
-        always: bool = False,
+        self, names: AbstractSet[str], known: Mapping[str, Mapping[str, Any]], *, always: bool = False
     ) -> dict[str, Mapping[str, Any]]:
         """The facts of what a resource is about or mentions: as stored, or as far as they are `known` in this unit."""
-        wanted = {*access.about_of(resource), *access.mentions_of(resource, base=self.shelf.base), *about}
-        here = {name: known[name] for name in wanted if name in known}
-        there = unguarded.facts_of(self.shelf, wanted - here.keys(), self.session, always=always)
+        here = {name: known[name] for name in names if name in known}
+        there = unguarded.facts_of(self.shelf, names - here.keys(), self.session, always=always)
         self.copied.update(there)
         return {**there, **here}
 

@@ -201,14 +201,17 @@ def envelope(
     reach: Reach | None = None,
     deposited: int | None = None,
     base: str = "",
+    named: Sequence[str] | None = None,
 ) -> Envelope:
     """The envelope of a resource whose `id` and `meta` are final.
 
     `neighbours` gives the envelopes' facts of every local resource it is about or mentions, by `Type/id`; `set_by` who
     set each label that hides, the submitter where nothing else is said; `reach` on whose word a Patient's addresses
-    stand; `deposited` is when its first version came; `base` is the address of this server.
+    stand; `deposited` is when its first version came; `base` is the address of this server, `named` the local
+    references, if they are known.
     """
-    named = references.local_references(resource, base)
+    if named is None:
+        named = references.local_references(resource, base)
     facts = access.facts_of(resource, submitter=frozenset(submitter), named=named)
     if len(facts.get("patients", ())) > 1:
         facts["joint"] = True

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pymongo.collection import Collection
+from fhir_server.store.bounded import Bounded
 
 Document = dict[str, Any]
 MOST = 16
@@ -45,7 +45,7 @@ class _Seeker:
 class Together:
     """One per collection and process."""
 
-    def __init__(self, collection: Collection[Document], wanted: Mapping[str, int]) -> None:
+    def __init__(self, collection: Bounded, wanted: Mapping[str, int]) -> None:
         """`wanted` is the projection of each document."""
         self._collection = collection
         self._wanted = wanted
@@ -100,12 +100,8 @@ class Together:
                 each.turn.release()
 
     def _documents(self, ids: set[str]) -> dict[str, Document]:
-        if len(ids) == 1:
-            alone = self._collection.find_one({"_id": next(iter(ids))}, self._wanted)
-            several = [alone] if alone else []
-        else:
-            several = self._collection.find({"_id": {"$in": list(ids)}}, self._wanted).to_list()
-        return {each["_id"]: each for each in several}
+        where = {"_id": {"$in": list(ids)} if len(ids) > 1 else next(iter(ids))}
+        return {each["_id"]: each for each in self._collection.some(where, self._wanted, len(ids))}
 
     def _hand_on(self) -> None:
         with self._lock:

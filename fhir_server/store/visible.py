@@ -69,6 +69,7 @@ class VisibleStore:
         self._scope = scope
         self._session = session
         self._asking: dict[str, Any] = {"session": session}
+        self._last: tuple[tuple[Predicate, str], Filter] | None = None
         self._shared = shared
         self._mentioned = nameable(residual)
         # criteria of a scope are asked of mentions as those of a query are
@@ -99,12 +100,8 @@ class VisibleStore:
 
     def gone(self, type_: str, id_: str) -> Stored | None:
         """The deletion of a resource whose last version could be seen, else None."""
-        found = self._shelf.history.find_one(
-            {"id": f"{type_}/{id_}", **self._history_filter(type_)},
-            WANTED,
-            sort=[("version", DESCENDING)],
-            **self._asking,
-        )
+        where = {"id": f"{type_}/{id_}", **self._history_filter(type_)}
+        found = self._shelf.history.find_one(where, WANTED, sort=[("version", DESCENDING)], **self._asking)
         return stored(found) if found and found["method"] == "DELETE" else None
 
     def vread(self, type_: str, id_: str, version: int) -> Stored | None:
@@ -114,11 +111,8 @@ class VisibleStore:
             return current
         if current is None and self.gone(type_, id_) is None:
             return None
-        found = self._shelf.history.find_one(
-            {"_id": f"{type_}/{id_}/{version}", **self._history_filter(type_)},
-            WANTED,
-            **self._asking,
-        )
+        where = {"_id": f"{type_}/{id_}/{version}", **self._history_filter(type_)}
+        found = self._shelf.history.find_one(where, WANTED, **self._asking)
         return self._shown(found) if found else None
 
     def history(self, type_: str, id_: str, limit: int, before: int | None = None) -> tuple[list[Stored], int]:
@@ -220,11 +214,10 @@ class VisibleStore:
         if ordering.is_stored(order):
             filter_ = query if after is None else {"$and": [query, ordering.after(keys, after)]}
             hint = ordering.index_for(query, keys) if type_ != "AuditEvent" else None
-            cursor = collection.find(filter_, out, **self._asking, sort=keys, limit=limit + 1, hint=hint)
+            found = collection.some(filter_, out, limit + 1, sort=keys, hint=hint, session=self._session)
         else:
             stages = ordering.stages(order, query, after, limit + 1)
-            cursor = collection.aggregate([*stages, {"$project": out}], **self._asking)
-        found = cursor.to_list()
+            found = collection.aggregate([*stages, {"$project": out}], **self._asking).to_list()
         kept = found[:limit]
         entries = [self._shown(each) for each in kept]
         places = [ordering.position(keys, each) for each in kept] if placed else []
@@ -336,8 +329,16 @@ class VisibleStore:
         return self._judges[type_]
 
     def _filter(self, where: Predicate, type_: str) -> Filter:
+        """What is asked for, as far as it may be seen; shared, so not to be changed. The last one is kept."""
+        asked, last = (where, type_), self._last  # a door is shared by threads: it is looked at once
+        if last is None or last[0] != asked:
+            last = self._last = asked, self._compiled(*asked)
+        return last[1]
+
+    def _compiled(self, where: Predicate, type_: str) -> Filter:
         asked = rewrite(where, self._through_mentions)
-        typed = Has("resource", type_) if type_ and not _names_id(where) else EVERYTHING
+        named = isinstance(where, Has) and where.field == "id"
+        typed = Has("resource", type_) if type_ and not named else EVERYTHING
         left = (self._left_something(type_), self._held_something(type_))
         return filter_of((typed, asked, self._covered, self._residual, *left), type_)
 
@@ -392,7 +393,3 @@ class VisibleStore:
 
     def _shown(self, document: Mapping[str, Any]) -> Stored:
         return self.shown(stored(document))
-
-
-def _names_id(where: Predicate) -> bool:
-    return isinstance(where, Has) and where.field == "id"

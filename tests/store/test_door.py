@@ -269,6 +269,18 @@ def test_a_scope_by_a_number_holds_in_history_too(shelf, changes, record):
         assert expected == ([each.version for each in found], total)
 
 
+def test_a_door_that_is_asked_for_other_things_in_turn_answers_what_it_is_asked(shelf, changes, record):
+    door = VisibleStore(shelf, EVERYTHING)
+
+    def found(*asked):
+        return {each.type for each in door.page(*asked, NEWEST, 10).entries}
+
+    for _ in range(2):
+        assert {"DocumentReference"} == found("DocumentReference", EVERYTHING)
+        assert {"List"} == found("List", EVERYTHING)
+        assert set() == found("List", NOTHING)
+
+
 def test_a_page_fetches_nothing_that_is_only_searched_by(shelf, changes, monkeypatch):
     """It is named what is fetched: words of whole resources were, when it was named what is not."""
     patient = {"resourceType": "Patient", "id": "p", "name": [{"family": "Martin"}], "birthDate": "1980-01-01"}

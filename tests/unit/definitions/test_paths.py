@@ -7,7 +7,7 @@ from r4_populated import populated
 
 from fhir_server.definitions.expressions import target_type
 from fhir_server.definitions.library import load
-from fhir_server.definitions.paths import WITHOUT_PATH, Found, composite, extractor, finder
+from fhir_server.definitions.paths import WITHOUT_PATH, Found, composite, extractor, finder, needs, visitor
 from fhir_server.definitions.search_parameters import parameters
 
 # What no resource made from the definitions holds: extensions are not elements.
@@ -189,6 +189,30 @@ def test_every_composite_finds_its_components_in_some_resource():
                 found = [one for variant in range(12) for one in composite(type_, code)(populated(type_, variant))]
                 assert found, (type_, code)
                 assert {len(each.components)} == {len(one) for one in found}, (type_, code)
+
+
+def test_a_composite_finds_nothing_in_a_resource_that_lacks_what_it_needs():
+    for type_ in load().types:
+        for code, each in parameters(type_).items():
+            for name in populated(type_, 0) if each.components else ():
+                for variant in range(4):
+                    lacking = {key: value for key, value in populated(type_, variant).items() if key != name}
+                    held = any(all(not one.isdisjoint(lacking) for one in several) for several in needs(type_, code))
+                    assert held or not composite(type_, code)(lacking), (type_, code, name)
+
+
+def test_a_walk_goes_each_way_once_for_all_that_it_is_asked_for():
+    seen = []
+
+    def make(ends):
+        return lambda values, into: into.append((tuple(code for code, _, _ in ends), values))
+
+    walk, rest = visitor("Observation", ["code", "combo-code", "component-code", "code-value-date", "nothing"], make)
+    walk(BLOOD_PRESSURE, seen)
+
+    assert ["code-value-date", "nothing"] == rest
+    panel, *components = [each["code"] for each in (BLOOD_PRESSURE, *BLOOD_PRESSURE["component"])]
+    assert [(("code", "combo-code"), [panel]), (("combo-code", "component-code"), components)] == seen
 
 
 @pytest.mark.parametrize("ask", [extractor, composite])

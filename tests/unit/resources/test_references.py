@@ -4,7 +4,8 @@ import copy
 
 import pytest
 
-from fhir_server.resources.references import drop, find, local, local_references, relative_to, rewrite
+from fhir_server.resources import json_text
+from fhir_server.resources.references import drop, find, local, local_references, may_change, relative_to, rewrite
 
 NEW = {
     "urn:uuid:1": "Patient/p1",
@@ -169,6 +170,27 @@ def test_absolute_references_to_this_server_become_relative():
 
 
 HERE = "https://here.example/fhir"
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        ({"subject": {"reference": f"{HERE}/Patient/1"}}, True),
+        ({"subject": {"reference": f" {HERE.upper()}/Patient/1"}}, True),
+        ({"subject": {"reference": "Patient?identifier=a|b"}}, True),
+        ({"extension": [{"url": "urn:x", "valueAttachment": {"url": f"{HERE}/Binary/1"}}]}, True),
+        ({"text": {"status": "generated", "div": DIV.format('<a href="https&#58;//here.example/fhir/Patient/1">x</a>')}}, True),
+        ({"subject": {"reference": "Patient/1"}, "code": {"text": "été"}}, False),
+        ({"subject": {"reference": "https://there.example/fhir/Patient/1"}}, False),
+    ],
+)  # fmt: skip
+def test_it_is_seen_in_the_text_of_a_resource_whether_any_link_of_it_may_change(part, expected):
+    resource = observation(**part)
+    assert expected is may_change(json_text.write(resource), HERE)
+    if not expected:
+        assert resource is relative_to(resource, HERE)
+        assert not [link for link in find(resource) if "?" in link.text]
+    assert not may_change(json_text.write(observation(subject={"reference": "Patient/1"})), "")
 
 
 def test_of_what_begins_like_the_base_only_what_leads_to_a_resource_becomes_relative():
