@@ -24,7 +24,7 @@ def judge(predicate: Predicate, inside: bool = False) -> Judge:
     """
     match predicate:
         case All(of):
-            return _all(tuple(judge(each, inside) for each in of))
+            return every(tuple(judge(each, inside) for each in of))
         case Any_(of):
             return _any(of, inside)
         case Not(inner):
@@ -45,14 +45,16 @@ def _near(field: str, inside: bool) -> bool:
     return path_of(field, inside).count(".") <= 1
 
 
-def _all(judges: tuple[Judge, ...]) -> Judge:
-    def every(document: Document) -> bool:
+def every(judges: tuple[Judge, ...]) -> Judge:
+    """What all of them let pass."""
+
+    def all_of(document: Document) -> bool:
         for each in judges:  # noqa: SIM110 - a generator costs more than the clauses
             if not each(document):
                 return False
         return True
 
-    return every
+    return all_of
 
 
 def _any(of: tuple[Predicate, ...], inside: bool) -> Judge:

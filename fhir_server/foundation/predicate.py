@@ -263,9 +263,7 @@ def matches(predicate: Predicate, document: Mapping[str, Any], inside: bool = Fa
         case Not(inner):
             return not matches(inner, document, inside)
         case Has(field, value):
-            return any(
-                type(each) is type(value) and each == value for each in _values(document, path_of(field, inside))
-            )
+            return any(_alike(each, value) and each == value for each in _values(document, path_of(field, inside)))
         case Between(field, low, high):
             value = _at(document, path_of(field, inside))
             return _within(value, low, high)
@@ -329,9 +327,14 @@ def _values(document: Mapping[str, Any], path: str) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def _alike(value: Any, asked: str | int | bool) -> bool:
+    """Whether both are of one kind. An integer of 64 bits comes from MongoDB as a kind of int, and a bool is none."""
+    return type(value) is type(asked) or (type(asked) is int and isinstance(value, int) and type(value) is not bool)
+
+
 def _within(value: Any, low: int | str | None, high: int | str | None) -> bool:
     for bound in (low, high):
-        if bound is not None and type(value) is not type(bound):
+        if bound is not None and not _alike(value, bound):
             return False
     if value is None:
         return False

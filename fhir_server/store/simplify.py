@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from fhir_server.foundation.judge import Judge, judge
+from fhir_server.foundation.judge import Judge, every, judge
 from fhir_server.foundation.predicate import (
     EVERYTHING,
     NOTHING,
@@ -67,7 +67,17 @@ def judge_of(predicates: Iterable[Predicate], type_: str) -> Judge | None:
         return None
     record = _record_of(clauses)
     simple = ((each if isinstance(each, Has) else _simple(each, type_, record)) for each in clauses)
-    return judge(All(tuple(each for each in simple if each != EVERYTHING)))
+    return every(tuple(_judged(each) for each in simple if each != EVERYTHING))
+
+
+def _judged(clause: Predicate) -> Judge:
+    return judge(clause) if isinstance(clause, Has) or _is_long(clause) else _judged_alike(clause)
+
+
+@lru_cache(REMEMBERED)
+def _judged_alike(clause: Predicate) -> Judge:
+    """What one clause compiles to: that of each record, where it says nothing of one."""
+    return judge(clause)
 
 
 def simplified(predicate: Predicate, given: Given) -> Predicate:

@@ -9,6 +9,7 @@ with the next. Nobody lingers.
 INVARIANT (fresh): a query carries only those who waited before it was sent, so that each sees what was written before
 he asked.
 INVARIANT (alone in failure): who shared a query that failed asks again by himself: an error is of its own request.
+INVARIANT (nobody is stuck): a query that does not return, its connection being dead, holds up others for PATIENCE only.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from fhir_server.store.bounded import Bounded
 Document = dict[str, Any]
 MOST = 16
 """How many documents one query asks for; the bodies of all of them are in memory at once."""
+PATIENCE = 1.0
+"""Seconds that somebody waits for what others asked; longer than a read takes even of a busy database."""
 
 
 @dataclass(slots=True, eq=False)
@@ -58,13 +61,21 @@ class Together:
             if not leads:
                 seeker.turn.acquire()
                 self._waiting.append(seeker)
-        if not leads:
-            seeker.turn.acquire()
-        if leads or seeker.leads:
+        if leads or self._is_to_lead(seeker):
             if self._crowded:
                 time.sleep(0)  # whoever was about to ask as well comes first, and comes along
             self._ask([seeker, *self._others()])
         return seeker.found if seeker.answered else self._collection.find_one({"_id": id_}, self._wanted)
+
+    def _is_to_lead(self, seeker: _Seeker) -> bool:
+        """Wait for an answer: whether it is on him to ask. Who has waited long enough need not be told."""
+        if seeker.turn.acquire(timeout=PATIENCE):
+            return seeker.leads
+        with self._lock:
+            if seeker not in self._waiting:  # he was taken along, and asks again by himself, or was told just now
+                return seeker.leads
+            self._waiting.remove(seeker)
+        return True
 
     def _others(self) -> list[_Seeker]:
         with self._lock:
@@ -96,6 +107,7 @@ class Together:
         with self._lock:
             following = self._waiting.pop(0) if self._waiting else None
             self._under_way = following is not None
+            if following is not None:
+                following.leads = True
         if following is not None:
-            following.leads = True
             following.turn.release()

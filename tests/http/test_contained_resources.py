@@ -98,6 +98,8 @@ def test_what_is_contained_may_be_wanted_itself(pharmacy):
     assert medication("n", "amox", status="inactive") == told[f"{BASE}/MedicationRequest/r2#n"]
     assert "total" not in got.json
     assert {"match"} == {each["search"]["mode"] for each in got.json["entry"]}
+    dated = pharmacy.ask(OPERATOR, "GET", "Medication?_lastUpdated=ge2020&_contained=both&_containedType=contained")
+    assert got.json["entry"][:1] == dated.json["entry"]
 
 
 def test_pages_and_totals_are_those_of_a_search(pharmacy):

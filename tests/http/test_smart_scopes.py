@@ -112,6 +112,14 @@ def test_a_granular_scope_opens_what_it_names_and_nothing_else(there, seen):
         assert (404, 404) == (refused.status_code, absent.status_code)
 
 
+def test_a_granular_scope_by_last_update_opens_what_it_names(there, seen):
+    """SMART-C6: a read decides as a search does."""
+    for limit, found, status in (("ge2020", True, 200), ("lt2020", False, 404)):
+        token, _ = granted(there, f"patient/Observation.rs?_lastUpdated={limit}")
+        assert found is (seen["lab"] in ids(there.get("fhir/Observation", token)))
+        assert status == there.get(f"fhir/Observation/{seen['lab']}", token).status_code
+
+
 def test_two_granular_scopes_open_what_either_names(there, seen):
     """SMART-C7."""
     token, _ = granted(there, f"patient/Observation.rs?category={LAB} patient/Observation.rs?category={VITAL}")

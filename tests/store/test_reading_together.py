@@ -9,6 +9,7 @@ import pytest
 from pymongo.errors import AutoReconnect, OperationFailure
 from pymongo.write_concern import WriteConcern
 
+from fhir_server.store import together as module
 from fhir_server.store.bounded import Bounded
 from fhir_server.store.together import MOST, Together
 
@@ -111,6 +112,63 @@ def test_an_error_of_a_query_alone_is_its_own(database):
     for _ in range(2):
         with pytest.raises(OperationFailure):
             together.one("T/1")
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 0.2)
+
+
+def test_who_waits_for_a_query_that_never_returns_asks_in_its_place(held, impatient):
+    """Its connection is dead, say: what another asked on it is none of theirs."""
+    together = Together(held, {"facts": 1})
+    with ThreadPoolExecutor(9) as pool:
+        first = pool.submit(together.one, "T/0")
+        while not held.asked:
+            pass
+        gate, held.gate = held.gate, threading.Event()
+        held.gate.set()
+        rest = [pool.submit(together.one, f"T/{n}") for n in range(1, 9)]
+        try:
+            assert [each.result(5)["_id"] for each in rest] == [f"T/{n}" for n in range(1, 9)]
+        finally:
+            gate.set()
+        assert first.result(5)["_id"] == "T/0"
+    assert together.one("T/9")["_id"] == "T/9"
+
+
+def test_who_went_with_a_query_that_never_returns_asks_again_by_himself(held, impatient):
+    together = Together(held, {"facts": 1})
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(together.one, "T/0")
+        while not held.asked:
+            pass
+        rest = [pool.submit(together.one, each) for each in ("T/1", "T/2")]
+        while len(together._waiting) < len(rest):
+            pass
+        gate, held.gate = held.gate, threading.Event()
+        gate.set()  # the first is answered; of the others one asks for both, and waits
+        assert first.result(5)["_id"] == "T/0"
+        while len(held.asked) < 2:
+            pass
+        gate, held.gate = held.gate, threading.Event()
+        held.gate.set()
+        try:
+            while not any(each.done() for each in rest):
+                pass
+        finally:
+            gate.set()
+        assert [each.result(5)["_id"] for each in rest] == ["T/1", "T/2"]
+
+
+def test_a_lead_that_was_handed_to_who_is_gone_is_taken_up(held, impatient):
+    """A signal interrupted him while he waited."""
+    together = Together(held, {"facts": 1})
+    held.gate.set()
+    together._under_way = True
+
+    assert together.one("T/1")["_id"] == "T/1"
+    assert not together._under_way
 
 
 def test_each_sees_what_was_written_before_he_asked(database):

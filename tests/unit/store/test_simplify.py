@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -86,6 +88,20 @@ def test_a_guard_tests_one_document_in_memory_as_it_selects_it(document, predica
 
     assert judged is not None
     assert judged(document) == all(matches(each, document) for each in guard)
+
+
+def test_what_guards_have_in_common_is_kept_once():
+    """A guard has some thirty rules, and there is one for each of thousands of records and each type that is read."""
+    rules = [Not(All((Has("label", f"L{rule}"), Not(Has("author", "a"))))) for rule in range(20)]
+    judge_of((Has("patients", "p0"), *rules), "Observation")
+    tracemalloc.start()
+    try:
+        kept = [judge_of((Has("patients", f"p{record}"), *rules), "Observation") for record in range(1, 101)]
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert grown / len(kept) < 10_000
 
 
 @pytest.mark.parametrize(
