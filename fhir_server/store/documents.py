@@ -135,6 +135,11 @@ WANTED = dict.fromkeys((each.name for each in fields(Stored)), 1)
 """What is only searched by stays in the database. Fields of the first level, named as wanted, are MongoDB's simple
 projection: 120 µs less for a page of twenty than naming what is not wanted (docs/performance.md)."""
 
+LARGE = 65_536
+"""Bytes of a document whose body is not fetched before its guard is asked: how long that takes would tell of it."""
+UNASKED = {**WANTED, "body": {"$cond": [{"$lte": [{"$bsonSize": "$$ROOT"}, LARGE]}, "$body", None]}}
+"""What is fetched of a document before its guard is asked."""
+
 
 def stored(document: Mapping[str, Any]) -> Stored:
     """The Stored value of a document of `resources`, `ledger` or `history`."""
@@ -169,7 +174,7 @@ class Shelf:
         self.ledger = self._bounded("ledger")
         self.carried = self._bounded("carried")
         self.outbox = self._bounded("outbox")
-        self.current = Together(self.resources, WANTED)
+        self.current = Together(self.resources, UNASKED)
 
     def _bounded(self, name: str) -> Bounded:
         return Bounded(self.database, name, lambda: self.max_time_ms, WriteConcern("majority", j=True))

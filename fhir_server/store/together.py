@@ -45,7 +45,7 @@ class _Seeker:
 class Together:
     """One per collection and process."""
 
-    def __init__(self, collection: Bounded, wanted: Mapping[str, int]) -> None:
+    def __init__(self, collection: Bounded, wanted: Mapping[str, Any]) -> None:
         """`wanted` is the projection of each document."""
         self._collection = collection
         self._wanted = wanted

@@ -86,7 +86,7 @@ class VisibleStore:
         return both(self._scope, self._residual)
 
     def read(self, type_: str, id_: str) -> Stored | None:
-        """The current version, or None whether it is absent or hidden. One round trip.
+        """The current version, or None whether it is absent or hidden. One round trip, and one more for a large body.
 
         Outside of a transaction it is fetched with what others ask for, and tested here (docs/adr/0040).
         """
@@ -94,7 +94,10 @@ class VisibleStore:
         passes = self._judge(type_) if self._session is None and type_ != "AuditEvent" else None
         if passes is not None:
             found = self._shelf.current.one(name)
-            return self._shown(found) if found is not None and passes(found) else None
+            if found is None or not passes(found):
+                return None
+            if found.get("body") is not None:
+                return self._shown(found)
         found = self._shelf.of(type_).find_one(self._filter(Has("id", name), type_), WANTED, **self._asking)
         return self._shown(found) if found else None
 

@@ -134,6 +134,24 @@ def test_masking_takes_everything_about_the_document_with_it(shelf, changes, rec
     assert [] == door.follow(["DocumentReference/d1", "Binary/b1"])
 
 
+def test_the_body_of_a_large_document_is_not_fetched_before_its_guard_is_asked(shelf, changes, record, monkeypatch):
+    """How long a hidden megabyte is on its way would tell of it (decisions 17)."""
+    large = document("Binary/b3", description="x" * 200_000)
+    changes.atomically(lambda unit: unit.create(large, submitter=HOSPITAL, after=EVERYTHING, fresh="d3") and None)
+    fetched = []
+    seek = shelf.current.one
+    monkeypatch.setattr(shelf.current, "one", lambda id_: fetched.append(seek(id_)) or fetched[-1])
+
+    hidden = VisibleStore(shelf, Has("patient", "p2")).read("DocumentReference", "d3")
+    shown = VisibleStore(shelf, Has("patient", "p1")).read("DocumentReference", "d3")
+    small = VisibleStore(shelf, Has("patient", "p1")).read("DocumentReference", "d2")
+
+    assert hidden is None
+    assert [None, None] == [each["body"] for each in fetched[:2]]
+    assert shown.resource()["description"] == large["description"]
+    assert fetched[2]["body"] == small.body
+
+
 def test_a_list_is_shown_without_the_mention_and_not_found_through_it(shelf, changes, record):
     mask(changes, shelf, [MASK])
     door = VisibleStore(shelf, UNMASKED)
