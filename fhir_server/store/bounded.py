@@ -7,14 +7,13 @@ https://www.mongodb.com/docs/manual/reference/method/cursor.maxTimeMS/
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import AutoReconnect
+from pymongo.errors import AutoReconnect, ServerSelectionTimeoutError
 from pymongo.write_concern import WriteConcern
 
 Document = dict[str, Any]
@@ -61,12 +60,16 @@ class Bounded(Collection[Document]):
                 command["sort"] = dict(sort)
             if hint:
                 command["hint"] = dict(hint)
-            with contextlib.suppress(AutoReconnect):
+            try:
                 told = self.database.command(command, codec_options=self.codec_options)["cursor"]
                 if not told["id"]:
                     found: list[Document] = told["firstBatch"]
                     return found
                 self.database.command({"killCursors": self.name, "cursors": [told["id"]]})
+            except ServerSelectionTimeoutError:
+                raise  # it was waited for long enough: `find` would wait as long again
+            except AutoReconnect:
+                pass
         more = {"sort": list(sort)} if sort else {}
         every: list[Document] = self.find(where, wanted, limit=limit, hint=hint, session=session, **more).to_list()
         return every

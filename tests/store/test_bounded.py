@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from pymongo import ASCENDING, DESCENDING
-from pymongo.errors import AutoReconnect, OperationFailure
+from pymongo.errors import AutoReconnect, OperationFailure, ServerSelectionTimeoutError
 from pymongo.write_concern import WriteConcern
 
 from fhir_server.store.bounded import Bounded
@@ -63,6 +63,19 @@ def test_a_command_that_is_cut_off_is_asked_again(some, monkeypatch):
     monkeypatch.setattr(type(some.database), "command", cut)
 
     assert [each["n"] for each in some.some({"n": 7}, {"n": 1}, 5)] == [7, 7]
+
+
+def test_a_database_that_is_away_is_waited_for_once(some, monkeypatch):
+    """Readers waited twice as long for their 503 while the database was started again."""
+
+    def away(*_, **__):
+        raise ServerSelectionTimeoutError("away")
+
+    monkeypatch.setattr(type(some.database), "command", away)
+    monkeypatch.setattr(some, "find", lambda *_, **__: pytest.fail("it was asked again"))
+
+    with pytest.raises(ServerSelectionTimeoutError):
+        some.some({"n": 7}, {"n": 1}, 5)
 
 
 def test_what_the_database_refuses_is_refused(some):
