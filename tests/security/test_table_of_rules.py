@@ -16,6 +16,7 @@ from fhir_server.consent import decision as room
 from fhir_server.consent.case import case_of
 from fhir_server.consent.decision import decide, verdicts
 from fhir_server.consent.matrix import Matrix
+from fhir_server.consent.memory import Memory
 from fhir_server.consent.request import WRITES, AccessRequest, Verb
 from fhir_server.consent.rules import ONLY, READING, RULES, SEEING, deciding, speaking
 from fhir_server.consent.settings import settings
@@ -54,6 +55,9 @@ def turned(request: AccessRequest) -> Iterator[AccessRequest]:
             standing=("none", "open", "closed")[place % 3],
             existence_check=bool(place % 2),
         )
+    for performer in (request.principal.reference, "Practitioner/nobody"):
+        data = {"resourceType": "Observation", "performer": [{"reference": performer}] if performer else []}
+        yield replace(request, verb="create", type="Observation", operation=None, proposed=data)
 
 
 def heard_of_all(request, directives):
@@ -73,6 +77,14 @@ def test_what_is_decided_is_what_the_whole_list_decides(asked, monkeypatch):
     monkeypatch.setattr(room, "deciding", lambda rules, verb, type_: rules)
     for (request, state), decision in zip(asked, decided, strict=True):
         assert decide(request, state.directives, Matrix.load()) == decision, request
+
+
+def test_what_is_remembered_is_what_is_decided_anew(asked):
+    memory = Memory(Matrix.load())
+    for _ in range(2):
+        for request, state in asked:
+            decided = memory.decide(request, state.directives)
+            assert decide(request, state.directives, Matrix.load()) == decided, request
 
 
 def test_what_says_only_what_may_be_seen_says_nothing_else(asked):

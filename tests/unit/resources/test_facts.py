@@ -7,7 +7,7 @@ import pytest
 from fhir_server.definitions.library import load
 from fhir_server.foundation.moment import interval
 from fhir_server.foundation.predicate import BEGINNING, END
-from fhir_server.resources.authors import AUTHORS
+from fhir_server.resources.authors import AUTHORS, part_of_writers, writers_of
 from fhir_server.resources.facts import (
     IS_ARCHIVED,
     about_of,
@@ -261,6 +261,16 @@ def test_every_path_of_the_table_of_authors_exists():
         assert type_ in load().types
         for path in paths:
             assert any(each.code == "Reference" for each in element(f"{type_}.{path}").types), (type_, path)
+
+
+@pytest.mark.parametrize("path", examples("r4"), ids=lambda path: path.stem)
+def test_the_part_that_says_who_wrote_a_resource_says_all_of_it(path):
+    resource = resource_of(path)
+    part = part_of_writers(resource)
+
+    assert writers_of(resource) == writers_of(part)
+    assert part == {name: resource[name] for name in part}
+    assert not {"status", "subject", "code", "meta", "id"} & part.keys()
 
 
 # --- when, state ---
