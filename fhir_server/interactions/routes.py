@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Literal
 
 from fhir_server.definitions.compartments import members
@@ -153,15 +154,11 @@ def match(request: FhirRequest) -> Route:
     """
     steps = request.steps
     method = "GET" if request.method == "HEAD" else request.method
-    allowed: list[str] = []
-    for row, template in _BY_LENGTH.get(len(steps), ()):
-        route = _fits(row, template, steps)
-        if route is None or not offered(route) or (row.conditional and not request.query):
-            continue  # without a condition it would be upon all there is
-        if row.method == method:
-            _unasked(route, request)
-            return _reading(route)
-        allowed.append(row.method)
+    find = _of_type if len(steps) == 1 and steps[0] in load().endpoints else _first
+    route, allowed = find(method, steps, bool(request.query))
+    if route is not None:
+        _unasked(route, request)
+        return _reading(route)
     if allowed:
         names = sorted({*allowed, *(("HEAD",) if "GET" in allowed else ())})
         raise Problem(
@@ -170,6 +167,23 @@ def match(request: FhirRequest) -> Route:
             {"Allow": ", ".join(names)},
         )
     raise _unknown(steps)
+
+
+def _first(method: str, steps: tuple[str, ...], queried: bool) -> tuple[Route | None, tuple[str, ...]]:
+    """The first row that fits, filled in; None, and the methods of those that fit otherwise, where there is none."""
+    allowed: list[str] = []
+    for row, template in _BY_LENGTH.get(len(steps), ()):
+        route = _fits(row, template, steps)
+        if route is None or not offered(route) or (row.conditional and not queried):
+            continue  # without a condition it would be upon all there is
+        if row.method == method:
+            return route, ()
+        allowed.append(row.method)
+    return None, tuple(allowed)
+
+
+_of_type = lru_cache(maxsize=2_048)(_first)
+"""Of the address of a type: there are few, and what is created or searched has one."""
 
 
 def _unasked(route: Route, request: FhirRequest) -> None:
