@@ -38,8 +38,8 @@ COPIED = ("fhir_server", "profiles", "tests", "docs", "tools", "bench", "example
 TESTS = (
     "tests/security/test_generated_decisions.py",
     "tests/security/test_decisions.py",
-    "tests/security/test_table_of_rules.py",
     "tests/unit/consent",
+    "tests/security/test_table_of_rules.py",  # the slowest, and so the last
 )
 # what reads source text, or is about the rules as a list, tells nothing of a mutant
 PASSED_OVER = "not (fifteen_lines or opens_with_its_french_term or every_reason_has or without_this_rule)"
