@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -92,6 +93,7 @@ class Visit:
     shut: dict[str, Deny] = field(default_factory=dict)
     led: list[Led] = field(default_factory=list)
     shape: Shape | None = None
+    _scope: tuple[str, Predicate] | None = field(default=None, init=False)
 
     def door(self, subject: Subject, verb: Verb | None = None) -> VisibleStore:
         """Decide, and open the door as far as the decision goes.
@@ -107,7 +109,7 @@ class Visit:
             self.refuse(denials or [Deny(("grant.none",))])
         if permits and alone and self.route.type == "Patient" and not subject.joint:
             self.house.records.as_if_unknown(subject.patients)
-        self._permitted(permits)
+        self.permitted(permits)
         if residual == NOTHING:
             self.note_refusal(denials)
         # from here on what is hidden is asked for as what is absent, so that the clock does not tell them apart
@@ -144,26 +146,10 @@ class Visit:
         permits, denials = self.decisions(self.subject, "read")
         return version if denials else self.opened(every(permits)).shown(version)
 
-    def _permitted(self, permits: list[Permit]) -> None:
+    def permitted(self, permits: list[Permit]) -> None:
+        """Go on under these permits: their reasons and their obligations."""
         self.granted = tuple(dict.fromkeys(reason for permit in permits for reason in permit.reasons))
         self.obligations = tuple(dict.fromkeys(each for permit in permits for each in permit.obligations))
-
-    def door_at_hand(self, right: Predicate) -> tuple[str, VisibleStore] | None:
-        """The record in the token's context and its door, when the decision opens it; nothing is noted otherwise.
-
-        The door is narrowed to what one `right` of the token covers.
-
-        What is not found behind it, or belongs to others as well, must be asked for by the way that looks up its
-        owners. Whether that is needed says nothing of an address: hidden and absent both need it (decisions 17).
-        """
-        patient = self.principal.patient
-        if patient is None or self.route.type in self.house.matrix.shared_types:
-            return None
-        permits, denials = self.decisions(Subject((patient,), joint=True), VERBS[self.route.interaction])
-        if denials:
-            return None
-        self._permitted(permits)
-        return patient, self.opened(every(permits), right)
 
     def rights(self, subject: Subject, change: Change, verb: Verb | None = None) -> tuple[Predicate, Predicate]:
         """What the state before a write must satisfy, and the state after; NOTHING when the write is refused."""
@@ -171,7 +157,7 @@ class Visit:
         if not permits or (denials and subject.joint):
             self.note_refusal(denials)
             return NOTHING, NOTHING
-        self._permitted(permits)
+        self.permitted(permits)
         if len(permits) == 1:
             return permits[0].residual, permits[0].after
         return both(*(permit.residual for permit in permits)), both(*(permit.after for permit in permits))
@@ -180,12 +166,14 @@ class Visit:
         """The rights for an interaction of another type than the route's: what a whole submission stands for."""
         return replace(self, route=replace(self.route, type=type_)).rights(subject, change, verb)
 
-    def decisions(self, subject: Subject, verb: Verb, change: Change = UNCHANGED) -> tuple[list[Permit], list[Deny]]:
-        """One decision for each record asked about, or one for no record."""
+    def decisions(
+        self, subject: Subject, verb: Verb, change: Change = UNCHANGED, now: datetime | None = None
+    ) -> tuple[list[Permit], list[Deny]]:
+        """One decision for each record asked about, or one for no record; as of `now`, or the moment they are made."""
         permits: list[Permit] = []
         denials: list[Deny] = []
         for patient in subject.patients or (None,):
-            decision = self._decide(patient, subject, verb, change)
+            decision = self._decide(patient, subject, verb, change, now)
             if isinstance(decision, Permit):
                 permits.append(decision)
                 if patient is not None and OWN_ALONE.issuperset(decision.reasons):
@@ -196,7 +184,9 @@ class Visit:
                     self.shut[patient] = decision
         return permits, denials
 
-    def _decide(self, patient: str | None, subject: Subject, verb: Verb, change: Change) -> Permit | Deny:
+    def _decide(
+        self, patient: str | None, subject: Subject, verb: Verb, change: Change, now: datetime | None
+    ) -> Permit | Deny:
         record = self.house.records.record(patient) if patient else None
         asked = AccessRequest(
             principal=self.principal,
@@ -207,7 +197,7 @@ class Visit:
             standing=record.standing if record else "none",
             birth=record.birth if record else None,
             representatives=record.representatives if record else frozenset(),
-            now=self.house.clock(),
+            now=now or self.house.clock(),
             existence_check=subject.existence,
             current=change.current,
             proposed=change.proposed,
@@ -232,7 +222,9 @@ class Visit:
 
     def scoped(self, right: str) -> Predicate:
         """What the token's scopes allow of this type with this right. Raises Problem 403 insufficient_scope."""
-        return narrow(self.principal.scopes, self.route.type, right, self.principal, compile_criteria)
+        if self._scope is None or self._scope[0] != right:
+            self._scope = right, narrow(self.principal.scopes, self.route.type, right, self.principal, compile_criteria)
+        return self._scope[1]
 
     def covers(self, right: str, scope: Predicate, standing: Stored) -> bool:
         """Whether a scope covers what stands: a granular one is asked of the store, which has the index."""

@@ -7,6 +7,7 @@ May not know: what a row does; `interactions/pipeline.py` calls it by name.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal
@@ -76,6 +77,11 @@ _BY_LENGTH = {
     length: tuple((row, names) for row, names in _STEPS.items() if len(names) == length)
     for length in {len(names) for names in _STEPS.values()}
 }
+_BY_METHOD = {
+    (method, length): tuple((row, names) for row, names in rows if row.method == method)
+    for method in {row.method for row in ROUTES}
+    for length, rows in _BY_LENGTH.items()
+}
 
 ASKED = frozenset(
     {
@@ -91,6 +97,7 @@ ASKED = frozenset(
 """The interactions that read the query of their address."""
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_OF_ONE = ("{type}", "{id}")
 _VERSION = re.compile(r"[1-9]\d{0,9}")
 
 
@@ -153,15 +160,10 @@ def match(request: FhirRequest) -> Route:
     """
     steps = request.steps
     method = "GET" if request.method == "HEAD" else request.method
-    allowed: list[str] = []
-    for row, template in _BY_LENGTH.get(len(steps), ()):
-        route = _fits(row, template, steps)
-        if route is None or not offered(route) or (row.conditional and not request.query):
-            continue  # without a condition it would be upon all there is
-        if row.method == method:
-            _unasked(route, request)
-            return _reading(route)
-        allowed.append(row.method)
+    for route in _found(_BY_METHOD.get((method, len(steps)), ()), steps, request):
+        _unasked(route, request)
+        return _reading(route)
+    allowed = [each.row.method for each in _found(_BY_LENGTH.get(len(steps), ()), steps, request)]
     if allowed:
         names = sorted({*allowed, *(("HEAD",) if "GET" in allowed else ())})
         raise Problem(
@@ -170,6 +172,17 @@ def match(request: FhirRequest) -> Route:
             {"Allow": ", ".join(names)},
         )
     raise _unknown(steps)
+
+
+def _found(
+    rows: tuple[tuple[Row, tuple[str, ...]], ...], steps: tuple[str, ...], request: FhirRequest
+) -> Iterator[Route]:
+    """What is offered at an address, of these rows."""
+    for row, template in rows:
+        route = _fits(row, template, steps)
+        if route is None or not offered(route) or (row.conditional and not request.query):
+            continue  # without a condition it would be upon all there is
+        yield route
 
 
 def _unasked(route: Route, request: FhirRequest) -> None:
@@ -219,6 +232,10 @@ def of_the_system() -> list[str]:
 
 
 def _fits(row: Row, names: tuple[str, ...], steps: tuple[str, ...]) -> Route | None:
+    if names == _OF_ONE:  # what is read by its id is read most of all
+        type_, id_ = steps
+        known = _ID.fullmatch(id_) and type_[0] not in "_$" and type_ != "metadata"
+        return Route(row, type_, id_) if known else None
     found: dict[str, str] = {}
     for name, step in zip(names, steps, strict=True):
         if name == "${operation}":
