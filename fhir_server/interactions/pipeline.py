@@ -33,7 +33,7 @@ from fhir_server.interactions.led import Led
 from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.interactions.residual import every, residual_of
 from fhir_server.interactions.routes import Route, match
-from fhir_server.interactions.subject import Subject, as_if_absent
+from fhir_server.interactions.subject import NO_RECORD, Subject, as_if_absent
 from fhir_server.interactions.summary import Shape
 from fhir_server.search import own
 from fhir_server.search.parse import criteria as search_criteria
@@ -88,7 +88,7 @@ class Visit:
     granted: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
     obligations: tuple[Obligation, ...] = ()
-    subject: Subject = field(default_factory=Subject)
+    subject: Subject = NO_RECORD
     begun: int = 0
     shut: dict[str, Deny] = field(default_factory=dict)
     led: list[Led] = field(default_factory=list)

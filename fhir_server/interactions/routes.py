@@ -15,6 +15,7 @@ from typing import Literal
 from fhir_server.definitions.compartments import members
 from fhir_server.definitions.compartments import names as compartments
 from fhir_server.definitions.library import load
+from fhir_server.foundation.light import light
 from fhir_server.foundation.problem import Problem, bad_request, problem
 from fhir_server.interactions import operation_table as table
 from fhir_server.interactions.request import FhirRequest
@@ -101,7 +102,7 @@ _OF_ONE = ("{type}", "{id}")
 _VERSION = re.compile(r"[1-9]\d{0,9}")
 
 
-@dataclass(frozen=True, slots=True)
+@light(frozen=True, slots=True)
 class Route:
     """A row, filled in with the request's own type, id, version and operation.
 
