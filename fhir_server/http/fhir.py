@@ -87,7 +87,7 @@ def blueprint(
         return to_response(pipeline.answer(asked, principal, house), sent, config)
 
     def finish(response: Response) -> Response:
-        if isinstance(response, _Answer) and response.behind:
+        if isinstance(response, _Final):
             return response
         sent = _sent()
         for name, value in open_to_origins(sent, config):
@@ -163,38 +163,38 @@ def to_request(sent: Asked, path: str, base: str, config: Config) -> FhirRequest
 
 def to_response(answered: FhirResponse, sent: Asked, config: Config) -> Response:
     """Flask's response: the exact bytes, and every header a client may rely on."""
-    headers = [*answered.headers.items()]
-    if answered.body:
-        headers.insert(0, ("Content-Type", answered.content_type))
+    body = answered.body
+    typed = (("Content-Type", answered.content_type),) if body else ()
+    headers = [*typed, *answered.headers.items()]
     if sent.as_it_is and answered.status in _AS_SET:
-        return _Answer(answered, headers, open_to_origins(sent, config))
-    return _Answer(answered, headers)
+        headers.append(("Content-Length", str(len(body))))
+        return _Final(body, answered.status, [*headers, *open_to_origins(sent, config)])
+    return _Answer(body, answered.status, headers)
 
 
 class _Answer(Response):
-    """What says no type is of none; the headers of an answer with a body leave as they were set.
-
-    Those `behind` are what each answer has, and leave after its own. An answer that has some is done with.
-    """
+    """What says no type is of none; the headers of an answer with a body leave as they were set."""
 
     default_mimetype = None
-
-    def __init__(
-        self, answered: FhirResponse, headers: list[tuple[str, str]], behind: list[tuple[str, str]] | None = None
-    ) -> None:
-        super().__init__(answered.body, answered.status, headers)
-        self.behind = behind
 
     def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
         """Nothing in ours is to be mended, save where there is no body (304, 204)."""
         return self.headers if self.status_code in _AS_SET else super().get_wsgi_headers(environ)
 
+
+class _Final(Response):
+    """An answer that nothing is left to be done to: what it is made of is what WSGI is told."""
+
+    default_mimetype = None
+
+    def __init__(self, body: bytes, status: int, headers: list[tuple[str, str]]) -> None:
+        super().__init__(status=status)
+        self.response, self._told = (body,), headers
+
     def get_wsgi_response(self, environ: WSGIEnvironment) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
-        """What is done with is told as it is."""
-        if self.behind is None:
-            return super().get_wsgi_response(environ)
-        body = self.iter_encoded() if environ["REQUEST_METHOD"] != "HEAD" else ()
-        return body, self.status, [*self.headers, *self.behind]
+        """Its own headers, and behind them whatever was added since."""
+        body = self.response if environ["REQUEST_METHOD"] != "HEAD" else ()
+        return body, self.status, [*self._told, *self.headers]  # type: ignore[return-value] # bytes, as they were given
 
 
 def laid_out(response: Response, sent: Asked) -> Response:
