@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Request
+from flask import Flask, Request, request_tearing_down
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import MapAdapter, Rule
-from werkzeug.utils import cached_property
 
 from fhir_server.http.negotiation import Format
 
@@ -41,6 +41,11 @@ class Asked(Request):
         """As Flask says it, once the request has been matched."""
         return super().blueprints
 
+    def close(self) -> None:
+        """Close the files that came with it, where some were looked for."""
+        if "files" in self.__dict__:
+            super().close()
+
 
 class _NoSession(SessionInterface):
     """Flask's sessions are not used: who signs in has one of ours (`smart/sessions.py`)."""
@@ -63,12 +68,17 @@ class Application(Flask):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.session_interface = _NoSession()
-        self._plain: tuple[re.Pattern[str], Rule, frozenset[str]] | None = None
+        self._plain: tuple[re.Pattern[str], Rule, frozenset[str], list[str]] | None = None
         self._hosts: set[tuple[str, str]] = set()
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """The view as it is: whether it is a coroutine is not asked at each request, for none is."""
         return func
+
+    def do_teardown_request(self, exc: BaseException | None = None) -> None:
+        """As Flask does it, where anybody is to be told that a request has ended."""
+        if self.teardown_request_funcs or request_tearing_down.receivers:
+            super().do_teardown_request(exc)
 
     def answers_plainly(self, paths: str, endpoint: str) -> None:
         """Paths of this form (a regular expression whose first group is the view's `path`) are for one endpoint.
@@ -77,7 +87,9 @@ class Application(Flask):
         OPTIONS, which Flask may answer itself.
         """
         rule = next(self.url_map.iter_rules(endpoint))
-        self._plain = re.compile(paths), rule, frozenset(rule.methods or ()) - {"OPTIONS"}
+        blueprint, dot, _ = endpoint.rpartition(".")
+        methods = frozenset(rule.methods or ()) - {"OPTIONS"}
+        self._plain = re.compile(paths), rule, methods, [blueprint] if dot else []
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """As Flask does it, but for a request whose endpoint is known by its path: that is matched already.
@@ -88,11 +100,12 @@ class Application(Flask):
             return super().create_url_adapter(request)
         environ = request.environ
         host = (environ["wsgi.url_scheme"], environ.get("HTTP_HOST", ""))
-        form, rule, methods = self._plain
+        form, rule, methods, blueprints = self._plain
         if host in self._hosts and "HTTP_UPGRADE" not in environ and not environ.get("SCRIPT_NAME"):
             found = form.fullmatch(environ.get("PATH_INFO", ""))
             if found is not None and request.method in methods:
                 request.url_rule, request.view_args = rule, {"path": found[1]}
+                request.blueprints = blueprints  # type: ignore[misc] # ours holds what it was told
                 return None
         made = super().create_url_adapter(request)
         if host[1]:

@@ -7,7 +7,6 @@ May not know: what a row does; `interactions/pipeline.py` calls it by name.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal
@@ -161,10 +160,13 @@ def match(request: FhirRequest) -> Route:
     """
     steps = request.steps
     method = "GET" if request.method == "HEAD" else request.method
-    for route in _found(_BY_METHOD.get((method, len(steps)), ()), steps, request):
-        _unasked(route, request)
-        return _reading(route)
-    allowed = [each.row.method for each in _found(_BY_LENGTH.get(len(steps), ()), steps, request)]
+    for row, template in _BY_METHOD.get((method, len(steps)), ()):
+        route = _found(row, template, steps, request)
+        if route is not None:
+            _unasked(route, request)
+            return _reading(route)
+    every = _BY_LENGTH.get(len(steps), ())
+    allowed = [row.method for row, template in every if _found(row, template, steps, request) is not None]
     if allowed:
         names = sorted({*allowed, *(("HEAD",) if "GET" in allowed else ())})
         raise Problem(
@@ -175,15 +177,10 @@ def match(request: FhirRequest) -> Route:
     raise _unknown(steps)
 
 
-def _found(
-    rows: tuple[tuple[Row, tuple[str, ...]], ...], steps: tuple[str, ...], request: FhirRequest
-) -> Iterator[Route]:
-    """What is offered at an address, of these rows."""
-    for row, template in rows:
-        route = _fits(row, template, steps)
-        if route is None or not offered(route) or (row.conditional and not request.query):
-            continue  # without a condition it would be upon all there is
-        yield route
+def _found(row: Row, template: tuple[str, ...], steps: tuple[str, ...], request: FhirRequest) -> Route | None:
+    """What a row offers at an address, if anything: without a condition it would be upon all there is."""
+    route = _fits(row, template, steps)
+    return None if route is None or not offered(route) or (row.conditional and not request.query) else route
 
 
 def _unasked(route: Route, request: FhirRequest) -> None:
