@@ -64,7 +64,7 @@ def door(visit: Visit, right: Predicate) -> tuple[str, VisibleStore] | None:
     ):
         visit.granted, visit.obligations = known.granted, known.obligations
         return patient, known.door
-    permits, denials = visit.decisions(Subject((patient,), joint=True), VERBS[route.interaction], now=now)
+    permits, denials = visit.decisions(Subject((patient,), joint=True), VERBS[route.interaction], by=(record, now))
     if denials:
         return None
     visit.permitted(permits)

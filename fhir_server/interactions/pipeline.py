@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from fhir_server.consent.decision import Deny, Permit
+from fhir_server.consent.directives import RecordState
 from fhir_server.consent.memory import NO_DIRECTIVES
 from fhir_server.consent.obligations import Obligation
 from fhir_server.consent.provision import Members
@@ -73,6 +74,8 @@ class Change:
 
 
 UNCHANGED = Change()
+Known = tuple[RecordState | None, datetime]
+"""What the one record asked about says of itself, and the moment to decide for."""
 
 
 @dataclass(slots=True)
@@ -167,13 +170,13 @@ class Visit:
         return replace(self, route=replace(self.route, type=type_)).rights(subject, change, verb)
 
     def decisions(
-        self, subject: Subject, verb: Verb, change: Change = UNCHANGED, now: datetime | None = None
+        self, subject: Subject, verb: Verb, change: Change = UNCHANGED, by: Known | None = None
     ) -> tuple[list[Permit], list[Deny]]:
-        """One decision for each record asked about, or one for no record; as of `now`, or the moment they are made."""
+        """One decision for each record asked about, or one for no record; `by` what is known of the one, if it is."""
         permits: list[Permit] = []
         denials: list[Deny] = []
         for patient in subject.patients or (None,):
-            decision = self._decide(patient, subject, verb, change, now)
+            decision = self._decide(patient, subject, verb, change, by)
             if isinstance(decision, Permit):
                 permits.append(decision)
                 if patient is not None and OWN_ALONE.issuperset(decision.reasons):
@@ -185,9 +188,9 @@ class Visit:
         return permits, denials
 
     def _decide(
-        self, patient: str | None, subject: Subject, verb: Verb, change: Change, now: datetime | None
+        self, patient: str | None, subject: Subject, verb: Verb, change: Change, by: Known | None
     ) -> Permit | Deny:
-        record = self.house.records.record(patient) if patient else None
+        record, now = by or (self.house.records.record(patient) if patient else None, self.house.clock())
         asked = AccessRequest(
             principal=self.principal,
             verb=verb,
@@ -197,7 +200,7 @@ class Visit:
             standing=record.standing if record else "none",
             birth=record.birth if record else None,
             representatives=record.representatives if record else frozenset(),
-            now=now or self.house.clock(),
+            now=now,
             existence_check=subject.existence,
             current=change.current,
             proposed=change.proposed,
