@@ -51,8 +51,10 @@ class Memory:
         if not request.writes:
             return self._remembered(self._known, _question(request, directives), request, directives)
         part = self._part(request)
-        said = "" if part is None else json_text.write(part)
-        if part is None or len(said) > LONGEST:
+        if part is None:
+            return decide(request, directives, self._matrix)
+        said = json_text.write(part)
+        if len(said) > LONGEST:
             return decide(request, directives, self._matrix)
         question = (_question(request, directives), request.life, said)
         return self._remembered(self._created, question, request, directives, part)
@@ -88,9 +90,7 @@ class Memory:
             return None
         if asked.operation is not None or asked.demanded or asked.principal.secret_session:
             return None
-        if asked.type == "DocumentReference" or not self._matrix.is_clinical(asked.type):
-            return None
-        return part_of_writers(proposed)
+        return part_of_writers(proposed) if self._matrix.is_clinical(asked.type) else None
 
 
 def step_of(request: AccessRequest) -> int:

@@ -17,6 +17,7 @@ from fhir_server.consent.memory import Memory, span_of, step_of
 from fhir_server.consent.request import AccessRequest, Life
 from fhir_server.foundation.moment import Interval, from_micros, micros
 from fhir_server.foundation.principal import Kind, Principal, Purpose
+from fhir_server.resources import json_text
 
 TYPES = "https://dmp-on-fhir.example/CodeSystem/dmp-consent-type"
 KINDS = ("ps-autorisation", "ps-blocage", "medecin-traitant", "es-autorisation", "urgence-bris-de-glace", "foreign")
@@ -324,6 +325,19 @@ def test_any_other_write_is_decided_anew(asked):
 
     assert memory.decide(asked, directives) is not memory.decide(asked, directives)
     assert decide(asked, directives, Matrix.load()) == memory.decide(asked, directives)
+
+
+@pytest.mark.parametrize(("more", "kept"), [(0, True), (1, False)])
+def test_a_part_that_is_too_long_is_not_kept(more, kept):
+    said = len(json_text.write(OBSERVATION)) + len(',"display":""')
+    named = [{**OBSERVATION["performer"][0], "display": "d" * (room.LONGEST - said + more)}]
+    asked, memory, directives = (
+        creating(DOCTOR, {**OBSERVATION, "performer": named}),
+        Memory(Matrix.load()),
+        Directives(),
+    )
+
+    assert kept == (memory.decide(asked, directives) is memory.decide(asked, directives))
 
 
 def test_a_failure_over_new_data_is_not_remembered(monkeypatch):
