@@ -40,18 +40,18 @@ def digest(record: Mapping[str, Any]) -> str:
     RESTAMPED facts are left out: they are brought up to date when the documents change (decisions 16).
     Raises TypeError for what JSON cannot say.
     """
-    facts = {name: value for name, value in record["facts"].items() if name not in RESTAMPED}
-    content = {**record, "facts": facts}
+    content = {**record}
     content.pop("chain", None)
+    if not RESTAMPED.isdisjoint(record["facts"]):
+        content["facts"] = {name: value for name, value in record["facts"].items() if name not in RESTAMPED}
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def linked(record: dict[str, Any], content: str, writer: str, head: Head) -> Head:
-    """Give the record, whose digest is `content`, its place after `head`, in `record["chain"]`; the new head."""
+def link(content: str, writer: str, head: Head) -> tuple[dict[str, Any], Head]:
+    """The place after `head` of a record whose digest is `content`, as it stands in its `chain`; and the new head."""
     chain = {"writer": writer, "seq": head.seq + 1, "prev": head.hash, "seal": head.seal}
     chain["hash"] = hash_ = _placed(chain, content)
-    record["chain"] = chain
-    return Head(head.seq + 1, hash_, head.seal)
+    return chain, Head(head.seq + 1, hash_, head.seal)
 
 
 def emptied(record: Mapping[str, Any], entry: str) -> dict[str, Any]:

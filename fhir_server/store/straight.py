@@ -8,14 +8,13 @@ https://www.mongodb.com/docs/manual/reference/command/insert/
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, DocumentTooLarge
 from pymongo.read_concern import ReadConcern
-from pymongo.results import InsertManyResult
 from pymongo.write_concern import WriteConcern
 
 Document = dict[str, Any]
@@ -27,21 +26,18 @@ class Straight(Collection[Document]):
     def __init__(self, database: Database[Document], name: str, seen: ReadConcern, concern: WriteConcern) -> None:
         super().__init__(database, name, read_concern=seen, write_concern=concern)
 
-    def insert_many(self, documents: Iterable[Any], *args: Any, **kwargs: Any) -> InsertManyResult:
-        """As Collection.insert_many, which does it where more is asked than that.
+    def put(self, documents: Sequence[Mapping[str, Any]]) -> None:
+        """As Collection.insert_many, without a list of what was put in.
 
         Raises BulkWriteError, with what the database says of each document it refused.
         """
-        every = list(documents)
-        if args or kwargs:
-            return super().insert_many(every, *args, **kwargs)
-        command = {"insert": self.name, "documents": every, "writeConcern": self.write_concern.document}
+        command = {"insert": self.name, "documents": documents, "writeConcern": self.write_concern.document}
         try:
             told = self.database.command(command)
         except DocumentTooLarge:  # all of them together; bulk writes are cut by size
-            return super().insert_many(every)
+            self.insert_many(documents)  # type: ignore[arg-type]
+            return
         lost = [told["writeConcernError"]] if "writeConcernError" in told else []
         refused = told.get("writeErrors", [])
         if refused or lost:
             raise BulkWriteError({"writeErrors": refused, "writeConcernErrors": lost, "nInserted": told.get("n", 0)})
-        return InsertManyResult([each["_id"] for each in every], acknowledged=True)

@@ -104,22 +104,28 @@ def failing(monkeypatch):
     """Makes a ledger's insert fail as the database would, before or after it took the records; notes their numbers."""
 
     def install(ledger, failures, *, after):
-        real, asked = ledger._ledger, []
+        real, asked = ledger.book._ledger, []
 
         class Sometimes:
             def __getattr__(self, name):
                 return getattr(real, name)
 
+            def put(self, documents):
+                return self._do(real.put, documents)
+
             def insert_many(self, documents, **more):
+                return self._do(real.insert_many, documents, **more)
+
+            def _do(self, put, documents, **more):
                 asked.append(len(documents))
                 if failures:
                     failures.pop()
                     if after:
-                        real.insert_many(documents, **more)
+                        put(documents, **more)
                     raise AutoReconnect("gone")
-                return real.insert_many(documents, **more)
+                return put(documents, **more)
 
-        ledger._ledger = Sometimes()
+        ledger.book._ledger = Sometimes()
         return asked
 
     return install

@@ -56,7 +56,7 @@ def test_what_a_majority_did_not_take_leaves_neither_resource_nor_record(world, 
 
     before = world.house.shelf.ledger.count_documents({})
     with monkeypatch.context() as cut:
-        cut.setattr(ledger, "_insert", gone)
+        cut.setattr(ledger.book, "_insert", gone)
         refused = world.ask(people.doctor(), "POST", "Observation", one(1))
     assert 503 == refused.status
     assert 0 == world.house.shelf.resources.count_documents({"type": "Observation"})

@@ -256,12 +256,29 @@ def test_nothing_is_settled_before_the_start_or_after_the_stop(database):
     assert set() == ids(database)
 
 
-def test_a_stop_drains_what_is_queued(database, ledgers):
-    ledger = ledgers()
-    for number in range(50):
-        ledger.settle([a_record(f"a{number}")], carried=f"e{number}", wait=False)
+def test_a_stop_drains_what_is_queued(database, ledgers, monkeypatch):
+    ledger, settled, taken, told = ledgers(), [], [], threading.Event()
+    real = ledger.book.write
+
+    def held(tickets):
+        taken.extend(tickets)
+        told.wait(8)
+        real(tickets)
+
+    def settle(number):
+        ledger.settle([a_record(f"a{number}")], carried=f"e{number}")
+        settled.append(f"AuditEvent/a{number}")
+
+    monkeypatch.setattr(ledger.book, "write", held)
+    threads = [threading.Thread(target=settle, args=(number,)) for number in range(50)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(taken) + ledger._queue.qsize() == 50)
+    told.set()
     ledger.stop()
-    assert 50 == len(ids(database))
+    for thread in threads:
+        thread.join()
+    assert (50, set(settled)) == (len(settled), ids(database))
     assert [] == verify(database)
 
 

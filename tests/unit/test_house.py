@@ -16,6 +16,7 @@ LONGER_THAN_A_SITTING: dict[str, str] = {}
 COLLECTIONS_IN = (
     "store/",
     "sandbox/",
+    "audit_event/book.py",
     "audit_event/ledger.py",
     "audit_event/seals.py",
     "notices/outbox.py",

@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from fhir_server.audit_event.chain import NOTHING_BEFORE, Head, digest, linked, seal_hash
+from fhir_server.audit_event.chain import NOTHING_BEFORE, Head, digest, link, seal_hash
 from fhir_server.audit_event.verify import findings
 
 
@@ -15,7 +15,7 @@ def a_ledger(writer="w1", count=6, head=None):
     records = []
     for number in range(1, count + 1):
         record = {"_id": f"AuditEvent/{writer}-{number}", "facts": {"patient": "lea", "label": ["N"]}, "body": "{}"}
-        head = linked(record, digest(record), writer, head)
+        record["chain"], head = link(digest(record), writer, head)
         records.append(record)
     return records
 
@@ -107,7 +107,7 @@ def test_two_records_that_changed_places_are_found(world):
 
 def test_a_record_put_in_with_a_hash_of_its_own_is_found(world):
     records = world[0]
-    linked(records[4], digest(records[4]), "w1", Head(4, NOTHING_BEFORE, 0))
+    records[4]["chain"], _ = link(digest(records[4]), "w1", Head(4, NOTHING_BEFORE, 0))
     assert ["reordered", "reordered"] == found(*world)
 
 
@@ -122,7 +122,7 @@ def test_a_chain_written_anew_is_found_by_the_seals(world):
     forged[1]["facts"]["patient"] = "paul"
     head = Head(0, NOTHING_BEFORE, 0)
     for record in forged:
-        head = linked(record, digest(record), "w1", head)
+        record["chain"], head = link(digest(record), "w1", head)
     assert ["changed", "changed"] == found([*forged, *records[6:]], seals)
 
 
