@@ -142,21 +142,21 @@ UNASKED = {**WANTED, "body": {"$cond": [{"$lte": [{"$bsonSize": "$$ROOT"}, LARGE
 """What is fetched of a document before its guard is asked."""
 
 
-_Open: Any = type("Stored", (), {"__slots__": Stored.__slots__})
-"""A Stored while it is made: a frozen dataclass sets its fields at twice the cost, and a page has twenty of them."""
-
-
 def stored(document: Mapping[str, Any]) -> Stored:
     """The Stored value of a document of `resources`, `ledger` or `history`."""
-    found, made = document.get, _Open()
-    made.id, made.type = found("id") or document["_id"], document["type"]
-    made.version, made.updated = document["version"], document["updated"]
-    made.facts, made.body, made.method = found("facts", {}), found("body", ""), found("method", "PUT")
-    made.blob, made.set_by, made.reach = found("blob"), found("set_by", {}), found("reach", {})
-    made.deposited = found("deposited")
-    made.__class__ = Stored
-    version: Stored = made
-    return version
+    return Stored(
+        id=document.get("id") or document["_id"],
+        type=document["type"],
+        version=document["version"],
+        updated=document["updated"],
+        facts=document.get("facts", {}),
+        body=document.get("body", ""),
+        method=document.get("method", "PUT"),
+        blob=document.get("blob"),
+        set_by=document.get("set_by", {}),
+        reach=document.get("reach", {}),
+        deposited=document.get("deposited"),
+    )
 
 
 class Shelf:

@@ -4,9 +4,7 @@ import json
 
 import pytest
 
-from fhir_server.definitions.compartments import owner_parameters
-from fhir_server.definitions.library import load, profile_json
-from fhir_server.definitions.search_parameters import parameters
+from fhir_server.definitions.library import load
 from fhir_server.foundation.moment import interval
 from fhir_server.foundation.predicate import BEGINNING, END
 from fhir_server.resources import facts as room
@@ -20,7 +18,6 @@ from fhir_server.resources.facts import (
     is_archived,
     is_of_record,
     mentions_of,
-    never_of_class,
     owners_of,
 )
 from fhir_server.resources.references import local
@@ -399,28 +396,3 @@ def test_the_local_contents_of_a_document():
     )
 
     assert ["Binary/b"] == attachments_of(resource)
-
-
-WORDS = profile_json("dmp/access-matrix.json")["resourceTypes"]
-
-
-def test_what_is_of_a_type_has_none_of_the_classes_that_it_is_said_never_to_have():
-    documents = [
-        document(type={"coding": [{"system": row["system"], "code": code}]})
-        for code, row in profile_json("dmp/document-types.json")["types"].items()
-    ]
-    for resource in [*documents, *({"resourceType": type_, "id": "a"} for type_ in WORDS)]:
-        assert never_of_class(resource["resourceType"]).isdisjoint(facts(resource).get("class", []))
-    assert {"operator", "consent", "binary"} < never_of_class("DocumentReference") == never_of_class("Observation")
-    for type_ in ("Consent", "Basic", "AuditEvent", "Provenance", "ImmunizationEvaluation"):
-        assert not never_of_class(type_)
-
-
-@pytest.mark.parametrize("type_", [each for each in load().types if owner_parameters(each)])
-def test_the_patient_of_a_resource_is_the_first_of_its_patients(type_):
-    for code in owner_parameters(type_):
-        name = parameters(type_)[code].expression.removeprefix(f"{type_}.").partition(".")[0]
-        named = [{"reference": f"Patient/{each}"} for each in ("p", "q")]
-        for value in (named[0], named):
-            found = facts({"resourceType": type_, "id": "a", name: value})
-            assert found.get("patients", [None])[0] == found.get("patient")
