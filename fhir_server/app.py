@@ -26,6 +26,7 @@ from fhir_server.consent.memory import Memory
 from fhir_server.foundation.principal import Principal
 from fhir_server.foundation.uuid7 import uuid7
 from fhir_server.http import documentation, errors, fhir, health, oauth, sign_in, swagger_ui
+from fhir_server.http.application import Application
 from fhir_server.http.browser import Browser
 from fhir_server.interactions import picker, tokens
 from fhir_server.interactions.directory import StoredDirectory
@@ -162,20 +163,12 @@ def build_smart(house: House, settings: Settings, database: Database, provider: 
     )
 
 
-class _Synchronous(Flask):
-    """Whether a view is a coroutine is not asked at each request: none is."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """The view as it is."""
-        return func
-
-
 def create_app(settings: Settings | None = None) -> Flask:
     """The WSGI application of one process; without settings, everything comes from the environment."""
     chosen = settings or Settings.read()
     clients = connect(chosen.mongo_uri), connect(chosen.mongo_uri, once=True)
     database, once = (client[chosen.database] for client in clients)
-    app = _Synchronous("fhir_server", static_folder=None)
+    app = Application("fhir_server", static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=chosen.max_body,
         MAX_DEPTH=chosen.max_depth,
@@ -213,6 +206,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(sign_in.blueprint(smart, browser))
     app.register_blueprint(swagger_ui.blueprint())
     documentation.complete(app, documented)
+    app.answers_plainly(fhir.PLAIN, "fhir.serve")
     _at_exit(house, rounds)
     app.extensions["house"] = house
     app.extensions["smart"] = smart

@@ -38,6 +38,7 @@ COPIED = ("fhir_server", "profiles", "tests", "docs", "tools", "bench", "example
 TESTS = (
     "tests/security/test_generated_decisions.py",
     "tests/security/test_decisions.py",
+    "tests/security/test_table_of_rules.py",
     "tests/unit/consent",
 )
 # what reads source text, or is about the rules as a list, tells nothing of a mutant

@@ -40,9 +40,10 @@ def digest(record: Mapping[str, Any]) -> str:
     RESTAMPED facts are left out: they are brought up to date when the documents change (decisions 16).
     Raises TypeError for what JSON cannot say.
     """
-    facts = {name: value for name, value in record["facts"].items() if name not in RESTAMPED}
-    content = {**record, "facts": facts}
+    content = {**record}
     content.pop("chain", None)
+    if not RESTAMPED.isdisjoint(record["facts"]):
+        content["facts"] = {name: value for name, value in record["facts"].items() if name not in RESTAMPED}
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from fhir_server.foundation.light import light
 from fhir_server.foundation.principal import Principal
 
 
-@dataclass(frozen=True, slots=True)
+@light(frozen=True, slots=True)
 class Deed:
     """One thing done, or refused, by one request, to at most one record.
 

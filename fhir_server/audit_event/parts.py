@@ -170,7 +170,9 @@ def entity(kind: Entity, deed: Deed, tokens: list[str]) -> list[str]:
             whole = deed.whats[0] if len(deed.whats) == 1 else deed.whats[0].partition("/_history/")[0]
             return [_referred(whole, role, tokens)]
         case "patient":
-            return [_referred(f"Patient/{deed.patient}", role, tokens)]
+            told, its = _patient(deed.patient, role)
+            tokens += its
+            return [told]
         case "set":
             return [_referred(next(what for what in deed.whats if what.startswith("List/")), role, tokens)]
         case "consent":
@@ -181,9 +183,23 @@ def entity(kind: Entity, deed: Deed, tokens: list[str]) -> list[str]:
             tokens += identifier_tokens("entity", None, deed.request_id)
             return [f'{{"what":{{"identifier":{{"value":{quoted(deed.request_id)}}}}},{role}}}']
         case "token":
-            jti = JTI + (deed.principal.token if deed.principal is not None else "")
-            tokens += identifier_tokens("entity", None, jti)
-            return [f'{{"what":{{"identifier":{{"value":{quoted(jti)}}}}},{role}}}']
+            told, its = _token(deed.principal.token if deed.principal is not None else "", role)
+            tokens += its
+            return [told]
+
+
+@lru_cache(1024)
+def _patient(patient: str | None, role: str) -> tuple[str, tuple[str, ...]]:
+    """Whose record it is; kept, because who reads in it reads more than once."""
+    tokens: list[str] = []
+    return _referred(f"Patient/{patient}", role, tokens), tuple(tokens)
+
+
+@lru_cache(1024)
+def _token(token: str, role: str) -> tuple[str, tuple[str, ...]]:
+    """Under which token it was asked; kept for the same reason."""
+    jti = JTI + token
+    return f'{{"what":{{"identifier":{{"value":{quoted(jti)}}}}},{role}}}', identifier_tokens("entity", None, jti)
 
 
 def _referred(what: str, role: str, tokens: list[str]) -> str:

@@ -18,7 +18,7 @@ from fhir_server.consent.directive import Directives
 from fhir_server.consent.matrix import Matrix
 from fhir_server.consent.obligations import MinimalView, Obligation
 from fhir_server.consent.request import AccessRequest
-from fhir_server.consent.rules import READING, RULES, Rule
+from fhir_server.consent.rules import READING, RULES, Rule, deciding, speaking
 from fhir_server.consent.settings import settings
 from fhir_server.consent.verdict import Forbid, Grant, Oblige, Verdict, Way, Withhold
 from fhir_server.foundation.predicate import (
@@ -85,7 +85,11 @@ def decide(request: AccessRequest, directives: Directives, matrix: Matrix) -> De
         Way: heard.ways,
     }
     try:
-        for _, verdict in verdicts(request, directives, matrix):
+        case = case_of(request, directives, matrix, settings())
+        for rule in deciding(_table(request), request.verb, request.type):
+            verdict = rule(case)
+            if verdict is None:
+                continue
             if isinstance(verdict, Forbid):
                 return Deny((verdict.reason,))
             lists[type(verdict)].append(verdict)
@@ -97,10 +101,14 @@ def decide(request: AccessRequest, directives: Directives, matrix: Matrix) -> De
 def verdicts(request: AccessRequest, directives: Directives, matrix: Matrix) -> Iterator[tuple[Rule, Verdict]]:
     """What each rule that has something to say of `request` says, in the order of the table."""
     case = case_of(request, directives, matrix, settings())
-    for rule in RULES if request.writes else READING:
+    for rule in speaking(_table(request), request.verb, request.type):
         verdict = rule(case)
         if verdict is not None:
             yield rule, verdict
+
+
+def _table(request: AccessRequest) -> tuple[Rule, ...]:
+    return RULES if request.writes else READING
 
 
 def refuses(principal: Principal) -> str | None:

@@ -7,6 +7,8 @@ says, and where a rule needs it and it is not given, there is no Way.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from fhir_server.consent.case import Case
 from fhir_server.consent.directive import FEEDING, is_guardian, one_too_many
 from fhir_server.consent.recording import collected_consent, holder_decides, opening, treating_physician_decides
@@ -179,11 +181,15 @@ def feeding(case: Case) -> Verdict | None:
         return None
     if settings.deposit_author_is_actor and not _is_author(case):
         return None
+    return _fed(classes, settings.deposit_types if settings.enforce_write_classes else None)
+
+
+@lru_cache(maxsize=256)
+def _fed(classes: tuple[str, ...], types: frozenset[str] | None) -> Way:
+    """Feeding of documents of these classes and of what carries them (`types`); None where classes do not count."""
     parts: list[Predicate] = [Not(DELETED)]
-    if settings.enforce_write_classes:
-        parts.append(
-            either(one_of("class", classes), one_of("resource", sorted(settings.deposit_types - {"DocumentReference"})))
-        )
+    if types is not None:
+        parts.append(either(one_of("class", classes), one_of("resource", sorted(types - {"DocumentReference"}))))
     return Way("write.feeding", after=both(*parts))
 
 

@@ -256,7 +256,7 @@ def _joined(spots: list[Spot]) -> Extractor:
 
 def _walks(spots: list[Spot]) -> Callable[[Any, Resource], list[Found]]:
     """What walks find from a value of a resource, one after the other; those that are rooted begin at the resource."""
-    ways = tuple((spot.first, spot.rooted, spot, spot.kind, spot.element) for spot in spots)
+    ways = tuple((spot.first, spot.rooted, spot if spot.moves else None, spot.kind, spot.element) for spot in spots)
 
     def find(value: Any, resource: Resource) -> list[Found]:
         found: list[Found] = []
@@ -264,7 +264,11 @@ def _walks(spots: list[Spot]) -> Callable[[Any, Resource], list[Found]]:
             begin = resource if rooted else value
             if first and not (isinstance(begin, dict) and first in begin):
                 continue
-            found += [_found(each, kind, element) for each in walk_from(spot, begin, resource)]
+            if spot is not None:
+                reached = walk_from(spot, begin, resource)
+            else:  # most lead no further than to a property
+                reached = values_of(begin, first) if first else [begin]
+            found += [_found(each, kind, element) for each in reached]
         return found
 
     return find

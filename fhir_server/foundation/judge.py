@@ -27,6 +27,10 @@ def judge(predicate: Predicate, inside: bool = False) -> Judge:
             return every(tuple(judge(each, inside) for each in of))
         case Any_(of):
             return _any(of, inside)
+        case Not(Has(field, str(value))) if _near(field, inside):
+            return _one_of(field, frozenset((value,)), inside, wanted=False)
+        case Not(Any_(of)) if (one := _of_one_field(of, inside)) is not None:
+            return _one_of(*one, inside, wanted=False)
         case Not(inner):
             excluded = judge(inner, inside)
             return lambda document: not excluded(document)
@@ -80,20 +84,36 @@ def _any(of: tuple[Predicate, ...], inside: bool) -> Judge:
     return one
 
 
-def _one_of(field: str, texts: frozenset[str], inside: bool) -> Judge:
-    """Whether the field holds one of the texts, itself or in a list: asked more than all else together."""
+def _of_one_field(of: tuple[Predicate, ...], inside: bool) -> tuple[str, frozenset[str]] | None:
+    """The field of which all these alternatives are texts, and the texts; None where they are anything else."""
+    texts = [(each.field, each.value) for each in of if isinstance(each, Has) and isinstance(each.value, str)]
+    fields = dict.fromkeys(field for field, _ in texts)
+    if len(texts) != len(of) or len(fields) != 1:
+        return None
+    field = next(iter(fields))
+    return (field, frozenset(value for _, value in texts)) if _near(field, inside) else None
+
+
+def _one_of(field: str, texts: frozenset[str], inside: bool, *, wanted: bool = True) -> Judge:
+    """Whether the field holds one of the texts, itself or in a list, as is `wanted` or not.
+
+    Asked more than all else together.
+    """
     first, _, rest = path_of(field, inside).partition(".")
+    unwanted = not wanted
 
     def holds(document: Document) -> bool:
         value = document.get(first)
         if rest:
             value = value.get(rest) if isinstance(value, dict) else None
+        if value is None:
+            return unwanted
         if isinstance(value, list):
             try:
-                return not texts.isdisjoint(value)
+                return texts.isdisjoint(value) is unwanted
             except TypeError:  # a structure among them, which is no text
-                return any(isinstance(each, str) and each in texts for each in value)
-        return isinstance(value, str) and value in texts
+                return any(isinstance(each, str) and each in texts for each in value) is wanted
+        return (isinstance(value, str) and value in texts) is wanted
 
     return holds
 

@@ -43,8 +43,15 @@ class Purpose(StrEnum):
         return self in (Purpose.BREAK_GLASS, Purpose.EMERGENCY_DISPATCH)
 
 
+class _Hashed:
+    """What is looked up by at every request: its hash is worked out once, and is no part of what it says."""
+
+    __slots__ = ("_hash",)
+    _hash: int
+
+
 @dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(_Hashed):
     """The bearer of a verified token.
 
     `identities` are all the keys that name this person or system: FHIR references (`Practitioner/x`) and national
@@ -72,6 +79,14 @@ class Principal:
     scopes: tuple[str, ...] = ()
     secret_session: bool = False
     issuer: str = ""
+
+    def __hash__(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            found = hash((self.kind, self.subject, self.client, self.token, self.purpose, self.patient, self.scopes))
+            object.__setattr__(self, "_hash", found)
+            return found
 
     @property
     def submits_as(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from fhir_server.foundation.problem import Issue, Problem, problem
@@ -55,7 +55,7 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(DatabaseFault)
     def _database(failed: DatabaseFault) -> Response:
-        LOG.error("the database did not answer: %s (request %s)", type(failed).__name__, g.get("request_id", "-"))
+        LOG.error("the database did not answer: %s (request %s)", type(failed).__name__, _number())
         return outcome(problem(503, "transient", "the record cannot be reached now; try again", Retry_After="2"))
 
     @app.errorhandler(Exception)
@@ -64,5 +64,10 @@ def register(app: Flask) -> None:
         while where is not None and where.tb_next is not None:
             where = where.tb_next
         place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "-"
-        LOG.error("%s at %s (%s, request %s)", type(failed).__name__, place, request.method, g.get("request_id", "-"))
+        LOG.error("%s at %s (%s, request %s)", type(failed).__name__, place, request.method, _number())
         return outcome(problem(500, "exception", "something went wrong here; the request changed nothing"))
+
+
+def _number() -> str:
+    """What the request is called in its answer, where it has come as far as that."""
+    return getattr(request, "request_id", "") or "-"

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, Config, Request, Response, current_app, g, request
+from flask import Blueprint, Config, Response, request
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
@@ -18,26 +18,39 @@ from fhir_server.foundation.principal import Principal
 from fhir_server.foundation.problem import Problem, bad_request, problem
 from fhir_server.foundation.uuid7 import random_bytes
 from fhir_server.http import negotiation
+from fhir_server.http.application import Asked
 from fhir_server.interactions import capabilities, pipeline
 from fhir_server.interactions.answers import outcome_bytes
 from fhir_server.interactions.binaries import NATIVE_HEADERS
 from fhir_server.interactions.house import House
-from fhir_server.interactions.request import FhirRequest, FhirResponse, pairs
+from fhir_server.interactions.request import FhirRequest, FhirResponse, Pairs, pairs
 from fhir_server.resources import json_text, xml_text
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
+    from flask.blueprints import BlueprintSetupState
 
 EXPOSED = "ETag, Location, Content-Location, Last-Modified, X-Request-Id, WWW-Authenticate"
 _CONDITIONS = "If-Match, If-None-Match, If-None-Exist, If-Modified-Since"
 ALLOWED = f"Authorization, Content-Type, Accept, Prefer, {_CONDITIONS}, X-Request-Id, X-Security-Context"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
+PLAIN = r"/fhir/([A-Z][A-Za-z]*(?:/[A-Za-z0-9\-.]{1,64})?)"
+"""Addresses that are of the FHIR base whatever else there is: a type, and an id."""
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9\-_.:]{1,64}")
 # An answer nests deeper than what is in it, a bundle in a bundle too; all of it was bounded when it was written.
 _DEEPEST = 1000
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _ASIDE = frozenset({"_format", "_pretty"})
+_AS_SET = frozenset({200, 201})
+"""The statuses of answers with a body of their own, in whose headers nothing is to be mended."""
+_BEHIND = (
+    ("Access-Control-Expose-Headers", EXPOSED),
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+_OPEN_TO_ALL = (("Access-Control-Allow-Origin", "*"), *_BEHIND)
 
 
 def blueprint(
@@ -51,24 +64,37 @@ def blueprint(
     `unsigned` is told of every 401: of what kind, and from which address (decisions 20).
     """
     made = Blueprint("fhir", __name__, url_prefix="/fhir")
+    config = Config("")
+
+    def keep(state: BlueprintSetupState) -> None:
+        nonlocal config
+        config = state.app.config
 
     def serve(path: str = "") -> Response:
-        # each look through the proxy costs
-        sent: Request = request._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001
-        g.request_id = request_id = _request_id(sent)
+        sent = _sent()
+        sent.request_id = _request_id(sent)
         if path.strip("/") == "metadata" and sent.method in ("GET", "HEAD"):
-            return to_response(capabilities.answer(to_request(sent, path, base, request_id), house.canonical))
+            answered = capabilities.answer(to_request(sent, path, base, config), house.canonical)
+            return to_response(answered, sent, config)
         # nobody's body is read, and nothing is said of it, before it is known who sent it
         principal = who(sent)
         try:
-            asked = to_request(sent, path, base, request_id)
+            asked = to_request(sent, path, base, config)
         except Problem as unread:
-            known = FhirRequest(sent.method, path, base, request_id=request_id, address=_address(sent))
+            known = FhirRequest(sent.method, path, base, request_id=sent.request_id, address=_address(sent))
             pipeline.unread(known, principal, house, unread)
             raise
-        return to_response(pipeline.answer(asked, principal, house))
+        return to_response(pipeline.answer(asked, principal, house), sent, config)
 
-    def who(sent: Request) -> Principal:
+    def finish(response: Response) -> Response:
+        if isinstance(response, _Final):
+            return response
+        sent = _sent()
+        for name, value in open_to_origins(sent, config):
+            response.headers.add(name, value)
+        return laid_out(response, sent)
+
+    def who(sent: Asked) -> Principal:
         header = sent.environ.get("HTTP_AUTHORIZATION")
         try:
             return authenticate(header)
@@ -83,33 +109,42 @@ def blueprint(
     made.add_url_rule("/<path:path>", "preflight", preflight, methods=["OPTIONS"])
     made.add_url_rule("", "preflight_base", preflight, methods=["OPTIONS"])
     made.add_url_rule("/", "preflight_root", preflight, methods=["OPTIONS"])
-    made.after_request(laid_out)
-    made.after_request(open_to_origins)
+    made.after_request(finish)
+    made.record_once(keep)
     return made
 
 
-def to_request(sent: Request, path: str, base: str, request_id: str) -> FhirRequest:
+def _sent() -> Asked:
+    """Flask's request itself: each look through its proxy costs."""
+    sent: Asked = request._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001
+    return sent
+
+
+def to_request(sent: Asked, path: str, base: str, config: Config) -> FhirRequest:
     """Flask's request as a value. Raises Problem 400, 406, 413, 414, 415."""
-    environ, config = sent.environ, current_app.config
-    raw = sent.query_string
+    environ, raw = sent.environ, sent.query_string
     if len(raw) + len(path) > config["MAX_URL"]:
         raise problem(414, "too-long", f"an address has at most {config['MAX_URL']} bytes; post a longer search")
     resource, patch, form = _body(sent, path, config) if sent.method in _WITH_BODY else (None, None, ())
-    query = (*_pairs(raw), *form)
-    if b"_pretty" in raw and any(name == "_pretty" and value not in ("true", "false") for name, value in query):
-        raise bad_request("`_pretty` is `true` or `false`", "_pretty")
-    format_ = next((value for name, value in query if name == "_format"), None)
+    query = (*_pairs(raw), *form) if raw or form else ()
+    format_: str | None = None
+    aside: Pairs = ()
+    if query:
+        if b"_pretty" in raw and any(name == "_pretty" and value not in ("true", "false") for name, value in query):
+            raise bad_request("`_pretty` is `true` or `false`", "_pretty")
+        format_ = next((value for name, value in query if name == "_format"), None)
+        aside = tuple(dict.fromkeys(pair for pair in query if pair[0] in _ASIDE))
     accept = environ.get("HTTP_ACCEPT")
     native = path.startswith("Binary/") and negotiation.wants_native(accept, format_)
     if not native:
-        g.format = spoken = negotiation.spoken(accept, format_)
-        g.as_it_is = spoken == "json" and b"_pretty" not in raw and not negotiation.is_browser(accept)
+        sent.spoken = spoken = negotiation.spoken(accept, format_)
+        sent.as_it_is = spoken == "json" and b"_pretty" not in raw and not negotiation.is_browser(accept)
     preferred = negotiation.preferences(environ.get("HTTP_PREFER"))
     return FhirRequest(
         method=sent.method,
         path=path.strip("/"),
         base=base,
-        query=tuple(pair for pair in query if pair[0] not in _ASIDE),
+        query=tuple([pair for pair in query if pair[0] not in _ASIDE]) if aside else query,
         resource=resource,
         patch=patch,
         content_type=environ.get("CONTENT_TYPE", ""),
@@ -120,16 +155,21 @@ def to_request(sent: Request, path: str, base: str, request_id: str) -> FhirRequ
         if_none_match=environ.get("HTTP_IF_NONE_MATCH"),
         if_modified_since=environ.get("HTTP_IF_MODIFIED_SINCE"),
         if_none_exist=environ.get("HTTP_IF_NONE_EXIST"),
-        request_id=request_id,
+        request_id=sent.request_id,
         address=_address(sent),
-        aside=tuple(dict.fromkeys(pair for pair in query if pair[0] in _ASIDE)),
+        aside=aside,
     )
 
 
-def to_response(answered: FhirResponse) -> Response:
+def to_response(answered: FhirResponse, sent: Asked, config: Config) -> Response:
     """Flask's response: the exact bytes, and every header a client may rely on."""
-    typed = (("Content-Type", answered.content_type),) if answered.body else ()
-    return _Answer(answered.body, answered.status, [*typed, *answered.headers.items()])
+    body = answered.body
+    typed = (("Content-Type", answered.content_type),) if body else ()
+    headers = [*typed, *answered.headers.items()]
+    if sent.as_it_is and answered.status in _AS_SET:
+        headers.append(("Content-Length", str(len(body))))
+        return _Final(body, answered.status, [*headers, *open_to_origins(sent, config)])
+    return _Answer(body, answered.status, headers)
 
 
 class _Answer(Response):
@@ -139,35 +179,49 @@ class _Answer(Response):
 
     def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
         """Nothing in ours is to be mended, save where there is no body (304, 204)."""
-        return self.headers if self.status_code in (200, 201) else super().get_wsgi_headers(environ)
+        return self.headers if self.status_code in _AS_SET else super().get_wsgi_headers(environ)
 
 
-def laid_out(response: Response) -> Response:
+class _Final(Response):
+    """An answer that nothing is left to be done to: what it is made of is what WSGI is told."""
+
+    default_mimetype = None
+
+    def __init__(self, body: bytes, status: int, headers: list[tuple[str, str]]) -> None:
+        super().__init__(status=status)
+        self.response, self._told = (body,), headers
+
+    def get_wsgi_response(self, environ: WSGIEnvironment) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
+        """Its own headers, and behind them whatever was added since."""
+        body = self.response if environ["REQUEST_METHOD"] != "HEAD" else ()
+        return body, self.status, [*self._told, *self.headers]  # type: ignore[return-value] # bytes, as they were given
+
+
+def laid_out(response: Response, sent: Asked) -> Response:
     """The answer in the format that is asked for, and as a person reads it when `_pretty=true` asks for that.
 
     All below this skin is JSON (decisions 7). A Binary's content is nobody's to lay out.
     """
-    if g.get("as_it_is") or response.mimetype != "application/fhir+json" or "Content-Disposition" in response.headers:
+    if sent.as_it_is or response.mimetype != "application/fhir+json" or "Content-Disposition" in response.headers:
         return response
-    asked = request.query_string.split(b"&")
+    asked = sent.query_string.split(b"&")
     pretty = b"_pretty=true" in asked or (
-        b"_pretty=false" not in asked and negotiation.is_browser(request.environ.get("HTTP_ACCEPT"))
+        b"_pretty=false" not in asked and negotiation.is_browser(sent.environ.get("HTTP_ACCEPT"))
     )
-    if _format() == "xml":
+    if _format(sent) == "xml":
         return _in_xml(response, pretty=pretty) if response.get_data() else response
     if pretty:
         response.set_data(negotiation.indented(response.get_data()))
     return response
 
 
-def _format() -> negotiation.Format:
+def _format(sent: Asked) -> negotiation.Format:
     """The format of this answer, also where the request was refused before it was read."""
-    known: negotiation.Format | None = g.get("format")
-    if known is not None:
-        return known
-    asked = request.args.get("_format") if b"_format" in request.query_string else None
+    if sent.spoken is not None:
+        return sent.spoken
+    asked = sent.args.get("_format") if b"_format" in sent.query_string else None
     try:
-        return negotiation.spoken(request.environ.get("HTTP_ACCEPT"), asked)
+        return negotiation.spoken(sent.environ.get("HTTP_ACCEPT"), asked)
     except Problem:
         return "json"
 
@@ -185,21 +239,18 @@ def _in_xml(response: Response, *, pretty: bool) -> Response:
     return response
 
 
-def open_to_origins(response: Response) -> Response:
-    """CORS for the origins that are set, all by default: a token, never a cookie, opens these routes (SMART 2.2)."""
-    headers = response.headers
-    origins = current_app.config["CORS_ORIGINS"]
+def open_to_origins(sent: Asked, config: Config) -> list[tuple[str, str]]:
+    """What each answer has beside its own: its number, that nobody keeps it, and CORS for the origins that are set.
+
+    All are by default: a token, never a cookie, opens these routes (SMART 2.2).
+    """
+    origins = config["CORS_ORIGINS"]
     if "*" in origins:
-        headers.add("Access-Control-Allow-Origin", "*")
-    else:
-        headers.add("Vary", "Origin")
-        if request.headers.get("Origin") in origins:
-            headers.add("Access-Control-Allow-Origin", request.headers["Origin"])
-    headers.add("Access-Control-Expose-Headers", EXPOSED)
-    headers.add("Cache-Control", "no-store")
-    headers.add("X-Content-Type-Options", "nosniff")
-    headers.add("X-Request-Id", g.get("request_id", ""))
-    return response
+        return [*_OPEN_TO_ALL, ("X-Request-Id", sent.request_id)]
+    headers = [("Vary", "Origin")]
+    if sent.headers.get("Origin") in origins:
+        headers.append(("Access-Control-Allow-Origin", sent.headers["Origin"]))
+    return [*headers, *_BEHIND, ("X-Request-Id", sent.request_id)]
 
 
 def preflight(path: str = "") -> Response:  # noqa: ARG001 - Flask gives it
@@ -212,7 +263,7 @@ def preflight(path: str = "") -> Response:  # noqa: ARG001 - Flask gives it
 
 
 def _body(
-    sent: Request, path: str, config: Config
+    sent: Asked, path: str, config: Config
 ) -> tuple[dict[str, Any] | None, list[dict[str, Any]] | None, tuple[tuple[str, str], ...]]:
     if sent.method not in ("POST", "PUT", "PATCH"):
         return None, None, ()
@@ -239,7 +290,7 @@ def _body(
     return json_text.read(raw, config["MAX_DEPTH"]), None, ()
 
 
-def _content(sent: Request, path: str, limit: int) -> dict[str, Any]:
+def _content(sent: Asked, path: str, limit: int) -> dict[str, Any]:
     """The Binary of a content that is sent as it is (https://hl7.org/fhir/R4/binary.html#rest)."""
     raw = _read(sent, limit)
     made: dict[str, Any] = {"resourceType": "Binary"}
@@ -252,7 +303,7 @@ def _content(sent: Request, path: str, limit: int) -> dict[str, Any]:
     return {**made, "data": b64encode(raw).decode()} if raw else made
 
 
-def _read(sent: Request, limit: int) -> bytes:
+def _read(sent: Asked, limit: int) -> bytes:
     """The body, of at most `limit` bytes whether or not its length was told. Raises Problem 400, 413."""
     sent.max_content_length = limit
     told = sent.content_length
@@ -270,12 +321,12 @@ def _read(sent: Request, limit: int) -> bytes:
     return raw
 
 
-def _request_id(sent: Request) -> str:
+def _request_id(sent: Asked) -> str:
     given = sent.environ.get("HTTP_X_REQUEST_ID", "")
     return given if _REQUEST_ID.fullmatch(given) else random_bytes().hex()
 
 
-def _address(sent: Request) -> str:
+def _address(sent: Asked) -> str:
     return sent.environ.get("REMOTE_ADDR") or ""
 
 

@@ -71,6 +71,7 @@ def spoken(accept: str | None, format_: str | None) -> Format:
     return "json" if json >= xml or is_browser(accept) else "xml"
 
 
+@lru_cache(256)
 def is_browser(accept: str | None) -> bool:
     """Whether a page for people is asked for before anything else: what a browser that is given an address sends.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from fhir_server.consent.obligations import Obligation, TellHolder
@@ -25,23 +26,32 @@ READERS: tuple[Reader, ...] = ("holder", "representative")
 
 def readers_of(shown: Iterable[Stored]) -> tuple[Reader, ...]:
     """Who of those a notice goes to may see any of what was shown: who may not is not told of it (decisions 16)."""
-    every = list(shown)
-    seen: list[Reader] = []
-    for reader in READERS:
-        for each in every:
-            if _may_see(reader, each):
-                seen.append(reader)
-                break
-    return tuple(seen)
+    seen: tuple[Reader, ...] = ()
+    for each in shown:
+        may = _who_may_see(each)
+        if len(may) == len(READERS):
+            return READERS
+        if may:
+            seen = tuple(reader for reader in READERS if reader in seen or reader in may)
+    return seen
 
 
-def _may_see(reader: Reader, version: Stored) -> bool:
-    """Whether labels let a reader see it. A List, and what is about one, is seen by what it holds."""
+def _who_may_see(version: Stored) -> tuple[Reader, ...]:
+    """Whom labels let see it. A List, and what is about one, is seen by what it holds."""
     facts = version.facts
-    if facts.get("joint") or hidden(reader, facts.get("label", ())):
-        return False
+    if facts.get("joint"):
+        return ()
+    may = _not_hidden(tuple(facts.get("label", ())))
     held = held_of(version.id, facts)
-    return not held or any(not hidden(reader, each.get("label", ())) for each in held)
+    if not held:
+        return may
+    of_held = [_not_hidden(tuple(each.get("label", ()))) for each in held]
+    return tuple(reader for reader in may if any(reader in each for each in of_held))
+
+
+@lru_cache(1024)
+def _not_hidden(labels: tuple[str, ...]) -> tuple[Reader, ...]:
+    return tuple(reader for reader in READERS if not hidden(reader, labels))
 
 
 def of_access(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from fhir_server.resources.facts import names_of
 from fhir_server.store.changes import Unit
 from fhir_server.store.documents import Stored
 from fhir_server.store.naming import FREELY, Naming
-from fhir_server.store.write import Write
+from fhir_server.store.write import Write, named_in
 
 TOLD = {
     "record.closed": "the record is closed",
@@ -61,15 +62,18 @@ def stage(visit: Visit, resource: dict[str, Any], id_: str | None = None) -> Wri
     if before == NOTHING:
         told = TOLD if _may_know(visit) else {}
         raise forbidden(next((told[reason] for reason in visit.denied if reason in told), "not allowed"))
-    return within(visit).create(
+    unit = within(visit)
+    write = unit.create(
         resource,
         submitter=bodies.submitter_of(visit.principal),
         after=both(scope, after, secret.stays_hidden(visit.principal)),
-        naming=naming(visit, resource),
         id_=id_,
         fresh=visit.request.assigned,
         voice=bodies.voice_of(visit.principal),
     )
+    named = named_in(write, unit.shelf.base) if unit.shelf.base == visit.request.base else None
+    write.naming = naming(visit, write.resource or resource, named=named)
+    return write
 
 
 def one_at_a_time(visit: Visit, resource: dict[str, Any]) -> None:
@@ -81,14 +85,20 @@ def one_at_a_time(visit: Visit, resource: dict[str, Any]) -> None:
         visit.house.records.forget(patient)  # read anew, now that no other is under way
 
 
-def naming(visit: Visit, resource: dict[str, Any], shown: dict[str, Any] | None = None) -> Naming:
+def naming(
+    visit: Visit,
+    resource: dict[str, Any],
+    shown: dict[str, Any] | None = None,
+    named: Collection[str] | None = None,
+) -> Naming:
     """What a write may name: what its asker may read of the record, and what the version he was `shown` names.
 
-    Whoever stands in for the holder may be named by who collects his word (DMP-22).
+    Whoever stands in for the holder may be named by who collects his word (DMP-22). `named` are the local references of
+    the resource, if they are known.
     """
     base = visit.request.base
     before = names_of(shown, base) if shown else frozenset()
-    if visit.principal.kind is Kind.OPERATOR or names_of(resource, base) <= before:
+    if visit.principal.kind is Kind.OPERATOR or names_of(resource, base, named) <= before:
         return FREELY
     permits, denials = visit.decisions(visit.subject, "read")
     sees = NOTHING if denials else both(*(each.residual for each in permits))

@@ -5,7 +5,7 @@ May live here: that one record. May not know: how its members are made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -45,7 +45,7 @@ class House:
 
     `clock` is the domain clock (decisions 11), `ids` the source of resource ids (UUIDv7), `run` what runs each
     interaction (`registry.RUN`), `memory` decides by the matrix. `partings` are what else forgets the people of a
-    record (patient id) that is destroyed.
+    record (patient id) that is destroyed. `sights` is what is remembered of the doors that were opened (`at_hand.py`).
     """
 
     shelf: Shelf
@@ -63,4 +63,5 @@ class House:
     run: Mapping[str, Callable[[Any], FhirResponse]] = field(default_factory=dict)
     announced: set[tuple[str, str]] = field(default_factory=set)
     partings: list[Callable[[str], None]] = field(default_factory=list)
+    sights: dict[Hashable, Any] = field(default_factory=dict)
     canonical: str = "https://dmp-on-fhir.example"

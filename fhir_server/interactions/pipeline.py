@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from fhir_server.consent.decision import Deny, Permit
+from fhir_server.consent.directives import RecordState
 from fhir_server.consent.memory import NO_DIRECTIVES
 from fhir_server.consent.obligations import Obligation
 from fhir_server.consent.provision import Members
@@ -32,7 +34,7 @@ from fhir_server.interactions.led import Led
 from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.interactions.residual import every, residual_of
 from fhir_server.interactions.routes import Route, match
-from fhir_server.interactions.subject import Subject, as_if_absent
+from fhir_server.interactions.subject import NO_RECORD, Subject, as_if_absent
 from fhir_server.interactions.summary import Shape
 from fhir_server.search import own
 from fhir_server.search.parse import criteria as search_criteria
@@ -72,6 +74,8 @@ class Change:
 
 
 UNCHANGED = Change()
+Known = tuple[RecordState | None, datetime]
+"""What the one record asked about says of itself, and the moment to decide for."""
 
 
 @dataclass(slots=True)
@@ -87,11 +91,12 @@ class Visit:
     granted: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
     obligations: tuple[Obligation, ...] = ()
-    subject: Subject = field(default_factory=Subject)
+    subject: Subject = NO_RECORD
     begun: int = 0
     shut: dict[str, Deny] = field(default_factory=dict)
     led: list[Led] = field(default_factory=list)
     shape: Shape | None = None
+    _scope: tuple[str, Predicate] | None = field(default=None, init=False)
 
     def door(self, subject: Subject, verb: Verb | None = None) -> VisibleStore:
         """Decide, and open the door as far as the decision goes.
@@ -107,7 +112,7 @@ class Visit:
             self.refuse(denials or [Deny(("grant.none",))])
         if permits and alone and self.route.type == "Patient" and not subject.joint:
             self.house.records.as_if_unknown(subject.patients)
-        self._permitted(permits)
+        self.permitted(permits)
         if residual == NOTHING:
             self.note_refusal(denials)
         # from here on what is hidden is asked for as what is absent, so that the clock does not tell them apart
@@ -144,26 +149,10 @@ class Visit:
         permits, denials = self.decisions(self.subject, "read")
         return version if denials else self.opened(every(permits)).shown(version)
 
-    def _permitted(self, permits: list[Permit]) -> None:
+    def permitted(self, permits: list[Permit]) -> None:
+        """Go on under these permits: their reasons and their obligations."""
         self.granted = tuple(dict.fromkeys(reason for permit in permits for reason in permit.reasons))
         self.obligations = tuple(dict.fromkeys(each for permit in permits for each in permit.obligations))
-
-    def door_at_hand(self, right: Predicate) -> tuple[str, VisibleStore] | None:
-        """The record in the token's context and its door, when the decision opens it; nothing is noted otherwise.
-
-        The door is narrowed to what one `right` of the token covers.
-
-        What is not found behind it, or belongs to others as well, must be asked for by the way that looks up its
-        owners. Whether that is needed says nothing of an address: hidden and absent both need it (decisions 17).
-        """
-        patient = self.principal.patient
-        if patient is None or self.route.type in self.house.matrix.shared_types:
-            return None
-        permits, denials = self.decisions(Subject((patient,), joint=True), VERBS[self.route.interaction])
-        if denials:
-            return None
-        self._permitted(permits)
-        return patient, self.opened(every(permits), right)
 
     def rights(self, subject: Subject, change: Change, verb: Verb | None = None) -> tuple[Predicate, Predicate]:
         """What the state before a write must satisfy, and the state after; NOTHING when the write is refused."""
@@ -171,7 +160,7 @@ class Visit:
         if not permits or (denials and subject.joint):
             self.note_refusal(denials)
             return NOTHING, NOTHING
-        self._permitted(permits)
+        self.permitted(permits)
         if len(permits) == 1:
             return permits[0].residual, permits[0].after
         return both(*(permit.residual for permit in permits)), both(*(permit.after for permit in permits))
@@ -180,12 +169,14 @@ class Visit:
         """The rights for an interaction of another type than the route's: what a whole submission stands for."""
         return replace(self, route=replace(self.route, type=type_)).rights(subject, change, verb)
 
-    def decisions(self, subject: Subject, verb: Verb, change: Change = UNCHANGED) -> tuple[list[Permit], list[Deny]]:
-        """One decision for each record asked about, or one for no record."""
+    def decisions(
+        self, subject: Subject, verb: Verb, change: Change = UNCHANGED, by: Known | None = None
+    ) -> tuple[list[Permit], list[Deny]]:
+        """One decision for each record asked about, or one for no record; `by` what is known of the one, if it is."""
         permits: list[Permit] = []
         denials: list[Deny] = []
         for patient in subject.patients or (None,):
-            decision = self._decide(patient, subject, verb, change)
+            decision = self._decide(patient, subject, verb, change, by)
             if isinstance(decision, Permit):
                 permits.append(decision)
                 if patient is not None and OWN_ALONE.issuperset(decision.reasons):
@@ -196,8 +187,10 @@ class Visit:
                     self.shut[patient] = decision
         return permits, denials
 
-    def _decide(self, patient: str | None, subject: Subject, verb: Verb, change: Change) -> Permit | Deny:
-        record = self.house.records.record(patient) if patient else None
+    def _decide(
+        self, patient: str | None, subject: Subject, verb: Verb, change: Change, by: Known | None
+    ) -> Permit | Deny:
+        record, now = by or (self.house.records.record(patient) if patient else None, self.house.clock())
         asked = AccessRequest(
             principal=self.principal,
             verb=verb,
@@ -207,7 +200,7 @@ class Visit:
             standing=record.standing if record else "none",
             birth=record.birth if record else None,
             representatives=record.representatives if record else frozenset(),
-            now=self.house.clock(),
+            now=now,
             existence_check=subject.existence,
             current=change.current,
             proposed=change.proposed,
@@ -232,7 +225,9 @@ class Visit:
 
     def scoped(self, right: str) -> Predicate:
         """What the token's scopes allow of this type with this right. Raises Problem 403 insufficient_scope."""
-        return narrow(self.principal.scopes, self.route.type, right, self.principal, compile_criteria)
+        if self._scope is None or self._scope[0] != right:
+            self._scope = right, narrow(self.principal.scopes, self.route.type, right, self.principal, compile_criteria)
+        return self._scope[1]
 
     def covers(self, right: str, scope: Predicate, standing: Stored) -> bool:
         """Whether a scope covers what stands: a granular one is asked of the store, which has the index."""

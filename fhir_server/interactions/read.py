@@ -9,7 +9,7 @@ from fhir_server.consent.obligations import apply
 from fhir_server.foundation.moment import interval, micros
 from fhir_server.foundation.predicate import Predicate
 from fhir_server.foundation.problem import Problem, problem
-from fhir_server.interactions import answers, binaries, summary
+from fhir_server.interactions import answers, at_hand, binaries, summary
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirRequest, FhirResponse
 from fhir_server.interactions.subject import of_instance
@@ -22,7 +22,7 @@ def run(visit: Visit) -> FhirResponse:
     """The current version: 200, or 304; 404 for hidden and absent alike, 410 to who could see what was deleted."""
     visit.shape = summary.of((visit.route.type,), visit.request.query) if visit.request.query else None
     scope = visit.scoped("r")
-    door, found = at_hand(visit, scope) or looked_up(visit, scope)
+    door, found = in_context(visit, scope) or looked_up(visit, scope)
     if found is None:
         raise missing(visit, door)
     if unchanged(visit.request, found):
@@ -31,9 +31,9 @@ def run(visit: Visit) -> FhirResponse:
     return shown(visit, door, found)
 
 
-def at_hand(visit: Visit, scope: Predicate) -> tuple[VisibleStore, Stored] | None:
+def in_context(visit: Visit, scope: Predicate) -> tuple[VisibleStore, Stored] | None:
     """What belongs to the record in the token's context alone, in one round trip; None for all else, seen or not."""
-    opened = visit.door_at_hand(scope)
+    opened = at_hand.door(visit, scope)
     if opened is None:
         return None
     patient, door = opened

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode
 
+from fhir_server.foundation.light import light
 from fhir_server.foundation.problem import bad_request
 from fhir_server.store.documents import Stored
 
@@ -23,7 +24,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9:/$,._~-]*=[A-Za-z0-9:/$,._~-]*")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
-@dataclass(frozen=True, slots=True)
+@light(frozen=True, slots=True)
 class FhirRequest:
     """What was asked of the FHIR base.
 
@@ -71,7 +72,7 @@ class FhirRequest:
         return replace(self, method=method, path=path, query=pairs(query), patch=None, aside=(), **changes)
 
 
-@dataclass(frozen=True, slots=True)
+@light(frozen=True, slots=True)
 class FhirResponse:
     """What is answered: `body`, the exact bytes; `updated`, when what it tells of was written (microseconds)."""
 

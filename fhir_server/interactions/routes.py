@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Literal
 
 from fhir_server.definitions.compartments import members
 from fhir_server.definitions.compartments import names as compartments
 from fhir_server.definitions.library import load
+from fhir_server.foundation.light import light
 from fhir_server.foundation.problem import Problem, bad_request, problem
 from fhir_server.interactions import operation_table as table
 from fhir_server.interactions.request import FhirRequest
@@ -76,6 +78,11 @@ _BY_LENGTH = {
     length: tuple((row, names) for row, names in _STEPS.items() if len(names) == length)
     for length in {len(names) for names in _STEPS.values()}
 }
+_BY_METHOD = {
+    (method, length): tuple((row, names) for row, names in rows if row.method == method)
+    for method in {row.method for row in ROUTES}
+    for length, rows in _BY_LENGTH.items()
+}
 
 ASKED = frozenset(
     {
@@ -91,10 +98,11 @@ ASKED = frozenset(
 """The interactions that read the query of their address."""
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_OF_ONE = ("{type}", "{id}")
 _VERSION = re.compile(r"[1-9]\d{0,9}")
 
 
-@dataclass(frozen=True, slots=True)
+@light(frozen=True, slots=True)
 class Route:
     """A row, filled in with the request's own type, id, version and operation.
 
@@ -153,15 +161,11 @@ def match(request: FhirRequest) -> Route:
     """
     steps = request.steps
     method = "GET" if request.method == "HEAD" else request.method
-    allowed: list[str] = []
-    for row, template in _BY_LENGTH.get(len(steps), ()):
-        route = _fits(row, template, steps)
-        if route is None or not offered(route) or (row.conditional and not request.query):
-            continue  # without a condition it would be upon all there is
-        if row.method == method:
-            _unasked(route, request)
-            return _reading(route)
-        allowed.append(row.method)
+    find = _of_type if len(steps) == 1 and steps[0] in load().endpoints else _first
+    route, allowed = find(method, steps, bool(request.query))
+    if route is not None:
+        _unasked(route, request)
+        return _reading(route)
     if allowed:
         names = sorted({*allowed, *(("HEAD",) if "GET" in allowed else ())})
         raise Problem(
@@ -170,6 +174,26 @@ def match(request: FhirRequest) -> Route:
             {"Allow": ", ".join(names)},
         )
     raise _unknown(steps)
+
+
+def _first(method: str, steps: tuple[str, ...], queried: bool) -> tuple[Route | None, list[str]]:
+    """The first row that fits, filled in; None, and the methods of those that fit otherwise, where there is none."""
+    for row, template in _BY_METHOD.get((method, len(steps)), ()):
+        route = _found(row, template, steps, queried)
+        if route is not None:
+            return route, []
+    every = _BY_LENGTH.get(len(steps), ())
+    return None, [row.method for row, template in every if _found(row, template, steps, queried) is not None]
+
+
+_of_type = lru_cache(maxsize=2_048)(_first)
+"""Of the address of a type: there are few, and what is created or searched has one."""
+
+
+def _found(row: Row, template: tuple[str, ...], steps: tuple[str, ...], queried: bool) -> Route | None:
+    """What a row offers at an address, if anything: without a condition it would be upon all there is."""
+    route = _fits(row, template, steps)
+    return None if route is None or not offered(route) or (row.conditional and not queried) else route
 
 
 def _unasked(route: Route, request: FhirRequest) -> None:
@@ -219,6 +243,10 @@ def of_the_system() -> list[str]:
 
 
 def _fits(row: Row, names: tuple[str, ...], steps: tuple[str, ...]) -> Route | None:
+    if names == _OF_ONE:  # what is read by its id is read most of all
+        type_, id_ = steps
+        known = _ID.fullmatch(id_) and type_[0] not in "_$" and type_ != "metadata"
+        return Route(row, type_, id_) if known else None
     found: dict[str, str] = {}
     for name, step in zip(names, steps, strict=True):
         if name == "${operation}":

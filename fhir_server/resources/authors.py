@@ -7,6 +7,7 @@ May not know: the store, the asker, the rules.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Any
 
 from fhir_server.definitions.identifiers import key_of
@@ -77,6 +78,18 @@ def writers_of(resource: Mapping[str, Any]) -> list[str]:
     """The keys of those said to have written it: of a document its `author`, who authenticates it apart."""
     only = {"author"} if resource["resourceType"] == "DocumentReference" else None
     return _authors(resource, only)[0]
+
+
+def part_of_writers(resource: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a resource that says who wrote it: `writers_of` finds the same in it, and reads nothing else."""
+    names = _writing(resource["resourceType"])
+    return {name: each for name, each in resource.items() if name in names}
+
+
+@cache
+def _writing(type_: str) -> frozenset[str]:
+    """The elements that say so, and what they may refer to."""
+    return frozenset(("resourceType", "contained", *(path.partition(".")[0] for path in AUTHORS.get(type_, ()))))
 
 
 def authors_of(resource: Mapping[str, Any]) -> tuple[list[str], list[str]]:

@@ -18,6 +18,7 @@ from fhir_server.definitions.elements import children
 from fhir_server.definitions.identifiers import label_key
 from fhir_server.definitions.library import load, profile_json
 from fhir_server.definitions.paths import Extractor, extractor
+from fhir_server.definitions.search_parameters import parameters
 from fhir_server.foundation.moment import interval
 from fhir_server.foundation.predicate import BEGINNING, END
 from fhir_server.resources.authors import authors_of
@@ -53,6 +54,7 @@ ABOUT: Mapping[str, tuple[str, ...]] = {
 # Words of the access matrix whose resources belong to no record.
 _COMMON = frozenset(("shared", "operator", "own", "identity"))
 _DOCUMENT = "document"
+_OF_PATIENTS = ".where(resolve() is Patient)"
 
 
 def facts_of(resource: Resource, *, submitter: Collection[str], named: Collection[str] | None = None) -> dict[str, Any]:
@@ -92,19 +94,37 @@ def owners_of(resource: Resource) -> list[str]:
     type_ = resource["resourceType"]
     if type_ == "Patient":
         return [resource["id"]] if "id" in resource else []
-    found: dict[str, None] = {}
+    element = _owner_element(type_)
+    if element is not None and not isinstance(resource.get(element), list):
+        return list(dict.fromkeys(_patient_in(resource.get(element))))
     whole = resource if isinstance(resource, dict) else dict(resource)
-    for walk in _owner_walks(type_):
-        for each in walk(whole):
-            name = local(each.value.get("reference")) if isinstance(each.value, dict) else None
-            if name and name.startswith("Patient/"):
-                found[name.removeprefix("Patient/")] = None
-    return list(found)
+    found = (id_ for walk in _owner_walks(type_) for each in walk(whole) for id_ in _patient_in(each.value))
+    return list(dict.fromkeys(found))
+
+
+def _patient_in(value: Any) -> tuple[str, ...]:
+    """The id of the Patient that a Reference names, if it names one."""
+    name = local(value.get("reference")) if isinstance(value, dict) else None
+    return (name.removeprefix("Patient/"),) if name and name.startswith("Patient/") else ()
 
 
 @cache
 def _owner_walks(type_: str) -> tuple[Extractor, ...]:
     return tuple(extractor(type_, parameter) for parameter in owner_parameters(type_))
+
+
+@cache
+def _owner_element(type_: str) -> str | None:
+    """The one element in which the owners of a resource stand: of most types; it is looked at without a walk.
+
+    None where they may stand in several, or where what stands there is looked at closer.
+    """
+    said = {parameters(type_)[code].expression for code in owner_parameters(type_)}
+    whole = {each for each in said if not each.endswith(_OF_PATIENTS)}  # whoever else finds the Patients there alone
+    if len(whole) != 1 or {each.removesuffix(_OF_PATIENTS) for each in said} != whole:
+        return None
+    type_of, _, name = whole.pop().partition(".")
+    return name if type_of == type_ and name in children(type_) and not children(type_)[name].is_choice else None
 
 
 def is_of_record(type_: str) -> bool:

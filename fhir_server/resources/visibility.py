@@ -23,7 +23,10 @@ from fhir_server.resources.shape import is_coding, nodes
 def check_visibility(resource: Mapping[str, Any]) -> list[Issue]:
     """An error for each label of visibility that stands where it may not, or in a system that is not read."""
     type_ = resource["resourceType"]
-    found = list(_issues(resource, "meta.security", f"{type_}.meta.security", _why_not(type_)))
+    found: list[Issue] = []
+    meta = resource.get("meta")
+    if meta is not None and not (isinstance(meta, dict) and "security" not in meta):
+        found += _issues(resource, "meta.security", f"{type_}.meta.security", _why_not(type_))
     if type_ == "DocumentReference":
         for at, concept in enumerate(nodes(resource, "securityLabel")):
             found += _issues(concept, "coding", f"{type_}.securityLabel[{at}]", None)

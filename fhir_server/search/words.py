@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from fhir_server.foundation.predicate import Has, Predicate, both, either
@@ -23,6 +24,7 @@ MOST = 2_000
 _LONGEST = 64
 _ENOUGH = 500_000
 """How many characters of a resource are looked at for words."""
+_SHORT = 64
 _WORD = re.compile(r"[^\W_]+")
 _TAG = re.compile(r"<[^>]*>")
 _NO_WORDS = frozenset(
@@ -57,14 +59,23 @@ def _all(name: str, field: str, text: str) -> Predicate:
 
 def _words(texts: Iterable[str]) -> list[str]:
     """The different words of texts, in the order they come; what they begin with, where there are very many."""
-    kept, size = [], 0
+    found: list[str] = []
+    left = _ENOUGH
     for text in texts:
-        kept.append(text)
-        size += len(text)
-        if size > _ENOUGH:
+        if len(text) <= _SHORT <= left:
+            found += _of_short(text)
+        else:
+            found += _WORD.findall(normal(text[:left]))
+        left -= len(text) + 1  # no word reaches from one text into the next
+        if left <= 0:
             break
-    found = dict.fromkeys(_WORD.findall(normal(" ".join(kept)[:_ENOUGH])))
-    return [word for word in found if len(word) <= _LONGEST][:MOST]
+    return [word for word in dict.fromkeys(found) if len(word) <= _LONGEST][:MOST]
+
+
+@lru_cache(maxsize=4096)
+def _of_short(text: str) -> tuple[str, ...]:
+    """The words of a short text: what a code says comes again and again."""
+    return tuple(_WORD.findall(normal(text)))
 
 
 def _gather(node: Mapping[str, Any], texts: list[str]) -> None:

@@ -27,7 +27,6 @@ from fhir_server.foundation.predicate import EVERYTHING, Predicate, matches
 from fhir_server.foundation.problem import Problem, conflict, forbidden
 from fhir_server.resources import facts as access
 from fhir_server.resources.reach import Voice
-from fhir_server.resources.references import local_references
 from fhir_server.store import along, claims, designations, restamp, unguarded
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import Envelope, Shelf, Stored, about_facts, envelope, stored
@@ -38,6 +37,7 @@ from fhir_server.store.write import (
     MILLISECOND,
     Write,
     dated,
+    named_in,
     own_facts,
     referenced_first,
     said_by,
@@ -246,7 +246,7 @@ class Unit:
     def _compose(self, write: Write, done: Mapping[str, Mapping[str, Any]]) -> Envelope:
         assert write.resource is not None  # noqa: S101 - a deletion composes nothing
         # a patch keeps mentions that its asker does not see: it takes as many round trips where there are none
-        named = local_references(write.resource, self.shelf.base)
+        named = named_in(write, self.shelf.base)
         names = {*access.names_of(write.resource, named=named), *write.about}
         neighbours = self._neighbours(names, done, always=write.method == "PATCH")
         write.naming.check(write.resource, neighbours, {*done, *(each.id for each in self.written)})

@@ -25,7 +25,7 @@ addresses stand (docs/adr/0035). `deposited` is when its first version came, in 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from functools import cache
 from typing import Any
 
@@ -34,6 +34,7 @@ from pymongo.database import Database
 from pymongo.write_concern import WriteConcern
 
 from fhir_server.definitions.library import profile_json
+from fhir_server.foundation.light import light
 from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Exists, Has, Not, Predicate, Some, both, either
 from fhir_server.foundation.problem import problem
 from fhir_server.resources import facts as access
@@ -100,7 +101,7 @@ HISTORY_INDEXES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@light(frozen=True, slots=True)
 class Stored:
     """A version of a resource as the store gives it: `id` is `Type/id`, `updated` microseconds, `body` JSON text."""
 

@@ -47,7 +47,18 @@ class Write:
     by: tuple[str, ...] | None = None
     deposited: int | None = None
     voice: Voice | None = None
+    named: Sequence[str] | None = None
     updated: int = 0
+
+
+def named_in(write: Write, base: str) -> Sequence[str]:
+    """`Type/id` of the local references of a staged resource; `base` is the address of this server.
+
+    They are looked for once: what is staged stays as it is.
+    """
+    if write.named is None:
+        write.named = local_references(write.resource or {}, base)
+    return write.named
 
 
 def dated(now: int, last: int) -> int:
@@ -81,8 +92,7 @@ def reached_by(write: Write) -> dict[str, Any]:
 def own_facts(write: Write, base: str) -> dict[str, Any]:
     """The facts a staged resource has of itself; `base` is the address of this server."""
     assert write.resource is not None  # noqa: S101 - a deletion has none
-    named = local_references(write.resource, base)
-    facts = access.facts_of(write.resource, submitter=frozenset(write.submitter), named=named)
+    facts = access.facts_of(write.resource, submitter=frozenset(write.submitter), named=named_in(write, base))
     hidden = hidden_spans(facts.get("label", ()), write.deposited)
     return {**facts, "hidden": hidden} if hidden else facts
 

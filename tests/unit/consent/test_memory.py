@@ -14,7 +14,7 @@ from fhir_server.consent.decision import Deny, Permit, decide
 from fhir_server.consent.directive import PRIVACY, Directives, parse
 from fhir_server.consent.matrix import Matrix
 from fhir_server.consent.memory import Memory, span_of, step_of
-from fhir_server.consent.request import AccessRequest
+from fhir_server.consent.request import AccessRequest, Life
 from fhir_server.foundation.moment import Interval, from_micros, micros
 from fhir_server.foundation.principal import Kind, Principal, Purpose
 
@@ -176,7 +176,7 @@ def test_other_directives_are_another_question_though_they_say_the_same():
     assert memory.decide(asked, Directives()) is not memory.decide(asked, Directives())
 
 
-def test_a_write_and_a_failure_are_not_remembered(monkeypatch):
+def test_a_write_of_a_document_and_a_failure_are_not_remembered(monkeypatch):
     memory, directives = Memory(Matrix.load()), Directives()
     asked = asking(HOLDER)
     writing = replace(asked, verb="create", proposed={"resourceType": "Observation"})
@@ -225,6 +225,126 @@ def test_for_the_holder_a_minute_is_decided_once(who):
 
     assert memory.decide(asking(who, NOW.replace(second=59)), directives) is now
     assert memory.decide(asking(who, NOW.replace(minute=1)), directives) != now
+
+
+# --- new data: remembered by who wrote it ---
+
+OBSERVATION = {"resourceType": "Observation", "performer": [{"reference": "Practitioner/d"}]}
+writers = st.sampled_from(["Practitioner/d", "Practitioner/x", "Organization/o", "#role"]).map(
+    lambda named: [{"reference": named}]
+)
+ROLE = {"resourceType": "PractitionerRole", "id": "role", "practitioner": {"reference": "Practitioner/d"}}
+data = st.fixed_dictionaries(
+    {"resourceType": st.just("Observation"), "status": st.sampled_from(["final", "amended"])},
+    optional={"performer": writers, "contained": st.just([ROLE]), "subject": st.just({"reference": "Patient/lea"})},
+) | st.fixed_dictionaries(
+    {"resourceType": st.just("Condition")}, optional={"asserter": writers.map(lambda found: found[0])}
+)
+
+
+def creating(principal, proposed, now=NOW, **more):
+    return asking(principal, now, verb="create", type=proposed["resourceType"], proposed=proposed, **more)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    records,
+    st.lists(principals, min_size=1, max_size=2),
+    st.lists(instants, min_size=2, max_size=6),
+    st.lists(data, min_size=1, max_size=3),
+)
+def test_of_new_data_is_remembered_what_would_be_decided_anew(directives, askers, moments, several):
+    memory = Memory(Matrix.load())
+
+    for moment in moments:
+        for principal in askers:
+            for proposed in several:
+                asked = creating(principal, proposed, moment)
+                assert decide(asked, directives, Matrix.load()) == memory.decide(asked, directives)
+
+
+def test_of_new_data_the_question_is_who_asks_of_what_and_who_wrote_it():
+    asked, memory, directives = creating(DOCTOR, OBSERVATION), Memory(Matrix.load()), Directives()
+    decided = memory.decide(asked, directives)
+
+    later = {**OBSERVATION, "status": "final", "id": "other"}
+    assert memory.decide(replace(asked, proposed=later), directives) is decided
+    foreign = {**OBSERVATION, "performer": [{"reference": "Practitioner/x"}]}
+    assert isinstance(decided, Permit)
+    assert Deny(("write.none",)) == memory.decide(replace(asked, proposed=foreign), directives)
+    for name, other in {
+        "principal": MOTHER, "patient": "hugo", "standing": "closed", "birth": "1990",
+        "representatives": frozenset(), "life": Life(deceased=True),
+    }.items():  # fmt: skip
+        assert memory.decide(replace(asked, **{name: other}), directives) is not decided, name
+    assert memory.decide(asked, Directives()) is not decided
+    assert memory.decide(asked, directives) is decided
+    assert memory.decide(creating(DOCTOR, OBSERVATION, from_micros(micros(NOW) + DAY)), directives) is not decided
+
+
+def test_the_rules_are_shown_no_more_of_new_data_than_it_is_remembered_by(monkeypatch):
+    shown = []
+    monkeypatch.setattr(room, "decide", lambda asked, *_: shown.append(asked) or Deny(("write.none",)))
+    Memory(Matrix.load()).decide(
+        creating(
+            DOCTOR,
+            {**OBSERVATION, "note": [{"text": "x"}]},
+            current={"facts": {}},
+            changes=frozenset({"note"}),
+            members={"CareTeam/t": {}},
+        )
+    )
+
+    assert [creating(DOCTOR, OBSERVATION)] == shown
+    assert [OBSERVATION] == [each.proposed for each in shown]
+    assert [(None, None)] == [(each.current, each.members) for each in shown]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        creating(DOCTOR, {"resourceType": "DocumentReference", "author": [{"reference": "Practitioner/d"}]}),
+        creating(replace(DOCTOR, secret_session=True), OBSERVATION),
+        creating(DOCTOR, OBSERVATION, operation="open-record-for"),
+        creating(DOCTOR, OBSERVATION, demanded=True),
+        creating(HOLDER, {"resourceType": "Consent"}),
+        creating(HOLDER, {"resourceType": "RelatedPerson"}),
+        creating(HOLDER, {"resourceType": "Patient"}),
+        creating(DOCTOR, {**OBSERVATION, "performer": [{"reference": "Practitioner/d", "display": "d" * 1_000}]}),
+        replace(creating(DOCTOR, OBSERVATION), proposed=None),
+        replace(creating(DOCTOR, OBSERVATION), proposed={}),
+        replace(creating(DOCTOR, OBSERVATION), type="Condition"),
+        replace(creating(DOCTOR, OBSERVATION), verb="update"),
+        replace(creating(DOCTOR, OBSERVATION), verb="patch"),
+        replace(creating(DOCTOR, OBSERVATION), verb="delete"),
+    ],
+)
+def test_any_other_write_is_decided_anew(asked):
+    memory, directives = Memory(Matrix.load()), Directives()
+
+    assert memory.decide(asked, directives) is not memory.decide(asked, directives)
+    assert decide(asked, directives, Matrix.load()) == memory.decide(asked, directives)
+
+
+def test_a_failure_over_new_data_is_not_remembered(monkeypatch):
+    asked, memory, directives = creating(DOCTOR, OBSERVATION), Memory(Matrix.load()), Directives()
+    with monkeypatch.context() as broken:
+        broken.setattr(room, "decide", lambda *_: Deny(("rule.failed",)))
+        assert Deny(("rule.failed",)) == memory.decide(asked, directives)
+
+    assert isinstance(memory.decide(asked, directives), Permit)
+
+
+def test_what_is_remembered_of_new_data_has_an_end_and_drives_no_reading_out(monkeypatch):
+    monkeypatch.setattr(room, "REMEMBERED", 2)
+    memory, directives = Memory(Matrix.load()), Directives()
+    read = memory.decide(asking(HOLDER), directives)
+
+    for type_ in ("Observation", "Condition", "Procedure", "Immunization"):
+        memory.decide(creating(DOCTOR, {"resourceType": type_}), directives)
+
+    assert len(memory._created) == 2
+    assert memory.decide(asking(HOLDER), directives) is read
 
 
 def test_what_is_remembered_has_an_end(monkeypatch):

@@ -7,7 +7,8 @@ import pytest
 from fhir_server.definitions.library import load
 from fhir_server.foundation.moment import interval
 from fhir_server.foundation.predicate import BEGINNING, END
-from fhir_server.resources.authors import AUTHORS
+from fhir_server.resources import facts as room
+from fhir_server.resources.authors import AUTHORS, part_of_writers, writers_of
 from fhir_server.resources.facts import (
     IS_ARCHIVED,
     about_of,
@@ -19,6 +20,7 @@ from fhir_server.resources.facts import (
     mentions_of,
     owners_of,
 )
+from fhir_server.resources.references import local
 
 from .walking import examples, resource_of
 
@@ -182,6 +184,39 @@ def test_any_resource_may_be_labelled_in_meta(type_):
     )["label"]
 
 
+OWNED = sorted(type_ for type_ in load().types if room._owner_element(type_))
+REFERENCES = (
+    *("Patient/a", "Patient/a/_history/2", "Patient/a#part", "#a", "Group/g", "https://elsewhere.example/Patient/a"),
+    *("Patient/", "patient/a", "", 7, None),
+)
+
+
+@pytest.mark.parametrize("type_", OWNED)
+def test_owners_that_stand_in_one_element_are_those_that_its_parameters_find(type_):
+    name = room._owner_element(type_)
+    values = [{"reference": each} for each in REFERENCES]
+    values += [{**each, "type": "Patient"} for each in values]
+    values += [None, {}, [], "Patient/a", {"identifier": {"value": "1"}}, *([one] for one in values), values]
+    contained = [{"resourceType": "Patient", "id": "a"}]
+
+    for value in values:
+        resource = {"resourceType": type_, "id": "x", "contained": contained, name: value}
+        found = (
+            local(each.value["reference"])
+            for walk in room._owner_walks(type_)
+            for each in walk(resource)
+            if isinstance(each.value, dict) and "reference" in each.value
+        )
+        patients = [each.removeprefix("Patient/") for each in found if each and each.startswith("Patient/")]
+        assert list(dict.fromkeys(patients)) == owners_of(resource), value
+    assert [] == owners_of({"resourceType": type_})
+
+
+def test_most_owners_stand_in_one_element():
+    assert len(OWNED) > 50
+    assert {"AppointmentResponse", "AuditEvent", "Patient", "Person", "Provenance"}.isdisjoint(OWNED)
+
+
 def test_a_composition_has_its_confidentiality_as_a_label():
     assert ["R"] == facts({"resourceType": "Composition", "confidentiality": "R"})["label"]
 
@@ -261,6 +296,16 @@ def test_every_path_of_the_table_of_authors_exists():
         assert type_ in load().types
         for path in paths:
             assert any(each.code == "Reference" for each in element(f"{type_}.{path}").types), (type_, path)
+
+
+@pytest.mark.parametrize("path", examples("r4"), ids=lambda path: path.stem)
+def test_the_part_that_says_who_wrote_a_resource_says_all_of_it(path):
+    resource = resource_of(path)
+    part = part_of_writers(resource)
+
+    assert writers_of(resource) == writers_of(part)
+    assert part == {name: resource[name] for name in part}
+    assert not {"status", "subject", "code", "meta", "id"} & part.keys()
 
 
 # --- when, state ---

@@ -1,9 +1,13 @@
 """Words of a resource, and what is asked of them."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fhir_server.foundation.predicate import matches
 from fhir_server.foundation.problem import Problem
+from fhir_server.search import words as room
+from fhir_server.search.string import normal
 from fhir_server.search.words import MOST, clause, words_of
 
 NOTE = {
@@ -46,3 +50,20 @@ def test_all_words_of_one_value_are_needed(text, expected):
 def test_a_value_without_words_is_refused(text):
     with pytest.raises(Problem, match="needs words"):
         clause("_content", text)
+
+
+SOME = st.text(st.characters(codec="utf-8", categories=["L", "M", "N", "P", "Z", "S"]), max_size=90)
+
+
+@given(st.lists(SOME | st.sampled_from(["Élévation", "ΣΑΣ", "\u0301a", "x_y", "Œdème", "a" * 65]), max_size=8))
+def test_texts_have_the_words_that_they_have_in_one(several):
+    together = room._WORD.findall(normal(" ".join(several)))
+    assert [each for each in dict.fromkeys(together) if len(each) <= 64] == room._words(several)
+
+
+@pytest.mark.parametrize("enough", [1, 9, 10, 11, 12, 30, 63, 64, 65, 66, 70, 140])
+def test_what_is_looked_at_ends_in_the_midst_of_a_text(monkeypatch, enough):
+    monkeypatch.setattr(room, "_ENOUGH", enough)
+    several = ["un premier", "deux", "", "trois " * 12, "quatre", "cinq"]
+    together = room._WORD.findall(normal(" ".join(several)[:enough]))
+    assert list(dict.fromkeys(together)) == room._words(several)
