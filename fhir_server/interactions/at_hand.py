@@ -1,7 +1,7 @@
 """At hand: the door to the record in the token's context, remembered for as long as nothing could have changed it.
 
 May live here: for how long such a door holds, and keeping it that long. May not know: what is read through it. What is
-read is asked of the database each time, and put on record each time (docs/adr/0013).
+read is asked of the database each time, and put on record each time (docs/adr/0044).
 
 INVARIANT (as if opened anew): a door follows from who asks, of which type and with which right, from the record, from
 which search parameters there are, and from the moment. The first three it is looked up by. The record is one value for

@@ -16,7 +16,17 @@ import orjson
 from fhir_server.definitions.library import load
 from fhir_server.foundation.moment import from_micros, instant
 from fhir_server.foundation.problem import Issue, Problem, bad_request, problem
-from fhir_server.interactions import answers, bodies, conditional, consents, meant, patched, pipeline, provide
+from fhir_server.interactions import (
+    answers,
+    bodies,
+    conditional,
+    consents,
+    meant,
+    patched,
+    pipeline,
+    provide,
+    replacing,
+)
 from fhir_server.interactions.bundle_entries import ORDER, Item, check, items_of
 from fhir_server.interactions.pipeline import Visit
 from fhir_server.interactions.request import FhirResponse, query_text
@@ -246,11 +256,11 @@ def _link(visit: Visit, item: Item, names: dict[str, str]) -> Item:
 def _in_order(visit: Visit, items: list[Item], unit: Unit) -> list[dict[str, Any]]:
     owners = provide.owners_of_bound(items)
     made: dict[int, dict[str, Any]] = {}
-    flushed = False
+    written = False
     for item in sorted(items, key=lambda each: ORDER[each.request.method]):
-        if item.request.method in ("GET", "HEAD") and not flushed:
-            _flushed(visit, unit)
-            flushed = True
+        if item.request.method in ("GET", "HEAD") and not written:
+            _written(visit, items, unit)
+            written = True
         try:
             owner, where = owners.get(provide.new_of(item) or ""), f"Bundle.entry[{item.index}]"
             request = replace(item.request, owner=owner, where=where)
@@ -258,8 +268,18 @@ def _in_order(visit: Visit, items: list[Item], unit: Unit) -> list[dict[str, Any
         except Problem as refused:
             raise _at(item, refused) from refused
         made[item.index] = _entry(item, answered)
-    _flushed(visit, unit)
+    if not written:
+        _written(visit, items, unit)
     return [made[index] for index in sorted(made)]
+
+
+def _written(visit: Visit, items: list[Item], unit: Unit) -> None:
+    """Supersede what the documents replace that are staged by now, and write all of it."""
+    for item in items:
+        new = provide.new_of(item)
+        if new is not None:
+            replacing.supersede(visit, new, f"Bundle.entry[{item.index}].resource")
+    _flushed(visit, unit)
 
 
 def _flushed(visit: Visit, unit: Unit) -> None:

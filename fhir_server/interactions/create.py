@@ -10,7 +10,7 @@ from fhir_server.consent.directive import is_guardian
 from fhir_server.foundation.predicate import NOTHING, both, either, one_of
 from fhir_server.foundation.principal import Kind
 from fhir_server.foundation.problem import Problem, forbidden
-from fhir_server.interactions import announce, answers, bodies, consents, meant, secret
+from fhir_server.interactions import announce, answers, bodies, consents, meant, replacing, secret
 from fhir_server.interactions.pipeline import Change, Visit
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.interactions.subject import existence_is_told, of_resource
@@ -116,6 +116,7 @@ def landed(visit: Visit, write: Write, status: int, hidden: frozenset[str] = fro
     """Note a write, and answer it less its `hidden` mentions: at once, or by its text when a transaction lands it."""
     unit = within(visit)
     if visit.request.entry != "transaction":
+        replacing.supersede(visit, write.id)
         flushed(visit, unit)
     version = unit.preview(write)
     visit.note(

@@ -319,11 +319,12 @@ def bundle(  # noqa: PLR0917 - what an answer is made of
 
 def entries(visit: Visit, versions: Iterable[Stored], mode: str) -> list[dict[str, Any]]:
     """The entries of versions that are shown, in the shape that was asked for."""
+    begins, shape, obligations, search = f"{visit.request.base}/", visit.shape, visit.obligations, {"mode": mode}
     return [
         {
-            "fullUrl": f"{visit.request.base}/{version.id}",
-            "resource": answers.fragment(cut(visit.shape, apply(visit.obligations, version))),
-            "search": {"mode": mode},
+            "fullUrl": begins + version.id,
+            "resource": answers.fragment(cut(shape, apply(obligations, version))),
+            "search": search,
         }
         for version in versions
     ]

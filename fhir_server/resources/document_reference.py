@@ -86,10 +86,10 @@ def check_document(resource: Resource) -> list[Issue]:
     issues = [*_labels(resource), *_class(resource), *_attachments(resource)]
     if claims(resource, COMPREHENSIVE):
         issues += [*issues_of(resource, _COMPREHENSIVE_ROWS, "pdsm-comprehensive-document-reference")]
-        issues += [*_status(resource), *_unique_ids(resource), *_authors(resource)]
+        issues += [*_status(resource), *_unique_ids(resource), *_authors(resource), *_replaces(resource)]
     if claims(resource, SIMPLIFIED):
         issues += [*issues_of(resource, _SIMPLIFIED_ROWS, "pdsm-simplified-publish")]
-        issues += [*_status(resource), *_unique_ids(resource)]
+        issues += [*_status(resource), *_unique_ids(resource), *_replaces(resource)]
     return issues
 
 
@@ -241,5 +241,9 @@ def _authors(resource: Resource) -> Iterator[Issue]:
         kind = contained.get(reference) or reference.partition("/")[0]
         if kind == "Organization":
             yield Issue("error", "business-rule", "an author is a person or device", f"DocumentReference.author[{at}]")
-    if len(values(resource, "relatesTo.code")) > 1 and values(resource, "relatesTo.code").count("replaces") > 1:
+
+
+def _replaces(resource: Resource) -> Iterator[Issue]:
+    """One other is replaced, and there is one document that stands for it (DMP-136)."""
+    if values(resource, "relatesTo.code").count("replaces") > 1:
         yield Issue("error", "business-rule", "a document replaces one other", "DocumentReference.relatesTo")

@@ -137,6 +137,20 @@ def may_be_about(type_: str) -> bool:
     return bool(_about_paths(type_))
 
 
+@cache
+def never_of_class(type_: str) -> frozenset[str]:
+    """The words that are never a class of what is of the type; none where a class may come from something else.
+
+    INVARIANT (words): a document, and what holds data of a document class, has document classes and none of the words
+    by which the matrix names other types; the store leaves out of a query what asks for these (`store/simplify.py`).
+    """
+    word = _words().get(type_)
+    classes: Mapping[str, Any] = profile_json("dmp/access-matrix.json")["classes"]
+    if may_be_about(type_) or (word != _DOCUMENT and word not in classes):
+        return frozenset()
+    return frozenset(_words().values()) - classes.keys()
+
+
 def about_of(resource: Resource) -> list[str]:
     """`Type/id` of what it exists only because of: Provenance.target, Communication.about, AuditEvent.entity.what,
     Binary.securityContext, and any reference that its type requires at the root (ImmunizationEvaluation, Slot…).

@@ -34,7 +34,9 @@ from fhir_server.store.freshness import Freshness
 from fhir_server.store.naming import FREELY, Naming
 from fhir_server.store.own_parameters import CHANGED
 from fhir_server.store.write import (
+    MILLISECOND,
     Write,
+    dated,
     named_in,
     own_facts,
     referenced_first,
@@ -47,8 +49,6 @@ from fhir_server.store.write import (
 
 Answer = TypeVar("Answer")
 
-MILLISECOND = 1_000
-"""`updated` is kept as `meta.lastUpdated` shows it, so that a search for the one finds the other."""
 KEPT = (
     *("type", "version", "updated", "method", "facts", "index", "dates", "numbers", "together"),
     *("own", "set_by", "deposited", "blob", "body"),
@@ -59,7 +59,7 @@ Restamped = tuple[str, Mapping[str, Any], Mapping[str, Any]]
 
 @dataclass(slots=True)
 class Unit:
-    """One attempt at a transaction. `now` is microseconds of the domain clock, the same for all it writes.
+    """One attempt at a transaction. `now` is microseconds of the domain clock, by which all it writes is dated.
 
     `alone`: it is one new resource and nothing depends on what was read before. Then the resource may be `apart`: not
     written here, but to go along with its ledger record.
@@ -94,16 +94,16 @@ class Unit:
         Under a chosen id the version goes on from a deleted one's.
         """
         name = f"{resource['resourceType']}/{id_ or fresh or self.ids()}"
-        version = 1
+        version, last = 1, 0
         if id_ is not None:
             gone = self.shelf.history.find_one(
-                {"id": name}, {"version": 1}, sort=[("version", -1)], session=self.session
+                {"id": name}, {"version": 1, "updated": 1}, sort=[("version", -1)], session=self.session
             )
-            version = gone["version"] + 1 if gone else 1
+            version, last = (gone["version"] + 1, gone["updated"]) if gone else (1, 0)
         method = "PUT" if id_ else "POST"
         write = Write(method, name, version, resource, None, after, tuple(submitter), naming)
         write.deposited, write.voice = self.now, voice
-        return self._stage(write)
+        return self._stage(write, last)
 
     def replace(
         self,
@@ -120,11 +120,11 @@ class Unit:
         submitter, version = tuple(before.facts.get("submitter", ())), before.version + 1
         write = Write(method, before.id, version, resource, before, after, submitter, naming, before.blob)
         write.by, write.deposited, write.voice = tuple(by), before.deposited, voice
-        return self._stage(write)
+        return self._stage(write, before.updated)
 
     def remove(self, before: Stored) -> Write:
         """Stage a deletion."""
-        return self._stage(Write("DELETE", before.id, before.version + 1, None, before, EVERYTHING, ()))
+        return self._stage(Write("DELETE", before.id, before.version + 1, None, before, EVERYTHING, ()), before.updated)
 
     def flush(self) -> None:
         """Compose and write what is staged, so that reads in the same session see it. Raises Problem 403, 409, 412."""
@@ -177,7 +177,7 @@ class Unit:
             neighbours = self._neighbours(access.names_of(write.resource, self.shelf.base), known)
             sources = {name: neighbours[name] for name in about if name in neighbours}
             facts = about_facts(write.resource, facts, sources, write.deposited)
-        return version_of(write, self.now, facts)
+        return version_of(write, facts)
 
     def join(self) -> None:
         """Write in this transaction after all what was to go along with its record: more than that is to be written."""
@@ -201,11 +201,12 @@ class Unit:
         """End, with this transaction, what workers remember of something."""
         self.bumped = self.freshness.bump(kind, key, self.session)
 
-    def _stage(self, write: Write) -> Write:
+    def _stage(self, write: Write, last: int) -> Write:
         if any(each.id == write.id for each in self.staged):
             raise conflict("the same resource is written twice in one transaction")
+        write.updated = dated(self.now, last)
         if write.resource is not None:
-            write.resource = stamped(write.resource, write.id.partition("/")[2], write.version, self.now)
+            write.resource = stamped(write.resource, write.id.partition("/")[2], write.version, write.updated)
             if write.id.startswith("Binary/"):
                 write.resource, write.blob = self._shelve_content(write.resource)
         self.staged.append(write)
@@ -236,21 +237,11 @@ class Unit:
         if found is None or found["facts"].get("about") or found["facts"].get("submitter") != list(write.submitter):
             return
         binary = stored(found)
-        resource = binary.resource()
-        pending.append(
-            Write(
-                "PUT",
-                id_,
-                binary.version + 1,
-                stamped(resource, binary.key, binary.version + 1, self.now),
-                binary,
-                write.after,
-                write.submitter,
-                blob=binary.blob,
-                about=(write.id,),
-                deposited=binary.deposited,
-            )
-        )
+        version, updated = binary.version + 1, dated(self.now, binary.updated)
+        resource = stamped(binary.resource(), binary.key, version, updated)
+        bound = Write("PUT", id_, version, resource, binary, write.after, write.submitter, blob=binary.blob)
+        bound.about, bound.deposited, bound.updated = (write.id,), binary.deposited, updated
+        pending.append(bound)
 
     def _compose(self, write: Write, done: Mapping[str, Mapping[str, Any]]) -> Envelope:
         assert write.resource is not None  # noqa: S101 - a deletion composes nothing
@@ -263,7 +254,7 @@ class Unit:
             write.resource,
             named=named,
             version=write.version,
-            updated=self.now,
+            updated=write.updated,
             submitter=write.submitter,
             neighbours=neighbours,
             unique=unique_of(write.resource),
@@ -326,7 +317,7 @@ class Unit:
 
     def _tombstone(self, write: Write) -> None:
         assert write.before is not None  # noqa: S101 - only what stood before is deleted
-        gone = tombstone(write.before, write.version, self.now)
+        gone = tombstone(write.before, write.version, write.updated)
         self.shelf.history.insert_one(gone, session=self.session)
         self.written.append(stored(gone))
 

@@ -14,6 +14,7 @@ from pymongo.errors import BulkWriteError
 from fhir_server.foundation.moment import from_micros, instant
 from fhir_server.resources import json_text
 from fhir_server.store.documents import Shelf, envelope
+from fhir_server.store.write import dated
 
 DUPLICATE = 11_000
 
@@ -34,7 +35,8 @@ def lay(shelf: Shelf, resources: Iterable[Mapping[str, Any]], updated: int) -> N
                 raise
     for name, before in standing.items():
         if _said(before["body"]) != dict(brought[name]):
-            _supersede(shelf, before, _envelope(brought[name], before["version"] + 1, updated))
+            after = _envelope(brought[name], before["version"] + 1, dated(updated, before["updated"]))
+            _supersede(shelf, before, after)
 
 
 def _supersede(shelf: Shelf, before: Mapping[str, Any], after: dict[str, Any]) -> None:

@@ -43,7 +43,8 @@ def to_mongo(predicate: Predicate, inside: bool = False) -> Filter:
         case Any_(of):
             return _disjunction(of, inside)
         case Not(inner):
-            return {"$nor": [to_mongo(inner, inside)]}
+            denied = to_mongo(inner, inside)
+            return {"$nor": denied["$or"] if denied.keys() == {"$or"} else [denied]}
         case Has(field, value):
             return {path_of(field, inside): value}
         case Between(field, low, high):
@@ -86,12 +87,27 @@ def joined(filters: list[Filter]) -> Filter:
         else:
             merged.update(each)
     if none_of:
-        merged["$nor"] = none_of
+        merged["$nor"] = _listed(none_of)
     if not rest:
         return merged
     if not merged and len(rest) == 1:
         return rest[0]
     return {"$and": [merged, *rest] if merged else rest}
+
+
+def _listed(none_of: list[Filter]) -> list[Filter]:
+    """The same, with all values that one field may not hold in one list."""
+    values: dict[str, list[Any]] = {}
+    rest: list[Filter] = []
+    for each in none_of:
+        path, held = next(iter(each.items()), ("", None))
+        several = held["$in"] if isinstance(held, dict) and held.keys() == {"$in"} else [held]
+        if len(each) == 1 and several and all(isinstance(value, str | int) for value in several):
+            values.setdefault(path, []).extend(several)
+        else:
+            rest.append(each)
+    lists: list[Filter] = [{path: {"$in": held} if len(held) > 1 else held[0]} for path, held in values.items()]
+    return [*lists, *rest]
 
 
 def _disjunction(of: tuple[Predicate, ...], inside: bool) -> Filter:

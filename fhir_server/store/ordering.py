@@ -1,7 +1,7 @@
 """Ordering: a sort as MongoDB does it, and where its pages begin.
 
-May live here: the keys of `search/query.py: Order` as paths and expressions, and the filter of what comes after a
-position. May not know: who may see what is sorted.
+May live here: the keys of `search/query.py: Order` as paths and expressions, the filter of what comes after a
+position, and what pages of one filter and one order have in common. May not know: who may see what is sorted.
 
 An update, an id and a date that goes down stand in the envelope, and an index may serve them. Every other key is worked
 out of the tokens, numbers and dates of each match: no index serves that, and it costs reading every match, within the
@@ -12,12 +12,15 @@ so orders nothing, whoever asks (decisions 16). What has no value comes last, wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+from bson import encode
+from bson.raw_bson import RawBSONDocument
 from pymongo import ASCENDING, DESCENDING
 
 from fhir_server.foundation.predicate import NOTHING
-from fhir_server.store.documents import WITHIN_A_RECORD
+from fhir_server.store.documents import WANTED, WITHIN_A_RECORD
 from fhir_server.store.mongo import Filter, to_mongo
 
 Keys = list[tuple[str, int]]
@@ -31,6 +34,30 @@ class Ordered(Protocol):
     def field(self) -> str: ...  # noqa: D102
     @property
     def descending(self) -> bool: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What pages of one filter in one order are asked for by.
+
+    `hint` is the index they must be found by, None where MongoDB may choose. `sent`, the filter, and `wanted`, what is
+    fetched, are encoded already.
+    """
+
+    filter: Filter
+    keys: Keys
+    hint: Keys | None
+    sent: Mapping[str, Any]
+    wanted: Mapping[str, Any]
+
+
+def sought(query: Filter, order: Sequence[Ordered], type_: str) -> Sought:
+    """What pages of a filter are asked for by, among what is of the type ("" for several)."""
+    keys = keys_of(order)
+    # the position is read from what it sorts by
+    wanted = {**WANTED, **dict.fromkeys((path.partition(".")[0] for path, _ in keys), 1)}
+    hint = index_for(query, keys) if type_ != "AuditEvent" else None
+    return Sought(query, keys, hint, RawBSONDocument(encode(query)), RawBSONDocument(encode(wanted)))
 
 
 def is_stored(order: Sequence[Ordered]) -> bool:

@@ -7,7 +7,8 @@ A guard is some thirty rules joined; most of their clauses are about other types
 would parse, plan and test all of them for every document (DMP-52 and its like stay in the query, never after it).
 
 INVARIANT (same documents): among documents that satisfy what is `given`, the simplified predicate selects exactly
-those that the predicate selects (tests/unit/store/test_simplify.py).
+those that the predicate selects (tests/unit/store/test_simplify.py). Of a stored one more is known: its type has
+some facts never (`resources/facts.py`), and who is `patient` is among its `patients`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from fhir_server.foundation.predicate import (
     Under,
     path_of,
 )
+from fhir_server.resources.facts import may_be_about, never_of_class
 from fhir_server.store.mongo import Filter, joined, to_mongo
 
 REMEMBERED = 4_096
@@ -55,9 +57,10 @@ def filter_of(predicates: Iterable[Predicate], type_: str = "") -> Filter:
         for part in parts:
             (alone if isinstance(part, Has) or _is_long(part) else guard).append(part)
     said = tuple(guard)
-    record = next((each.value for each in alone if isinstance(each, Has) and each.field == "patients"), "")
-    compiled = _compiled(said, type_, str(record) or _record_of(said))
-    return joined([*(to_mongo(each) for each in alone), *compiled])
+    record = _said_of("patients", alone) or _record_of(said)
+    owner = _said_of("patient", alone) or _owner_of(said)
+    named = [each for each in alone if not _goes_without_saying(each, type_, owner)]
+    return joined([*map(to_mongo, named), *_compiled(said, type_, record, owner)])
 
 
 def judge_of(predicates: Iterable[Predicate], type_: str) -> Judge | None:
@@ -86,12 +89,14 @@ def simplified(predicate: Predicate, given: Given) -> Predicate:
         case Has(field, value):
             known = given.get(field)
             if known is None or not isinstance(value, str):
-                return predicate
+                return NOTHING if _never(field, value, given) else predicate
             if known == value:
                 return EVERYTHING
             return NOTHING if field in _SCALARS else predicate
         case Exists(field):
-            return EVERYTHING if field in given else predicate
+            if field in given:
+                return EVERYTHING
+            return NOTHING if _is_never_about(field, given) else predicate
         case Not(inner):
             return _negated(simplified(inner, given))
         case All(of):
@@ -104,11 +109,26 @@ def simplified(predicate: Predicate, given: Given) -> Predicate:
     return predicate
 
 
+def _never(field: str, value: str | int | bool, given: Given) -> bool:
+    """Whether nothing of the type that is given has such a fact."""
+    return (field == "class" and value in never_of_class(given.get("resource", ""))) or _is_never_about(field, given)
+
+
+def _is_never_about(field: str, given: Given) -> bool:
+    return field == "about" and "resource" in given and not may_be_about(given["resource"])
+
+
+def _goes_without_saying(clause: Predicate, type_: str, owner: str) -> bool:
+    """Whether what has an owner for its first has him among its owners; traces alone are found by that."""
+    return bool(owner) and type_ not in ("", "AuditEvent") and clause == Has("patients", owner)
+
+
 @lru_cache(REMEMBERED)
-def _compiled(guard: tuple[Predicate, ...], type_: str, record: str) -> tuple[Filter, ...]:
+def _compiled(guard: tuple[Predicate, ...], type_: str, record: str, owner: str) -> tuple[Filter, ...]:
     """The filters of the clauses that are not settled; shared, so not to be changed."""
     clauses = dict.fromkeys(clause for each in guard for clause in _clauses(each))
-    compiled = (to_mongo(each) if isinstance(each, Has) else _filter(each, type_, record) for each in clauses)
+    asked = (each for each in clauses if not _goes_without_saying(each, type_, owner))
+    compiled = (to_mongo(each) if isinstance(each, Has) else _filter(each, type_, record) for each in asked)
     return tuple(each for each in compiled if each is not None)
 
 
@@ -139,8 +159,17 @@ def _asks_no_index(clause: Predicate) -> bool:
 @lru_cache(REMEMBERED)
 def _record_of(guard: tuple[Predicate, ...]) -> str:
     """The record to which a guard confines, "" for none."""
-    clauses = (clause for each in guard for clause in _clauses(each))
-    return next((str(each.value) for each in clauses if isinstance(each, Has) and each.field == "patients"), "")
+    return _said_of("patients", (clause for each in guard for clause in _clauses(each)))
+
+
+@lru_cache(REMEMBERED)
+def _owner_of(guard: tuple[Predicate, ...]) -> str:
+    """The first of its owners that a guard asks for, "" for none."""
+    return _said_of("patient", (clause for each in guard for clause in _clauses(each)))
+
+
+def _said_of(field: str, clauses: Iterable[Predicate]) -> str:
+    return next((str(each.value) for each in clauses if isinstance(each, Has) and each.field == field), "")
 
 
 def _is_long(predicate: Predicate) -> bool:

@@ -70,6 +70,7 @@ class VisibleStore:
         self._session = session
         self._asking: dict[str, Any] = {"session": session}
         self._last: tuple[tuple[Predicate, str], Filter] | None = None
+        self._pages: tuple[Any, ordering.Sought] | None = None
         self._shared = shared
         self._mentioned = nameable(residual)
         # criteria of a scope are asked of mentions as those of a query are
@@ -211,18 +212,14 @@ class VisibleStore:
 
         `type_` is "" for all types that are kept together, AuditEvent apart; then `where` says which of them.
         """
-        keys = ordering.keys_of(order)
-        query = self._filter(where, type_)
-        # the position is read from what it sorts by
-        out = {**WANTED, **dict.fromkeys((path.partition(".")[0] for path, _ in keys), 1)}
-        collection = self._shelf.of(type_)
+        sought = self._sought(where, type_, order)
+        collection, keys = self._shelf.of(type_), sought.keys
         if ordering.is_stored(order):
-            filter_ = query if after is None else {"$and": [query, ordering.after(keys, after)]}
-            hint = ordering.index_for(query, keys) if type_ != "AuditEvent" else None
-            found = collection.some(filter_, out, limit + 1, sort=keys, hint=hint, session=self._session)
+            filter_ = sought.sent if after is None else {"$and": [sought.sent, ordering.after(keys, after)]}
+            found = collection.some(filter_, sought.wanted, limit + 1, sort=keys, hint=sought.hint, **self._asking)
         else:
-            stages = ordering.stages(order, query, after, limit + 1)
-            found = collection.aggregate([*stages, {"$project": out}], **self._asking).to_list()
+            stages = ordering.stages(order, sought.filter, after, limit + 1)
+            found = collection.aggregate([*stages, {"$project": sought.wanted}], **self._asking).to_list()
         kept = found[:limit]
         entries = [self._shown(each) for each in kept]
         places = [ordering.position(keys, each) for each in kept] if placed else []
@@ -316,15 +313,11 @@ class VisibleStore:
 
     def explain(self, type_: str, where: Predicate, order: Sequence[ordering.Ordered], limit: int) -> Mapping[str, Any]:
         """MongoDB's execution statistics of a page; for operators and tests."""
-        shelf, keys = self._shelf, ordering.keys_of(order)
-        query = self._filter(where, type_)
-        hint = ordering.index_for(query, keys) if type_ != "AuditEvent" else None
-        page = {"filter": query, "projection": WANTED, "sort": dict(keys), "limit": limit + 1}
-        asked = {"find": shelf.of(type_).name, **page, **({"hint": dict(hint)} if hint else {})}
-        explained: Mapping[str, Any] = shelf.database.command(
-            "explain", asked, verbosity="allPlansExecution", maxTimeMS=shelf.max_time_ms
-        )
-        return explained
+        shelf, sought = self._shelf, self._sought(where, type_, order)
+        page = {"filter": sought.filter, "projection": WANTED, "sort": dict(sought.keys), "limit": limit + 1}
+        asked = {"find": shelf.of(type_).name, **page, **({"hint": dict(sought.hint)} if sought.hint else {})}
+        how: Any = {"verbosity": "allPlansExecution", "maxTimeMS": shelf.max_time_ms}
+        return dict(shelf.database.command("explain", asked, **how))
 
     def _judge(self, type_: str) -> Judge | None:
         """The guard upon a fetched document of that type; None where it asks for what stays in the database."""
@@ -338,6 +331,13 @@ class VisibleStore:
         asked, last = (where, type_), self._last  # a door is shared by threads: it is looked at once
         if last is None or last[0] != asked:
             last = self._last = asked, self._compiled(*asked)
+        return last[1]
+
+    def _sought(self, where: Predicate, type_: str, order: Sequence[ordering.Ordered]) -> ordering.Sought:
+        """What pages of it are asked for by; the last one is kept, as the last filter is."""
+        asked, last = (where, type_, order), self._pages
+        if last is None or last[0] != asked:
+            last = self._pages = asked, ordering.sought(self._filter(where, type_), order, type_)
         return last[1]
 
     def _compiled(self, where: Predicate, type_: str) -> Filter:

@@ -22,11 +22,15 @@ from fhir_server.store.announcement import hidden_spans
 from fhir_server.store.documents import Envelope, Stored, hiding_labels
 from fhir_server.store.naming import FREELY, Naming
 
+MILLISECOND = 1_000
+"""`updated` is kept as `meta.lastUpdated` shows it, so that a search for the one finds the other."""
+
 
 @dataclass(slots=True)
 class Write:
     """One staged write: the resource as it will stand, or None for a deletion, and what stood before.
 
+    `updated` is what it is dated (`dated`).
     `voice` is whose word it is where the holder is reached (docs/adr/0035): nobody's where nothing is said.
     """
 
@@ -44,6 +48,7 @@ class Write:
     deposited: int | None = None
     voice: Voice | None = None
     named: Sequence[str] | None = None
+    updated: int = 0
 
 
 def named_in(write: Write, base: str) -> Sequence[str]:
@@ -54,6 +59,15 @@ def named_in(write: Write, base: str) -> Sequence[str]:
     if write.named is None:
         write.named = local_references(write.resource or {}, base)
     return write.named
+
+
+def dated(now: int, last: int) -> int:
+    """What a version is dated whose writer's clock says `now`, when the one before it was dated `last`; microseconds.
+
+    A host whose clock is ahead may have dated that one. The next is later all the same, or a history by time would tell
+    the two in the wrong order, a page give the resource twice (docs/adr/0039), and who asks for what is later miss it.
+    """
+    return now if now >= last else last + MILLISECOND
 
 
 def said_by(write: Write) -> dict[str, Any]:
@@ -99,10 +113,10 @@ def stamped(resource: Mapping[str, Any], id_: str, version: int, updated: int) -
     return {"resourceType": resource["resourceType"], "id": id_, "meta": meta, **rest}
 
 
-def version_of(write: Write, updated: int, facts: Mapping[str, Any]) -> Stored:
+def version_of(write: Write, facts: Mapping[str, Any]) -> Stored:
     """The version that a staged write makes, with facts that are known of it already."""
     text, type_ = json_text.write(write.resource or {}), write.id.partition("/")[0]
-    made = Stored(write.id, type_, write.version, updated, facts, text, write.method, write.blob)
+    made = Stored(write.id, type_, write.version, write.updated, facts, text, write.method, write.blob)
     return replace(made, deposited=write.deposited)
 
 

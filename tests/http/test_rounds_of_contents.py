@@ -29,7 +29,7 @@ def refused(world):
 
 
 def test_the_content_of_a_deposit_that_was_refused_was_kept_for_ever(world, an_hour_later):
-    assert 422 == refused(world).status
+    assert 404 == refused(world).status
     assert 1 == kept(world)
     assert 0 == go(world).done["contents"], "a write may be under way"
 

@@ -299,6 +299,14 @@ def test_a_door_that_is_asked_for_other_things_in_turn_answers_what_it_is_asked(
         assert set() == found("List", NOTHING)
 
 
+def test_a_door_that_is_asked_in_other_orders_in_turn_answers_in_each(shelf, changes, record):
+    door, ids = VisibleStore(shelf, EVERYTHING), (Order("id"), Order("id", descending=True))
+
+    for _ in range(2):
+        rising, falling = ([each.id for each in door.page("", EVERYTHING, (order,), 10).entries] for order in ids)
+        assert sorted(rising) == rising == falling[::-1]
+
+
 def test_a_page_fetches_nothing_that_is_only_searched_by(shelf, changes, monkeypatch):
     """It is named what is fetched: words of whole resources were, when it was named what is not."""
     patient = {"resourceType": "Patient", "id": "p", "name": [{"family": "Martin"}], "birthDate": "1980-01-01"}

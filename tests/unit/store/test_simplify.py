@@ -24,6 +24,7 @@ from fhir_server.foundation.predicate import (
     both,
     matches,
 )
+from fhir_server.resources.facts import may_be_about, never_of_class
 from fhir_server.store.mongo import to_mongo
 from fhir_server.store.simplify import filter_of, judge_of, simplified
 
@@ -88,6 +89,61 @@ def test_a_guard_tests_one_document_in_memory_as_it_selects_it(document, predica
 
     assert judged is not None
     assert judged(document) == all(matches(each, document) for each in guard)
+
+
+CLASSES = ("10", "42", "operator", "consent", "document", "shared")
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.sampled_from(["DocumentReference", "Observation", "Consent", "Provenance", "Binary", ""]),
+    st.lists(st.sampled_from(CLASSES), max_size=2),
+    st.lists(ids, max_size=2),
+    st.recursive(
+        st.builds(Has, st.sampled_from(["class", "about"]), st.sampled_from([*CLASSES, "p1"]))
+        | st.builds(Exists, st.sampled_from(["class", "about"])),
+        lambda of: st.builds(Not, of) | st.lists(of, max_size=3).map(lambda each: Any_(tuple(each))),
+    ),
+)
+def test_facts_that_a_type_never_has_are_not_asked_of_it(type_, classes, about, predicate):
+    classes = [each for each in classes if each not in never_of_class(type_)]
+    facts = {"class": classes, **({"about": about} if not type_ or may_be_about(type_) else {})}
+
+    simple = simplified(predicate, {"resource": type_} if type_ else {})
+
+    assert matches(predicate, {"type": type_, "facts": facts}) == matches(simple, {"type": type_, "facts": facts})
+
+
+def test_of_a_document_no_word_of_another_type_is_asked():
+    shut = Not(Any_((Has("class", "operator"), Has("class", "10"))))
+
+    assert {"$nor": [{"facts.class": "10"}]} == filter_of((shut,), "DocumentReference")
+    assert {"$nor": [{"facts.class": {"$in": ["operator", "10"]}}]} == filter_of((shut,), "Provenance")
+    assert {"$nor": [{"facts.class": {"$in": ["operator", "10"]}}]} == filter_of((shut,))
+
+
+def test_who_owns_it_first_is_not_asked_to_own_it_as_well():
+    owner, one_of_them, masked = Has("patient", "p1"), Has("patients", "p1"), Not(Has("label", "N"))
+
+    for asked in ((one_of_them, owner), (both(masked, one_of_them), owner), (one_of_them, both(owner, masked))):
+        assert "p1" == filter_of(asked, "Task")["facts.patient"]
+        assert "facts.patients" not in filter_of(asked, "Task")
+    assert {"facts.patient": "p1", "facts.patients": "p2"} == filter_of((owner, Has("patients", "p2")), "Task")
+    for of_traces_and_of_several_types in ("AuditEvent", ""):
+        found = filter_of((owner, one_of_them), of_traces_and_of_several_types)
+        assert {"facts.patient": "p1", "facts.patients": "p1"} == found
+
+
+def test_what_none_may_be_stands_in_one_list():
+    rules = [Not(Has("state", "a")), Not(Any_((Has("state", "b"), Has("author", "c")))), Not(Span("period", lo_min=1))]
+
+    period = {"$elemMatch": {"lo": {"$gte": 1}, "hi": {"$exists": True}}}
+    assert {
+        "$nor": [{"facts.state": {"$in": ["a", "b"]}}, {"facts.author": "c"}, {"facts.period": period}]
+    } == filter_of(rules)
+    assert {"$nor": [{"facts.state": "a"}, {"$nor": [{"facts.b": None}, {"facts.b": {"$size": 0}}]}]} == filter_of(
+        (Not(Has("state", "a")), Not(Exists("b")))
+    )
 
 
 def test_what_guards_have_in_common_is_kept_once():
