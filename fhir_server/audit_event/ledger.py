@@ -44,9 +44,8 @@ INDEXES = (
 
 BATCH = 1_000
 WAITING = 10_000
-WORTH = 4
-LINGER = 0.02
-"""How long a batch waits for who will come anyway: so many times what the last one took, at most so many seconds."""
+LINGER = 0.03
+"""Seconds that a batch waits at most for who will come anyway."""
 PATIENCE = 8.0
 HOUSEKEEPING = 0.5
 ADOPT_EVERY = 5.0
@@ -78,7 +77,7 @@ class Ledger:
         self._queue: SimpleQueue[_Ticket | None] = SimpleQueue()
         self._taken_in: SimpleQueue[str] = SimpleQueue()
         self._open = False
-        self._crowd = Crowd(WORTH, LINGER)
+        self._crowd = Crowd(LINGER)
         self._awaited = WAITING
         self._full = threading.Event()
         self._stopped = threading.Event()

@@ -9,11 +9,12 @@ from __future__ import annotations
 class Crowd:
     """As it was at the last errand, of which it `took` so many seconds; one by one it is forgotten.
 
-    Who is alone waits for nobody; and nobody waits longer than `worth` times the last errand, or `longest` seconds.
+    Each of them alone would make an errand of his own. So it pays to wait for as many errands as there are others, and
+    no longer than `longest` seconds. Who is alone waits for nobody.
     """
 
-    def __init__(self, worth: float, longest: float) -> None:
-        self._worth, self._longest = worth, longest
+    def __init__(self, longest: float) -> None:
+        self._longest = longest
         self._size = 1
         self._took = 0.0
 
@@ -25,7 +26,7 @@ class Crowd:
     @property
     def patience(self) -> float:
         """Seconds that it pays to wait for them."""
-        return min(self._worth * self._took, self._longest)
+        return min(self.others * self._took, self._longest)
 
     def met(self, together: int, meanwhile: int, took: float) -> None:
         """An errand is done, `together` so many; `meanwhile` others came, who have to wait for the next."""
