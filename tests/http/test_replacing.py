@@ -11,8 +11,8 @@ from threading import Barrier
 
 import pytest
 
-from fhir_server.definitions.library import profile_json
 from tests.kit import people
+from tests.kit.clinical import directives
 from tests.kit.replacing import WAYS, alone, deposited, events, patching, replaces, sent, standing, with_patch
 
 HOSPITAL, HOLDER, DOCTOR, OPERATOR = people.hospital(), people.holder(), people.doctor(), people.operator()
@@ -99,15 +99,7 @@ def test_the_same_submission_sent_again_supersedes_nothing_anew(world):
 
 def test_the_holder_replaces_what_he_deposited(world):
     """DMP-63: his own documents."""
-    types = profile_json("dmp/document-types.json")
-    document = {
-        "resourceType": "DocumentReference",
-        "status": "current",
-        "type": {"coding": [{"system": types["systems"]["A05"], "code": "EXPPAT_3"}]},
-        "subject": {"reference": "Patient/lea"},
-        "author": [{"reference": "Patient/lea"}],
-        "content": [{"attachment": {"contentType": "text/plain", "data": "T3Vp", "title": "Directives"}}],
-    }
+    document = directives()
     old = f"DocumentReference/{world.ask(HOLDER, 'POST', 'DocumentReference', document).json['id']}"
     again = world.ask(HOLDER, "POST", "DocumentReference", {**document, "relatesTo": replaces(old)})
 

@@ -9,6 +9,7 @@ import pytest
 from fhir_server.definitions.library import profile_json
 from fhir_server.resources.consent_patterns import consent
 from tests.kit import people
+from tests.kit.clinical import directives
 from tests.kit.rounds import go
 from tests.kit.world import patient
 
@@ -134,16 +135,7 @@ def test_a_jump_over_many_years_and_back_misses_nobody(minor):
 
 def wishes(world):
     """Advance directives that Léa deposits herself."""
-    types = profile_json("dmp/document-types.json")
-    document = {
-        "resourceType": "DocumentReference",
-        "status": "current",
-        "type": {"coding": [{"system": types["systems"]["A05"], "code": "EXPPAT_3"}]},
-        "subject": {"reference": "Patient/lea"},
-        "author": [{"reference": "Patient/lea"}],
-        "content": [{"attachment": {"contentType": "text/plain", "data": "T3Vp", "title": "Directives"}}],
-    }
-    made = world.ask(people.holder(), "POST", "DocumentReference", document)
+    made = world.ask(people.holder(), "POST", "DocumentReference", directives())
     assert made.status == 201, made.json
     return f"DocumentReference/{made.json['id']}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fhir_server.definitions.library import profile_json
 from tests.kit.world import FRENCH
 
 MASKED = {"security": [{"system": FRENCH, "code": "MASQUE_PS"}]}
@@ -41,3 +42,16 @@ def parameters(**given):
 
 def references(answered):
     return [f"{each['resource']['resourceType']}/{each['resource']['id']}" for each in answered.json.get("entry", ())]
+
+
+def directives():
+    """Advance directives of Léa, as she deposits them herself."""
+    types = profile_json("dmp/document-types.json")
+    return {
+        "resourceType": "DocumentReference",
+        "status": "current",
+        "type": {"coding": [{"system": types["systems"]["A05"], "code": "EXPPAT_3"}]},
+        "subject": {"reference": "Patient/lea"},
+        "author": [{"reference": "Patient/lea"}],
+        "content": [{"attachment": {"contentType": "text/plain", "data": "T3Vp", "title": "Directives"}}],
+    }
