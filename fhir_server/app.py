@@ -206,7 +206,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(sign_in.blueprint(smart, browser))
     app.register_blueprint(swagger_ui.blueprint())
     documentation.complete(app, documented)
-    app.answers_plainly(fhir.PLAIN, "fhir.serve")
     _at_exit(house, rounds)
     app.extensions["house"] = house
     app.extensions["smart"] = smart

@@ -18,7 +18,7 @@ from fhir_server.foundation.principal import Principal
 from fhir_server.foundation.problem import Problem, bad_request, problem
 from fhir_server.foundation.uuid7 import random_bytes
 from fhir_server.http import negotiation
-from fhir_server.http.application import Asked
+from fhir_server.http.application import Application, Asked
 from fhir_server.interactions import capabilities, pipeline
 from fhir_server.interactions.answers import outcome_bytes
 from fhir_server.interactions.binaries import NATIVE_HEADERS
@@ -27,7 +27,7 @@ from fhir_server.interactions.request import FhirRequest, FhirResponse, Pairs, p
 from fhir_server.resources import json_text, xml_text
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from flask.blueprints import BlueprintSetupState
 
 EXPOSED = "ETag, Location, Content-Location, Last-Modified, X-Request-Id, WWW-Authenticate"
@@ -43,8 +43,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9\-_.:]{1,64}")
 _DEEPEST = 1000
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _ASIDE = frozenset({"_format", "_pretty"})
-_AS_SET = frozenset({200, 201})
-"""The statuses of answers with a body of their own, in whose headers nothing is to be mended."""
+_AS_SET = {200: "200 OK", 201: "201 CREATED"}
+"""The statuses of answers with a body of their own, in whose headers nothing is to be mended, as HTTP says them."""
 _BEHIND = (
     ("Access-Control-Expose-Headers", EXPOSED),
     ("Cache-Control", "no-store"),
@@ -69,13 +69,24 @@ def blueprint(
     def keep(state: BlueprintSetupState) -> None:
         nonlocal config
         config = state.app.config
+        if isinstance(state.app, Application):
+            state.app.answers_directly(PLAIN, METHODS, direct)
 
     def serve(path: str = "") -> Response:
-        sent = _sent()
+        # Flask's request itself: each look through its proxy costs
+        sent: Asked = request._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001
+        return to_response(answer(sent, path))
+
+    def direct(sent: Asked, path: str) -> WSGIApplication:
+        answered = answer(sent, path)
+        if sent.as_it_is and answered.status in _AS_SET:
+            return Told(answered, [*_headers(answered), *beside(sent, config)])
+        return dressed(to_response(answered), sent)
+
+    def answer(sent: Asked, path: str) -> FhirResponse:
         sent.request_id = _request_id(sent)
         if path.strip("/") == "metadata" and sent.method in ("GET", "HEAD"):
-            answered = capabilities.answer(to_request(sent, path, base, config), house.canonical)
-            return to_response(answered, sent, config)
+            return capabilities.answer(to_request(sent, path, base, config), house.canonical)
         # nobody's body is read, and nothing is said of it, before it is known who sent it
         principal = who(sent)
         try:
@@ -84,15 +95,15 @@ def blueprint(
             known = FhirRequest(sent.method, path, base, request_id=sent.request_id, address=_address(sent))
             pipeline.unread(known, principal, house, unread)
             raise
-        return to_response(pipeline.answer(asked, principal, house), sent, config)
+        return pipeline.answer(asked, principal, house)
 
-    def finish(response: Response) -> Response:
-        if isinstance(response, _Final):
-            return response
-        sent = _sent()
-        for name, value in open_to_origins(sent, config):
+    def dressed(response: Response, sent: Asked) -> Response:
+        for name, value in beside(sent, config):
             response.headers.add(name, value)
         return laid_out(response, sent)
+
+    def finish(response: Response) -> Response:
+        return dressed(response, request._get_current_object())  # type: ignore[attr-defined] # noqa: SLF001
 
     def who(sent: Asked) -> Principal:
         header = sent.environ.get("HTTP_AUTHORIZATION")
@@ -112,12 +123,6 @@ def blueprint(
     made.after_request(finish)
     made.record_once(keep)
     return made
-
-
-def _sent() -> Asked:
-    """Flask's request itself: each look through its proxy costs."""
-    sent: Asked = request._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001
-    return sent
 
 
 def to_request(sent: Asked, path: str, base: str, config: Config) -> FhirRequest:
@@ -161,15 +166,14 @@ def to_request(sent: Asked, path: str, base: str, config: Config) -> FhirRequest
     )
 
 
-def to_response(answered: FhirResponse, sent: Asked, config: Config) -> Response:
+def to_response(answered: FhirResponse) -> Response:
     """Flask's response: the exact bytes, and every header a client may rely on."""
-    body = answered.body
-    typed = (("Content-Type", answered.content_type),) if body else ()
-    headers = [*typed, *answered.headers.items()]
-    if sent.as_it_is and answered.status in _AS_SET:
-        headers.append(("Content-Length", str(len(body))))
-        return _Final(body, answered.status, [*headers, *open_to_origins(sent, config)])
-    return _Answer(body, answered.status, headers)
+    return _Answer(answered.body, answered.status, _headers(answered))
+
+
+def _headers(answered: FhirResponse) -> list[tuple[str, str]]:
+    typed = (("Content-Type", answered.content_type),) if answered.body else ()
+    return [*typed, *answered.headers.items()]
 
 
 class _Answer(Response):
@@ -182,19 +186,19 @@ class _Answer(Response):
         return self.headers if self.status_code in _AS_SET else super().get_wsgi_headers(environ)
 
 
-class _Final(Response):
-    """An answer that nothing is left to be done to: what it is made of is what WSGI is told."""
+class Told:
+    """An answer that nothing is left to be done to, with all of its headers but its length: what WSGI is told."""
 
-    default_mimetype = None
+    __slots__ = ("_body", "_headers", "_status")
 
-    def __init__(self, body: bytes, status: int, headers: list[tuple[str, str]]) -> None:
-        super().__init__(status=status)
-        self.response, self._told = (body,), headers
+    def __init__(self, answered: FhirResponse, headers: list[tuple[str, str]]) -> None:
+        self._body, self._status = answered.body, _AS_SET[answered.status]
+        self._headers = [*headers, ("Content-Length", str(len(answered.body)))]
 
-    def get_wsgi_response(self, environ: WSGIEnvironment) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
-        """Its own headers, and behind them whatever was added since."""
-        body = self.response if environ["REQUEST_METHOD"] != "HEAD" else ()
-        return body, self.status, [*self._told, *self.headers]  # type: ignore[return-value] # bytes, as they were given
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """As any WSGI application (PEP 3333)."""
+        start_response(self._status, self._headers)
+        return (self._body,) if environ["REQUEST_METHOD"] != "HEAD" else ()
 
 
 def laid_out(response: Response, sent: Asked) -> Response:
@@ -239,7 +243,7 @@ def _in_xml(response: Response, *, pretty: bool) -> Response:
     return response
 
 
-def open_to_origins(sent: Asked, config: Config) -> list[tuple[str, str]]:
+def beside(sent: Asked, config: Config) -> list[tuple[str, str]]:
     """What each answer has beside its own: its number, that nobody keeps it, and CORS for the origins that are set.
 
     All are by default: a token, never a cookie, opens these routes (SMART 2.2).

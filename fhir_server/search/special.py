@@ -133,6 +133,8 @@ def _key(type_: str, text: str) -> Order:
             return Order("updated", descending)
         case "_id":
             return Order("id", descending)
+        case "date" if type_ == "AuditEvent":  # a trace is written when it is recorded, and never again
+            return Order("updated", descending)
     parameter = supported(type_).get(code)
     if parameter is None or kind_of(parameter) not in _KEYS:
         near = meant(code, (*supported(type_), "_lastUpdated", "_id"), "-" if descending else "")

@@ -25,7 +25,7 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-POLL = 0.04
+POLL = 0.1
 LEASE = 2.0
 KEPT = 10_000
 
@@ -110,7 +110,7 @@ class Freshness:
         while time.monotonic() - begun < LEASE:
             if self._leases.find_one({"seen": {"$lt": number}}) is None:
                 break
-            time.sleep(POLL / 8)
+            time.sleep(POLL / 20)
         else:
             self._leases.delete_many({"seen": {"$lt": number}, "at": {"$lt": _ago(LEASE)}})
 
