@@ -28,7 +28,7 @@ from fhir_server.foundation.uuid7 import uuid7
 from fhir_server.http import documentation, errors, fhir, health, oauth, sign_in, swagger_ui
 from fhir_server.http.application import Application
 from fhir_server.http.browser import Browser
-from fhir_server.interactions import picker, tokens
+from fhir_server.interactions import at_hand, picker, tokens
 from fhir_server.interactions.directory import StoredDirectory
 from fhir_server.interactions.house import House, Limits
 from fhir_server.interactions.operations import published
@@ -109,6 +109,7 @@ def build_house(
             url=settings.max_url,
         ),
     )
+    fresh.on("record", lambda patient: at_hand.forget(house, patient))
     published.lay(house)
     return house
 

@@ -11,13 +11,16 @@ another door. The moment counts as it does in a decision (`consent/memory.py`): 
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
+from datetime import datetime
 
 from fhir_server.consent.directives import RecordState
 from fhir_server.consent.memory import span_of, step_of
 from fhir_server.consent.obligations import Obligation
 from fhir_server.foundation.moment import Interval, micros
-from fhir_server.foundation.predicate import Predicate
+from fhir_server.foundation.predicate import EVERYTHING, Predicate
+from fhir_server.interactions.house import House
 from fhir_server.interactions.pipeline import VERBS, Visit
 from fhir_server.interactions.residual import every
 from fhir_server.interactions.subject import Subject
@@ -31,6 +34,7 @@ REMEMBERED = 4_096
 class _Sight:
     """A door that was opened: of which record, when, and under which permits."""
 
+    patient: str
     record: RecordState
     parameters: int
     span: Interval
@@ -48,32 +52,79 @@ def door(visit: Visit, right: Predicate) -> tuple[str, VisibleStore] | None:
     What is not found behind it, or belongs to others as well, must be asked for by the way that looks up its
     owners. Whether that is needed says nothing of an address: hidden and absent both need it (decisions 17).
     """
-    house, principal, route = visit.house, visit.principal, visit.route
-    patient = principal.patient
-    if patient is None or route.type in house.matrix.shared_types:
+    house, patient = visit.house, visit.principal.patient
+    if patient is None or visit.route.type in house.matrix.shared_types:
         return None
-    record, now, parameters = house.records.record(patient), house.clock(), generation()
-    asked = (principal, route.type, route.interaction)
-    known: _Sight | None = house.sights.get(asked) if visit.unit is None else None
-    if (
-        known is not None
-        and known.record is record
-        and known.parameters == parameters
-        and known.right == right
-        and known.span.lo <= micros(now) <= known.span.hi
-    ):
-        visit.granted, visit.obligations = known.granted, known.obligations
-        return patient, known.door
-    permits, denials = visit.decisions(Subject((patient,), joint=True), VERBS[route.interaction], by=(record, now))
+    record, now = house.records.record(patient), house.clock()
+    known = _remembered(visit, record, now, right)
+    if known is not None:
+        return patient, known
+    permits, denials = visit.decisions(
+        Subject((patient,), joint=True), VERBS[visit.route.interaction], by=(record, now)
+    )
     if denials:
         return None
     visit.permitted(permits)
     opened = visit.opened(every(permits), right)
-    # who may see no more than is his own is told so elsewhere by `visit.shut`, which only deciding fills in
-    if record is not None and visit.unit is None and not visit.shut:
-        step = step_of(record.asked(principal, VERBS[route.interaction], route.type, now, patient=patient))
-        span = span_of(micros(now), record.directives, step)
-        if len(house.sights) >= REMEMBERED:
-            house.sights.clear()
-        house.sights[asked] = _Sight(record, parameters, span, visit.granted, visit.obligations, right, opened)
+    _remember(visit, record, now, right, opened)
     return patient, opened
+
+
+def searched(visit: Visit, subject: Subject) -> VisibleStore:
+    """The door of `Visit.door` to what a search spans; remembered where that is the record in the token's context."""
+    house, patient = visit.house, visit.principal.patient
+    if patient is None or subject not in (Subject((patient,), named=True), Subject((patient,))):
+        return visit.door(subject)
+    record, now = house.records.record(patient), house.clock()
+    known = _remembered(visit, record, now, EVERYTHING)
+    if known is not None:
+        visit.subject = subject
+        return known
+    opened = visit.door(subject)
+    _remember(visit, record, now, EVERYTHING, opened)
+    return opened
+
+
+def forget(house: House, patient: str) -> None:
+    """Drop the doors to a record (patient id), of which nothing is kept once it was destroyed; "" for all of them."""
+    for asked, sight in list(house.sights.items()):
+        if not patient or sight.patient == patient:
+            house.sights.pop(asked, None)
+
+
+def _remembered(visit: Visit, record: RecordState | None, now: datetime, right: Predicate) -> VisibleStore | None:
+    """The door that was opened for the same question before, as long as it would be opened again; the visit goes on
+    under its permits.
+    """  # noqa: D205 - the sentence is the summary
+    known: _Sight | None = visit.house.sights.get(_asked(visit)) if visit.unit is None else None
+    if (
+        known is None
+        or known.record is not record
+        or known.parameters != generation()
+        or known.right != right
+        or not known.span.lo <= micros(now) <= known.span.hi
+    ):
+        return None
+    visit.granted, visit.obligations = known.granted, known.obligations
+    return known.door
+
+
+def _remember(visit: Visit, record: RecordState | None, now: datetime, right: Predicate, opened: VisibleStore) -> None:
+    """Keep a door that was opened just now.
+
+    Who may see no more than is his own is told so elsewhere by `visit.shut`, which only deciding fills in.
+    """
+    house, principal = visit.house, visit.principal
+    if record is None or principal.patient is None or visit.unit is not None or visit.shut:
+        return
+    asked = record.asked(principal, VERBS[visit.route.interaction], visit.route.type, now, patient=principal.patient)
+    span = span_of(micros(now), record.directives, step_of(asked))
+    if len(house.sights) >= REMEMBERED:
+        house.sights.clear()
+    house.sights[_asked(visit)] = _Sight(
+        principal.patient, record, generation(), span, visit.granted, visit.obligations, right, opened
+    )
+
+
+def _asked(visit: Visit) -> Hashable:
+    return visit.principal, visit.route.type, visit.route.interaction

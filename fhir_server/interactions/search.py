@@ -17,7 +17,7 @@ from fhir_server.foundation.moment import micros
 from fhir_server.foundation.predicate import Predicate, both, one_of
 from fhir_server.foundation.principal import Kind
 from fhir_server.foundation.problem import Issue, Problem, bad_request
-from fhir_server.interactions import answers, archived, led, lists, paging, summary
+from fhir_server.interactions import answers, archived, at_hand, led, lists, paging, summary
 from fhir_server.interactions.chained import Known, follow
 from fhir_server.interactions.including import bring
 from fhir_server.interactions.pipeline import Visit
@@ -36,6 +36,7 @@ from fhir_server.store.visible import VisibleStore
 
 COUNTED_AT_MOST = 1000
 """How many matches beyond the page a trace is about."""
+_NOBODY = (None,)
 _COMPARTMENT = "_compartment"
 """How the trace of a search says in whose compartment it was made."""
 
@@ -46,7 +47,7 @@ def run(visit: Visit) -> FhirResponse:
     query = archived.left_out(read_query(visit))
     visit.shape = shape_of(query, (query.type,))
     subject = of_search(query, visit.principal, visit.house)
-    door = visit.door(subject)
+    door = at_hand.searched(visit, subject)
     where = both(scope, query.where)
     after = position(visit, query)
     counting = query.count == 0
@@ -179,7 +180,7 @@ def note(
     visit: Visit,
     subject: Subject,
     shown: list[Stored],
-    counted: Iterable[Stored] = (),
+    counted: Sequence[Stored] = (),
     told: tuple[str, ...] = (),
     *,
     types: tuple[str, ...] = (),
@@ -198,11 +199,15 @@ def note(
         named = (subject.patients if subject.named else ()) or (None,)
         by_patient = {**{patient: [] for patient in named}, **by_patient}
     for version in (*shown, *counted):
-        for patient in version.facts.get("patients") or (None,):
-            by_patient.setdefault(patient, []).append(version)
+        for patient in version.facts.get("patients") or _NOBODY:
+            group = by_patient.get(patient)
+            if group is None:
+                by_patient[patient] = [version]
+            else:
+                group.append(version)
     if len(by_patient) > 1 and not by_patient.get(None, [None]):
         del by_patient[None]
-    disclosed = {each.id for each in shown}
+    disclosed = {each.id for each in shown} if counted else None
     for patient, group in by_patient.items():
         query = query_text(_asked_of(patient, visit, subject, asked_of))
         if patient in visit.shut and not group:
@@ -212,7 +217,7 @@ def note(
             patient=patient,
             query=query,
             granted=visit.granted,
-            disclosed=tuple(each.id for each in group if each.id in disclosed),
+            disclosed=tuple([each.id for each in group if disclosed is None or each.id in disclosed]),
             # a trace that there would be without it says nothing of what was found
             about=()
             if subject.named or patient in told
@@ -320,14 +325,10 @@ def bundle(  # noqa: PLR0917 - what an answer is made of
 def entries(visit: Visit, versions: Iterable[Stored], mode: str) -> list[dict[str, Any]]:
     """The entries of versions that are shown, in the shape that was asked for."""
     begins, shape, obligations, search = f"{visit.request.base}/", visit.shape, visit.obligations, {"mode": mode}
-    return [
-        {
-            "fullUrl": begins + version.id,
-            "resource": answers.fragment(cut(shape, apply(obligations, version))),
-            "search": search,
-        }
-        for version in versions
-    ]
+    if shape is not None or obligations:
+        versions = [cut(shape, apply(obligations, each)) for each in versions]
+    fragment = answers.fragment
+    return [{"fullUrl": begins + each.id, "resource": fragment(each), "search": search} for each in versions]
 
 
 def _followed(url: str, base: str, most: int) -> str:

@@ -144,18 +144,19 @@ UNASKED = {**WANTED, "body": {"$cond": [{"$lte": [{"$bsonSize": "$$ROOT"}, LARGE
 
 def stored(document: Mapping[str, Any]) -> Stored:
     """The Stored value of a document of `resources`, `ledger` or `history`."""
-    return Stored(
-        id=document.get("id") or document["_id"],
-        type=document["type"],
-        version=document["version"],
-        updated=document["updated"],
-        facts=document.get("facts", {}),
-        body=document.get("body", ""),
-        method=document.get("method", "PUT"),
-        blob=document.get("blob"),
-        set_by=document.get("set_by", {}),
-        reach=document.get("reach", {}),
-        deposited=document.get("deposited"),
+    get = document.get
+    return Stored(  # by place: names take half as long again, and there are twenty on a page
+        get("id") or document["_id"],
+        document["type"],
+        document["version"],
+        document["updated"],
+        get("facts", {}),
+        get("body", ""),
+        get("method", "PUT"),
+        get("blob"),
+        get("set_by", {}),
+        get("reach", {}),
+        get("deposited"),
     )
 
 

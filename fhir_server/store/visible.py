@@ -221,7 +221,7 @@ class VisibleStore:
             stages = ordering.stages(order, sought.filter, after, limit + 1)
             found = collection.aggregate([*stages, {"$project": sought.wanted}], **self._asking).to_list()
         kept = found[:limit]
-        entries = [self._shown(each) for each in kept]
+        entries = [self.shown(each) for each in map(stored, kept)]
         places = [ordering.position(keys, each) for each in kept] if placed else []
         return Page(entries, ordering.position(keys, kept[-1]) if len(found) > limit and kept else None, places)
 

@@ -133,3 +133,49 @@ def test_only_so_many_are_remembered(letters, monkeypatch):
         asked(letters, who)
 
     assert 1 == len(letters.house.sights)
+
+
+def test_a_search_is_decided_once_and_each_page_is_on_record(letters, decisions):
+    noted = {"entry.disclosed": LETTER, "index": "AuditEvent.subtype=search-type"}
+    for url in ("DocumentReference?patient=lea&_id=l1", "DocumentReference?patient=lea&_sort=_id"):
+        before, on_record = len(decisions), letters.house.shelf.ledger.count_documents(noted)
+        letters.house.sights.clear()
+        told = [letters.ask(WHO["doctor"], "GET", url).ids for _ in range(3)]
+        assert told[0] == told[1] == told[2]
+        assert LETTER in told[0]
+        assert before + 1 == len(decisions)
+        assert on_record + 3 == letters.house.shelf.ledger.count_documents(noted)
+
+
+@pytest.mark.parametrize("name", WHO)
+def test_at_every_moment_a_search_is_as_if_opened_anew(letters, name):
+    made = letters.ask(people.holder(), "POST", "Consent", authorised("stranger", end="2026-11-26"))
+    assert 201 == made.status, made.json
+    who, begun, sights = WHO[name], letters.now, letters.house.sights
+    for hours in (0, 1, 13, 15, 80, 90, 12, 0, 24 * 40, 24 * 400, 2):
+        letters.now = begun + timedelta(hours=hours)
+        for url in ("DocumentReference?patient=lea", "DocumentReference", "Patient?_id=lea", "Observation?patient=lea"):
+            answered = letters.ask(who, "GET", url)
+            kept = dict(sights)
+            sights.clear()
+            anew = letters.ask(who, "GET", url)
+            assert (answered.status, answered.ids) == (anew.status, anew.ids) if answered.status == 200 else anew.status
+            sights.update(kept)
+
+
+def test_a_search_that_names_somebody_else_has_no_part_in_it(letters):
+    letters.put({"resourceType": "Patient", "id": "noe", "name": [{"family": "Noé"}]})
+    for _ in range(2):
+        assert 200 == letters.ask(WHO["doctor"], "GET", "DocumentReference?patient=lea").status
+        assert 403 == letters.ask(WHO["doctor"], "GET", "DocumentReference?patient=noe").status
+
+
+def test_nothing_is_kept_of_a_record_that_is_forgotten(letters):
+    for who in (WHO["holder"], WHO["doctor"]):
+        asked(letters, who)
+    letters.house.freshness.bump("record", "noe")
+    letters.house.freshness._catch_up()
+    assert 2 == len(letters.house.sights)
+    letters.house.freshness.bump("record", "lea")
+    letters.house.freshness._catch_up()
+    assert not letters.house.sights
