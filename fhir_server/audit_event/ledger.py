@@ -35,6 +35,7 @@ from fhir_server.store.collections import make_collections
 
 INDEXES = (
     IndexModel([("facts.patients", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
+    IndexModel([("facts.patients", ASCENDING), ("last.date", DESCENDING), ("_id", DESCENDING)]),
     IndexModel([("facts.author", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)], sparse=True),
     IndexModel([("updated", DESCENDING), ("_id", DESCENDING)]),
     *(IndexModel([(f"facts.{path}", ASCENDING)], sparse=True) for path in ("about", "mentions.id", "mentions.held.id")),

@@ -16,6 +16,7 @@ from fhir_server.http.negotiation import Format
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from flask import Response
     from werkzeug.routing import MapAdapter
 
 HOSTS = 64
@@ -51,7 +52,8 @@ class Application(Flask):
         """Have `answer` answer paths of this form: a regular expression, whose first group it is given.
 
         It must answer as the view that the routes have for them, with all that is done behind that. What it raises is
-        told as what the view raises. An application with hooks of its own answers nothing directly.
+        told as what the view raises. An application that does something of its own before or after each request answers
+        nothing directly.
         """
         self._direct = re.compile(paths), frozenset(methods), answer
 
@@ -66,9 +68,15 @@ class Application(Flask):
             answered = direct[2](sent, found[1])
         except Exception as failed:  # noqa: BLE001 - as Flask, which tells of each by its handler
             with RequestContext(self, environ, sent):
-                told = self.finalize_request(self.handle_user_exception(failed))
-                return told(environ, start_response)
+                return self._told(failed)(environ, start_response)
         return answered(environ, start_response)
+
+    def _told(self, failed: Exception) -> Response:
+        """What Flask says of a failure of its view, or, where telling of it fails, of that."""
+        try:
+            return self.finalize_request(self.handle_user_exception(failed))
+        except Exception as worse:  # noqa: BLE001 - as Flask
+            return self.handle_exception(worse)
 
     def _is_plain(self, environ: WSGIEnvironment, methods: frozenset[str]) -> bool:
         """Whether nothing but the path says where a request goes.

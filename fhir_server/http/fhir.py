@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Config, Response, request
@@ -195,10 +195,10 @@ class Told:
         self._body, self._status = answered.body, _AS_SET[answered.status]
         self._headers = [*headers, ("Content-Length", str(len(answered.body)))]
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """As any WSGI application (PEP 3333)."""
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        """As any WSGI application (PEP 3333); granian sends a list at once, and asks anything else for its parts."""
         start_response(self._status, self._headers)
-        return (self._body,) if environ["REQUEST_METHOD"] != "HEAD" else ()
+        return [self._body] if environ["REQUEST_METHOD"] != "HEAD" else []
 
 
 def laid_out(response: Response, sent: Asked) -> Response:

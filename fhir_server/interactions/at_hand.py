@@ -18,10 +18,11 @@ from datetime import datetime
 from fhir_server.consent.directives import RecordState
 from fhir_server.consent.memory import span_of, step_of
 from fhir_server.consent.obligations import Obligation
+from fhir_server.foundation.light import light
 from fhir_server.foundation.moment import Interval, micros
 from fhir_server.foundation.predicate import EVERYTHING, Predicate
 from fhir_server.interactions.house import House
-from fhir_server.interactions.pipeline import VERBS, Visit
+from fhir_server.interactions.pipeline import VERBS, Known, Visit
 from fhir_server.interactions.residual import every
 from fhir_server.interactions.subject import Subject
 from fhir_server.search.own import generation
@@ -44,6 +45,25 @@ class _Sight:
     door: VisibleStore
 
 
+@light(frozen=True, slots=True)
+class _Now:
+    """What a door follows from beside its question, read before it is opened."""
+
+    patient: str
+    record: RecordState | None
+    moment: datetime
+    parameters: int
+
+    @classmethod
+    def of(cls, visit: Visit, patient: str) -> _Now:
+        return cls(patient, visit.house.records.record(patient), visit.house.clock(), generation())
+
+    @property
+    def known(self) -> Known:
+        """As a decision is told it."""
+        return self.record, self.moment
+
+
 def door(visit: Visit, right: Predicate) -> tuple[str, VisibleStore] | None:
     """The record in the token's context and its door, when the decision opens it; nothing is noted otherwise.
 
@@ -52,78 +72,81 @@ def door(visit: Visit, right: Predicate) -> tuple[str, VisibleStore] | None:
     What is not found behind it, or belongs to others as well, must be asked for by the way that looks up its
     owners. Whether that is needed says nothing of an address: hidden and absent both need it (decisions 17).
     """
-    house, patient = visit.house, visit.principal.patient
-    if patient is None or visit.route.type in house.matrix.shared_types:
+    patient = visit.principal.patient
+    if patient is None or visit.route.type in visit.house.matrix.shared_types:
         return None
-    record, now = house.records.record(patient), house.clock()
-    known = _remembered(visit, record, now, right)
+    now = _Now.of(visit, patient)
+    known = _remembered(visit, now, right)
     if known is not None:
         return patient, known
-    permits, denials = visit.decisions(
-        Subject((patient,), joint=True), VERBS[visit.route.interaction], by=(record, now)
-    )
+    permits, denials = visit.decisions(Subject((patient,), joint=True), VERBS[visit.route.interaction], by=now.known)
     if denials:
         return None
     visit.permitted(permits)
     opened = visit.opened(every(permits), right)
-    _remember(visit, record, now, right, opened)
+    _remember(visit, now, right, opened)
     return patient, opened
 
 
 def searched(visit: Visit, subject: Subject) -> VisibleStore:
     """The door of `Visit.door` to what a search spans; remembered where that is the record in the token's context."""
-    house, patient = visit.house, visit.principal.patient
+    patient = visit.principal.patient
     if patient is None or subject not in (Subject((patient,), named=True), Subject((patient,))):
         return visit.door(subject)
-    record, now = house.records.record(patient), house.clock()
-    known = _remembered(visit, record, now, EVERYTHING)
+    now = _Now.of(visit, patient)
+    known = _remembered(visit, now, EVERYTHING)
     if known is not None:
         visit.subject = subject
         return known
-    opened = visit.door(subject)
-    _remember(visit, record, now, EVERYTHING, opened)
+    opened = visit.door(subject, by=now.known)
+    _remember(visit, now, EVERYTHING, opened)
     return opened
 
 
 def forget(house: House, patient: str) -> None:
-    """Drop the doors to a record (patient id), of which nothing is kept once it was destroyed; "" for all of them."""
+    """Drop the doors to a record (patient id), of which nothing is kept once it was destroyed; "" for all of them.
+
+    The record itself is forgotten before (`consent/directives.py`).
+    """
     for asked, sight in list(house.sights.items()):
         if not patient or sight.patient == patient:
             house.sights.pop(asked, None)
 
 
-def _remembered(visit: Visit, record: RecordState | None, now: datetime, right: Predicate) -> VisibleStore | None:
-    """The door that was opened for the same question before, as long as it would be opened again; the visit goes on
-    under its permits.
-    """  # noqa: D205 - the sentence is the summary
+def _remembered(visit: Visit, now: _Now, right: Predicate) -> VisibleStore | None:
+    """The door that the same question opened before, as long as it would open the same, under its permits."""
     known: _Sight | None = visit.house.sights.get(_asked(visit)) if visit.unit is None else None
     if (
         known is None
-        or known.record is not record
-        or known.parameters != generation()
+        or known.record is not now.record
+        or known.parameters != now.parameters
         or known.right != right
-        or not known.span.lo <= micros(now) <= known.span.hi
+        or not known.span.lo <= micros(now.moment) <= known.span.hi
     ):
         return None
     visit.granted, visit.obligations = known.granted, known.obligations
     return known.door
 
 
-def _remember(visit: Visit, record: RecordState | None, now: datetime, right: Predicate, opened: VisibleStore) -> None:
+def _remember(visit: Visit, now: _Now, right: Predicate, opened: VisibleStore) -> None:
     """Keep a door that was opened just now.
 
     Who may see no more than is his own is told so elsewhere by `visit.shut`, which only deciding fills in.
     """
-    house, principal = visit.house, visit.principal
-    if record is None or principal.patient is None or visit.unit is not None or visit.shut:
+    house, principal, record = visit.house, visit.principal, now.record
+    if record is None or visit.unit is not None or visit.shut:
         return
-    asked = record.asked(principal, VERBS[visit.route.interaction], visit.route.type, now, patient=principal.patient)
-    span = span_of(micros(now), record.directives, step_of(asked))
+    verb = VERBS[visit.route.interaction]
+    asked = record.asked(principal, verb, visit.route.type, now.moment, patient=now.patient)
+    span = span_of(micros(now.moment), record.directives, step_of(asked))
     if len(house.sights) >= REMEMBERED:
         house.sights.clear()
-    house.sights[_asked(visit)] = _Sight(
-        principal.patient, record, generation(), span, visit.granted, visit.obligations, right, opened
+    key = _asked(visit)
+    house.sights[key] = _Sight(
+        now.patient, record, now.parameters, span, visit.granted, visit.obligations, right, opened
     )
+    if not house.records.remembers(now.patient, record):  # forgotten meanwhile, and its doors perhaps before this
+        house.sights.pop(key, None)
 
 
 def _asked(visit: Visit) -> Hashable:

@@ -98,14 +98,14 @@ class Visit:
     shape: Shape | None = None
     _scope: tuple[str, Predicate] | None = field(default=None, init=False)
 
-    def door(self, subject: Subject, verb: Verb | None = None) -> VisibleStore:
-        """Decide, and open the door as far as the decision goes.
+    def door(self, subject: Subject, verb: Verb | None = None, by: Known | None = None) -> VisibleStore:
+        """Decide, and open the door as far as the decision goes; `by` what is known of its one record, if it is.
 
         Raises Problem 403 when the request names a patient whose record stays shut; a request that names none gets a
         door that shows nothing, so that hidden and absent take the same way (decisions 17).
         """
         self.subject = subject
-        permits, denials = self.decisions(subject, verb or VERBS[self.route.interaction])
+        permits, denials = self.decisions(subject, verb or VERBS[self.route.interaction], by=by)
         residual = residual_of(subject, permits, denials)
         alone = all(OWN_ALONE.issuperset(each.reasons) for each in permits)
         if subject.named and (residual == NOTHING or alone):

@@ -102,7 +102,11 @@ def order(type_: str, text: str | None) -> tuple[Order, ...]:
     keys = text.split(",")
     if len(keys) > SORT_KEYS:
         raise bad_request(f"`_sort` takes at most {SORT_KEYS} keys", code="too-costly")
-    return tuple(_key(type_, each) for each in keys)
+    found: dict[str, Order] = {}
+    for each in keys:
+        key = _key(type_, each)
+        found.setdefault(key.field, key)  # what is told apart by a key already is not by the same once more
+    return tuple(found.values())
 
 
 def total(text: str | None) -> Total:
@@ -133,8 +137,6 @@ def _key(type_: str, text: str) -> Order:
             return Order("updated", descending)
         case "_id":
             return Order("id", descending)
-        case "date" if type_ == "AuditEvent":  # a trace is written when it is recorded, and never again
-            return Order("updated", descending)
     parameter = supported(type_).get(code)
     if parameter is None or kind_of(parameter) not in _KEYS:
         near = meant(code, (*supported(type_), "_lastUpdated", "_id"), "-" if descending else "")

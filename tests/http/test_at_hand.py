@@ -179,3 +179,26 @@ def test_nothing_is_kept_of_a_record_that_is_forgotten(letters):
     letters.house.freshness.bump("record", "lea")
     letters.house.freshness._catch_up()
     assert not letters.house.sights
+
+
+@pytest.mark.parametrize("url", [LETTER, "DocumentReference?patient=lea"])
+def test_a_door_that_was_opened_while_its_record_was_forgotten_is_not_kept(letters, monkeypatch, url):
+    span_of = at_hand.span_of
+
+    def forgetting(*of):
+        letters.house.records.forget("lea")
+        at_hand.forget(letters.house, "lea")
+        return span_of(*of)
+
+    monkeypatch.setattr(at_hand, "span_of", forgetting)
+    assert 200 == letters.ask(WHO["doctor"], "GET", url).status
+    assert not letters.house.sights
+
+
+@pytest.mark.parametrize("url", [LETTER, "DocumentReference?patient=lea"])
+def test_a_door_that_was_opened_before_another_set_of_parameters_is_none_of_those(letters, decisions, monkeypatch, url):
+    sets = [1]
+    monkeypatch.setattr(at_hand, "generation", lambda: sets.pop() if sets else 2)
+    for asked_so_far in (1, 2, 2):
+        assert 200 == letters.ask(WHO["doctor"], "GET", url).status
+        assert asked_so_far == len(decisions)

@@ -151,3 +151,26 @@ def test_a_hidden_document_orders_nothing_of_what_mentions_it(world):
         for who in (people.radiologist(), people.doctor()):
             got = world.ask(who, "GET", f"DocumentReference?patient=lea&_id=x,y,z&_sort={sort},_id")
             assert ["DocumentReference/x", "DocumentReference/y", "DocumentReference/z"] == got.ids, (sort, who.subject)
+
+
+def test_one_key_twice_is_that_key_and_no_page_is_lost(world):
+    """https://hl7.org/fhir/R4/search.html#sort: the second breaks no tie that the first leaves."""
+    for number in range(6):
+        world.ask(people.doctor(), "GET", "Patient/lea")
+        world.pass_time(minutes=number + 1)
+    for sort in ("-_lastUpdated", "_lastUpdated", "-date", "date"):
+        other = sort.removeprefix("-") if sort.startswith("-") else f"-{sort}"
+        about = "AuditEvent?patient=lea&subtype=read&_count=2&_sort="
+        once, twice = (
+            walked(world, about + sort, people.holder()),
+            walked(world, f"{about}{sort},{other}", people.holder()),
+        )
+        assert once == twice
+        assert 6 == len(once.split())
+
+
+def test_traces_and_documents_are_sorted_together_by_their_date(world):
+    world.ask(people.doctor(), "GET", "Patient/lea")
+    got = world.ask(people.holder(), "GET", "Patient/lea/*?_type=AuditEvent,Observation&_sort=-date")
+    assert 200 == got.status, got.json
+    assert got.ids

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from flask import Response, abort, request
+from flask import Blueprint, Response, abort, request
 from werkzeug.test import EnvironBuilder
 
 from fhir_server.http.application import HOSTS, Application, Asked
@@ -91,3 +91,28 @@ def test_only_so_many_hosts_are_remembered() -> None:
     for number in range(3 * HOSTS):
         app.create_url_adapter(app.request_class(EnvironBuilder(headers={"Host": f"h{number}"}).get_environ()))
     assert len(app._hosts) <= HOSTS
+
+
+@pytest.mark.parametrize("where", ["error handler", "hook of the blueprint"])
+def test_a_failure_in_telling_of_a_failure_is_told_as_flask_tells_it(where: str) -> None:
+    told = []
+    for direct in (False, True):
+        app = Application(__name__, static_folder=None)
+        made = Blueprint("made", __name__)
+
+        def view(path: str) -> Response:
+            return _answer(request._get_current_object(), path)  # type: ignore[attr-defined]
+
+        made.add_url_rule("/base/<path:path>", "view", view)
+        if where == "error handler":
+            app.register_error_handler(KeyError, lambda _: 1 / 0)
+        else:
+            made.after_request(lambda _: 1 / 0)  # type: ignore[arg-type,return-value]
+        app.register_error_handler(500, lambda failed: (f"{type(failed.original_exception).__name__}", 500))
+        app.register_blueprint(made)
+        if direct:
+            app.answers_directly(PLAIN, ("GET",), _answer)
+        answers = [app.test_client().get("/base/Broken") for _ in range(2)]
+        told += [(each.status, each.text) for each in answers]
+    heard = "ZeroDivisionError" if where == "error handler" else "KeyError"
+    assert told == [("500 INTERNAL SERVER ERROR", heard)] * 4
