@@ -49,6 +49,7 @@ from fhir_server.store.changes import Changes
 from fhir_server.store.connection import Database, connect
 from fhir_server.store.documents import Shelf
 from fhir_server.store.freshness import Freshness
+from fhir_server.store.given import Given
 from fhir_server.store.secret_keys import secret_key
 from fhir_server.store.turn import Turn
 
@@ -99,6 +100,7 @@ def build_house(
         ids=ids,
         seal_key=secret_key(database, "cursor"),
         run=RUN,
+        given=Given(settings.kept_pages * 1_000_000),
         limits=Limits(
             entries=settings.max_entries,
             page=settings.max_count,

@@ -166,6 +166,13 @@ class Settings:
         minimum=1,
         maximum=600_000,
     )
+    kept_pages: int = _setting(
+        64,
+        "Megabytes, in each process, for pages of searches that were given: what stands unchanged is found each time, "
+        "and not fetched again; 0 keeps none",
+        minimum=0,
+        maximum=100_000,
+    )
     access_log: bool = _setting(False, "Print one line per request: method, status and milliseconds, never an address")
 
     @property

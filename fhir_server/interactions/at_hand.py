@@ -98,7 +98,7 @@ def searched(visit: Visit, subject: Subject) -> VisibleStore:
     if known is not None:
         visit.subject = subject
         return known
-    opened = visit.door(subject, by=now.known)
+    opened = visit.door(subject, by=now.known).lasting(visit.house.given)
     _remember(visit, now, EVERYTHING, opened)
     return opened
 

@@ -19,6 +19,7 @@ from fhir_server.notices.outbox import Outbox
 from fhir_server.store.changes import Changes
 from fhir_server.store.documents import Shelf
 from fhir_server.store.freshness import Freshness
+from fhir_server.store.given import Given
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class House:
 
     `clock` is the domain clock (decisions 11), `ids` the source of resource ids (UUIDv7), `run` what runs each
     interaction (`registry.RUN`), `memory` decides by the matrix. `partings` are what else forgets the people of a
-    record (patient id) that is destroyed. `sights` is what is remembered of the doors that were opened (`at_hand.py`).
+    record (patient id) that is destroyed. `sights` is what is remembered of the doors that were opened (`at_hand.py`),
+    and `given` bounds what they keep of the pages they gave.
     """
 
     shelf: Shelf
@@ -64,4 +66,5 @@ class House:
     announced: set[tuple[str, str]] = field(default_factory=set)
     partings: list[Callable[[str], None]] = field(default_factory=list)
     sights: dict[Hashable, Any] = field(default_factory=dict)
+    given: Given = field(default_factory=lambda: Given(0))
     canonical: str = "https://dmp-on-fhir.example"

@@ -315,11 +315,21 @@ def bundle(  # noqa: PLR0917 - what an answer is made of
     if page.next is not None:
         sealed = cursor.seal(house.seal_key, asker(visit), cursor.fingerprint(query), page.next)
         links.append({"relation": "next", "url": _followed(_url(url, asked, sealed), base, house.limits.url)})
-    matches = entries(visit, page.entries, "match") if matched is None else matched
-    told = [*matches, *entries(visit, included, "include")]
+    told = [*(_matches(visit, page) if matched is None else matched), *entries(visit, included, "include")]
     if query.ignored or left_out:
         told.append(answers.remark((*query.ignored, *left_out)))
     return answers.bundle("searchset", told, id_=house.ids(), now=house.clock(), total=total, link=links)
+
+
+def _matches(visit: Visit, page: Page) -> list[Any]:
+    """The entries of a page; those of a page that is kept are told once, as they stand."""
+    if page.told is None or visit.shape is not None:
+        return entries(visit, page.entries, "match")
+    told_by = visit.request.base, visit.obligations
+    text = page.told.get(told_by)
+    if text is None:
+        text = page.told[told_by] = answers.joined(entries(visit, page.entries, "match"))
+    return [answers.told(text)]
 
 
 def entries(visit: Visit, versions: Iterable[Stored], mode: str) -> list[dict[str, Any]]:

@@ -25,6 +25,8 @@ from fhir_server.store.mongo import Filter, to_mongo
 
 Keys = list[tuple[str, int]]
 _MADE = "sort"
+_MARKS = dict.fromkeys(("version", "updated", "restamped"), 1)
+"""Whatever writes to a current document changes one of these (`given.py`)."""
 
 
 class Ordered(Protocol):
@@ -41,7 +43,8 @@ class Sought:
     """What pages of one filter in one order are asked for by.
 
     `hint` is the index they must be found by, None where MongoDB may choose. `sent`, the filter, and `wanted`, what is
-    fetched, are encoded already.
+    fetched, are encoded already, as are `marks`: what tells whether a document is as it was, and stands where it stood.
+    They tell nothing (`marked`) of a trace, and where the order is worked out.
     """
 
     filter: Filter
@@ -49,15 +52,24 @@ class Sought:
     hint: Keys | None
     sent: Mapping[str, Any]
     wanted: Mapping[str, Any]
+    marks: Mapping[str, Any]
+    marked: bool
 
 
 def sought(query: Filter, order: Sequence[Ordered], type_: str) -> Sought:
     """What pages of a filter are asked for by, among what is of the type ("" for several)."""
     keys = keys_of(order)
     # the position is read from what it sorts by
-    wanted = {**WANTED, **dict.fromkeys((path.partition(".")[0] for path, _ in keys), 1)}
-    hint = index_for(query, keys) if type_ != "AuditEvent" else None
-    return Sought(query, keys, hint, RawBSONDocument(encode(query)), RawBSONDocument(encode(wanted)))
+    places = dict.fromkeys((path.partition(".")[0] for path, _ in keys), 1)
+    traces = type_ == "AuditEvent"
+    hint = None if traces else index_for(query, keys)
+    marks = {**_MARKS, **places}
+    marked = not traces and is_stored(order)
+    return Sought(query, keys, hint, _encoded(query), _encoded({**WANTED, **marks}), _encoded(marks), marked)
+
+
+def _encoded(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    return RawBSONDocument(encode(document))
 
 
 def is_stored(order: Sequence[Ordered]) -> bool:

@@ -10,7 +10,7 @@ A write is dated before it can be seen, so what is dated before the first page m
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,11 +31,15 @@ THEN = "then"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some versions, and the position of the last of them when there are more; that of each where it was asked for."""
+    """Some versions, and the position of the last of them when there are more; that of each where it was asked for.
+
+    `told` keeps how the entries were told, by what that depended on; None of a page that is not kept (`given.py`).
+    """
 
     entries: list[Stored] = field(default_factory=list)
     next: list[Any] | None = None
     places: list[list[Any]] = field(default_factory=list)
+    told: dict[Hashable, bytes] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

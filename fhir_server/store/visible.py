@@ -41,10 +41,12 @@ from fhir_server.resources.designation import with_designated
 from fhir_server.store import designations, ordering, pages
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import LISTS, WANTED, Shelf, Stored, nameable, stored
+from fhir_server.store.given import Given, Place
 from fhir_server.store.mentioned import may_be_mentioned
 from fhir_server.store.metadata import stages as said_in_metadata
 from fhir_server.store.mongo import Filter
 from fhir_server.store.pages import Page, Snapshot
+from fhir_server.store.past import still_seen
 from fhir_server.store.simplify import filter_of, judge_of
 
 Said = Mapping[str, Sequence[str]]
@@ -76,10 +78,17 @@ class VisibleStore:
         # criteria of a scope are asked of mentions as those of a query are
         self._covered = rewrite(scope, self._through_mentions)
         self._judges: dict[str, Judge | None] = {}
+        self._place: Place | None = None
 
     def within(self, scope: Predicate) -> VisibleStore:
         """The same door, narrowed to what one right of the token covers."""
         return VisibleStore(self._shelf, self._residual, both(self._scope, scope), self._session, self._shared)
+
+    def lasting(self, given: Given) -> VisibleStore:
+        """The same door for one asker, who may ask again: the last page it gave is kept where there is room."""
+        made = VisibleStore(self._shelf, self._residual, self._scope, self._session, self._shared)
+        made._place = given.place()
+        return made
 
     @property
     def guard(self) -> Predicate:
@@ -170,7 +179,7 @@ class VisibleStore:
         typed: Filter = {"type": type_, **past} if type_ else past
         sources: tuple[tuple[Any, Filter, str, list[dict[str, Any]]], ...] = (
             (self._shelf.of(type_), current, "_id", []),
-            (self._shelf.history, typed, "id", self._still_seen(current, past)),
+            (self._shelf.history, typed, "id", still_seen(self._shelf, current, past)),
         )
         found: list[dict[str, Any]] = []
         for collection, guard, name, asked in sources:
@@ -182,22 +191,6 @@ class VisibleStore:
         found.sort(key=lambda each: (each["updated"], stored(each).id, each["version"]), reverse=True)
         return found[:step]
 
-    def _still_seen(self, current: Filter, past: Filter) -> list[dict[str, Any]]:
-        """Leaves of past versions those of which what is current may be seen, or else the deletion that is the last.
-
-        In the database, so that the number of round trips does not tell how many are left out (decisions 17).
-        """
-        now = [{"$match": current}, {"$project": {"_id": 1}}]
-        last = [{"$match": past}, {"$sort": {"version": -1}}, {"$limit": 1}, {"$match": {"method": "DELETE"}}]
-        beside = {"from": self._shelf.of("").name, "localField": "id", "foreignField": "_id", "pipeline": now}
-        before = {"from": self._shelf.history.name, "localField": "id", "foreignField": "id"}
-        return [
-            {"$lookup": {**beside, "as": "now"}},
-            {"$lookup": {**before, "pipeline": [*last, {"$project": {"_id": 1}}], "as": "end"}},
-            {"$match": {"$nor": [{"now": {"$size": 0}, "end": {"$size": 0}}]}},
-            {"$unset": ["now", "end"]},
-        ]
-
     def page(
         self,
         type_: str,
@@ -208,12 +201,18 @@ class VisibleStore:
         *,
         placed: bool = False,
     ) -> Page:
-        """Up to `limit` matches in order, after a position; one round trip.
+        """Up to `limit` matches in order, after a position; one round trip, and one more where the page kept is old.
 
         `type_` is "" for all types that are kept together, AuditEvent apart; then `where` says which of them.
         """
         sought = self._sought(where, type_, order)
         collection, keys = self._shelf.of(type_), sought.keys
+        place = self._place if sought.marked and after is None and not placed else None
+        last = place.of(sought, limit) if place is not None else None
+        if last is not None and last.page is not None:
+            found = collection.some(sought.sent, sought.marks, limit + 1, sort=keys, hint=sought.hint)
+            if found == last.marks:
+                return last.page
         if ordering.is_stored(order):
             filter_ = sought.sent if after is None else {"$and": [sought.sent, ordering.after(keys, after)]}
             found = collection.some(filter_, sought.wanted, limit + 1, sort=keys, hint=sought.hint, **self._asking)
@@ -223,7 +222,8 @@ class VisibleStore:
         kept = found[:limit]
         entries = [self.shown(each) for each in map(stored, kept)]
         places = [ordering.position(keys, each) for each in kept] if placed else []
-        return Page(entries, ordering.position(keys, kept[-1]) if len(found) > limit and kept else None, places)
+        page = Page(entries, ordering.position(keys, kept[-1]) if len(found) > limit and kept else None, places)
+        return page if place is None else place.gave(sought, limit, found, page)
 
     def moved(self, type_: str, where: Predicate, keys: ordering.Keys, limit: int, since: Snapshot) -> Page:
         """What was updated since a walk began, at the places of then (`pages.py`); one round trip."""

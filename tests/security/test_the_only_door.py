@@ -19,6 +19,7 @@ from fhir_server.foundation.principal import Principal
 from fhir_server.resources.consent_patterns import consent
 from fhir_server.search.query import NEWEST_FIRST, Order
 from fhir_server.store.documents import Stored
+from fhir_server.store.given import Given
 from fhir_server.store.ordering import keys_of
 from fhir_server.store.pages import Page, Snapshot
 from fhir_server.store.visible import VisibleStore
@@ -137,6 +138,7 @@ UNDER_NOTHING = {
         0,
     ),
     "within": (lambda door, type_, id_, _: door.within(EVERYTHING).read(type_, id_), None),
+    "lasting": (lambda door, type_, id_, _: door.lasting(Given(1_000_000)).read(type_, id_), None),
     "metadata": (lambda door, type_, _id, _: door.metadata(type_, EVERYTHING), []),
     "linked": (lambda door, type_, _id, _: door.linked(type_, EVERYTHING, (), 10), []),
     "guard": (lambda door, *_: door.guard, NOTHING),
