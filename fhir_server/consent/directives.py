@@ -113,10 +113,14 @@ class Records:
                     self._known.popitem(last=False)
         return found
 
+    def remembered(self, patient: str) -> RecordState | None:
+        """What is remembered of a record now; never a round trip."""
+        with self._lock:
+            return self._known.get(patient)
+
     def remembers(self, patient: str, record: RecordState) -> bool:
         """Whether this very value is what is remembered of a record now."""
-        with self._lock:
-            return self._known.get(patient) is record
+        return self.remembered(patient) is record
 
     def as_if_unknown(self, patients: Iterable[str]) -> None:
         """Ask of remembered records what is asked of patients nobody knows: as many round trips (decisions 17)."""

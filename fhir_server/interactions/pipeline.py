@@ -18,13 +18,7 @@ from fhir_server.consent.memory import NO_DIRECTIVES
 from fhir_server.consent.obligations import Obligation
 from fhir_server.consent.provision import Members
 from fhir_server.consent.request import UNTOLD, AccessRequest, Verb
-from fhir_server.foundation.predicate import (
-    EVERYTHING,
-    NOTHING,
-    Predicate,
-    both,
-    matches,
-)
+from fhir_server.foundation.predicate import EVERYTHING, NOTHING, Predicate, both, matches
 from fhir_server.foundation.principal import Kind, Principal
 from fhir_server.foundation.problem import Problem, bad_request, forbidden, not_found, problem
 from fhir_server.interactions import announce, collecting
@@ -104,9 +98,11 @@ class Visit:
         Raises Problem 403 when the request names a patient whose record stays shut; a request that names none gets a
         door that shows nothing, so that hidden and absent take the same way (decisions 17).
         """
-        self.subject = subject
-        permits, denials = self.decisions(subject, verb or VERBS[self.route.interaction], by=by)
+        self.subject, verb = subject, verb or VERBS[self.route.interaction]
+        permits, denials = self.decisions(subject, verb, by=by)
         residual = residual_of(subject, permits, denials)
+        if subject.absent:
+            self._as_if_standing(verb)
         alone = all(OWN_ALONE.issuperset(each.reasons) for each in permits)
         if subject.named and (residual == NOTHING or alone):
             self.refuse(denials or [Deny(("grant.none",))])
@@ -117,6 +113,14 @@ class Visit:
             self.note_refusal(denials)
         # from here on what is hidden is asked for as what is absent, so that the clock does not tell them apart
         return self.opened(NOTHING if subject.hidden_by(residual) else residual)
+
+    def _as_if_standing(self, verb: Verb) -> None:
+        """Decide of the record at hand where nothing stands: the clock does not tell that from what is hidden."""
+        supposed = Subject((self.principal.patient or "",), joint=True)
+        record = self.house.records.remembered(supposed.patients[0])
+        if record is not None:
+            known = record, self.house.clock()
+            residual_of(supposed, *replace(self, shut={}).decisions(supposed, verb, by=known))
 
     def beyond(self, type_: str, subject: Subject) -> tuple[VisibleStore, Mapping[str, Deny]]:
         """The door to what a link of a search leads through, decided as a search of its type; and what stays shut.

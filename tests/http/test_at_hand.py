@@ -109,6 +109,18 @@ def test_it_ends_with_its_period(letters):
     assert asked(letters, STRANGER)[0] in (403, 404)
 
 
+@pytest.mark.parametrize("more", ["", "/_history/1", "/_history"])
+def test_where_nothing_stands_as_much_is_decided_as_where_it_is_hidden(letters, decisions, more):
+    found = []
+    for id_ in ("l2", "nothing"):
+        assert 404 == letters.ask(WHO["holder"], "GET", f"DocumentReference/{id_}{more}").status
+        decisions.clear()
+        assert 404 == letters.ask(WHO["holder"], "GET", f"DocumentReference/{id_}{more}").status
+        found.append(len(decisions))
+
+    assert found[0] == found[1] > 0
+
+
 def test_another_set_of_search_parameters_is_another_door(letters, decisions, monkeypatch):
     asked(letters, WHO["doctor"])
     monkeypatch.setattr(at_hand, "generation", lambda: -1)
