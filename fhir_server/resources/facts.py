@@ -127,6 +127,29 @@ def _owner_element(type_: str) -> str | None:
     return name if type_of == type_ and name in children(type_) and not children(type_)[name].is_choice else None
 
 
+@cache
+def found_by_owner(type_: str) -> tuple[str, ...]:
+    """The parameters that find all that somebody owns of the type; () where an owner may come from something else.
+
+    INVARIANT (found by its owner): what has an owner has the tokens of these for him, however he is referred to
+    (`Patient/p#name` too), so that they need not be asked for beside the owner (`store/simplify.py`).
+    """
+    return () if may_be_about(type_) or _owner_element(type_) is None else owner_parameters(type_)
+
+
+@cache
+def owner_tokens(type_: str) -> tuple[str, ...]:
+    """How the tokens of these parameters begin that name a Patient."""
+    return tuple(f"{type_}.{code}=Patient/" for code in found_by_owner(type_))
+
+
+def tokens_of_owner(type_: str, facts: Mapping[str, Any], known: Collection[str]) -> list[str]:
+    """Those of them that what has these facts must have, and that are not `known` yet."""
+    patient = facts.get("patient")
+    said = [f"{begins}{patient}" for begins in owner_tokens(type_)] if patient else []
+    return [each for each in said if each not in known]
+
+
 def is_of_record(type_: str) -> bool:
     """Whether resources of the type are part of somebody's record: they have an owner, or are about what has one."""
     return type_ in _record_types()

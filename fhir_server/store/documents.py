@@ -65,10 +65,11 @@ INDEXED_BY = "indexed_by"
 DESTRUCTIONS = "destructions"
 """Which records are being destroyed (`destruction.py`)."""
 COLLECTIONS = ("resources", "history", "blobs", "invalidations", "leases", INDEXED_BY, DESTRUCTIONS, claims.COLLECTION)
+OF_A_RECORD = [("facts.patient", ASCENDING), ("type", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]
 WITHIN_A_RECORD = [("facts.patient", ASCENDING), ("index", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]
-"""The index of what carries a token within a record, the latest first."""
+"""The indexes of what is of a type, and what carries a token, within a record, the latest first."""
 RESOURCE_INDEXES = (
-    IndexModel([("facts.patient", ASCENDING), ("type", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
+    IndexModel(OF_A_RECORD),
     IndexModel(WITHIN_A_RECORD),
     IndexModel([("facts.patient", ASCENDING), ("type", ASCENDING), ("last.date", DESCENDING), ("_id", DESCENDING)]),
     IndexModel([("index", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
@@ -229,6 +230,7 @@ def envelope(
         facts["hidden"] = hidden
     mentioned = facts.get("names", [])
     tokens, through = indexed.apart(mentioned)
+    tokens += access.tokens_of_owner(resource["resourceType"], facts, tokens)
     items = frozenset(access.items_of(resource))
     mentions = [mention(id_, neighbours.get(id_, {}), through.get(id_, []), item=id_ in items) for id_ in mentioned]
     made: Envelope = {

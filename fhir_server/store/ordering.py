@@ -20,7 +20,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import ASCENDING, DESCENDING
 
 from fhir_server.foundation.predicate import NOTHING
-from fhir_server.store.documents import WANTED, WITHIN_A_RECORD
+from fhir_server.store.documents import OF_A_RECORD, WANTED, WITHIN_A_RECORD
 from fhir_server.store.mongo import Filter, to_mongo
 
 Keys = list[tuple[str, int]]
@@ -96,12 +96,23 @@ def keys_of(order: Sequence[Ordered]) -> Keys:
 def index_for(query: Filter, keys: Keys | None = None) -> Keys | None:
     """The index that a page, or (without keys) a total, must be found by; None where MongoDB may choose.
 
-    For a token within a record, the latest first, one is always the best. Left to itself MongoDB remembers a plan by
-    the shape of a query: a common token would have it read the whole record for a rare one as well.
+    For a token within a record, the latest first, one is always the best, and for a type of it. Left to itself MongoDB
+    remembers a plan by the shape of a query: a common token would have it read the whole record for a rare one as well.
     """
     token, record = query.get("index"), query.get("facts.patient")
-    found = isinstance(token, str) and isinstance(record, str) and keys in (None, WITHIN_A_RECORD[-2:])
-    return WITHIN_A_RECORD if found else None
+    if not isinstance(record, str) or keys not in (None, WITHIN_A_RECORD[-2:]):
+        return None
+    if isinstance(token, str):
+        return WITHIN_A_RECORD
+    return OF_A_RECORD if isinstance(query.get("type"), str) and _is_of_facts(query) else None
+
+
+def _is_of_facts(query: Filter) -> bool:
+    """Whether nothing is asked but of which type it is and what its facts are: a record, and the guard."""
+    return all(
+        all(map(_is_of_facts, asked)) if path.startswith("$") else path == "type" or path.startswith("facts.")
+        for path, asked in query.items()
+    )
 
 
 def stages(order: Sequence[Ordered], query: Filter, place: Sequence[Any] | None, limit: int) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ would parse, plan and test all of them for every document (DMP-52 and its like s
 
 INVARIANT (same documents): among documents that satisfy what is `given`, the simplified predicate selects exactly
 those that the predicate selects (tests/unit/store/test_simplify.py). Of a stored one more is known: its type has
-some facts never (`resources/facts.py`), and who is `patient` is among its `patients`.
+some facts never (`resources/facts.py`), who is `patient` is among its `patients`, and it has tokens that say so.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from fhir_server.foundation.predicate import (
     Under,
     path_of,
 )
-from fhir_server.resources.facts import may_be_about, never_of_class
+from fhir_server.resources.facts import may_be_about, never_of_class, owner_tokens
 from fhir_server.store.mongo import Filter, joined, to_mongo
 
 REMEMBERED = 4_096
@@ -119,8 +119,15 @@ def _is_never_about(field: str, given: Given) -> bool:
 
 
 def _goes_without_saying(clause: Predicate, type_: str, owner: str) -> bool:
-    """Whether what has an owner for its first has him among its owners; traces alone are found by that."""
-    return bool(owner) and type_ not in ("", "AuditEvent") and clause == Has("patients", owner)
+    """Whether what has an owner for its first has that too: him among its owners, the tokens that find it by him.
+
+    Traces alone are found by their owners.
+    """
+    if not owner or type_ in ("", "AuditEvent") or not isinstance(clause, Has):
+        return False
+    if clause.field == "token":
+        return clause.value in [f"{each}{owner}" for each in owner_tokens(type_)]
+    return clause == Has("patients", owner)
 
 
 @lru_cache(REMEMBERED)
