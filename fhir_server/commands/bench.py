@@ -43,6 +43,10 @@ GOALS: Mapping[str, float] = {"read": 1.25, "search": 1.5, "create": 2.0}
 ONE_CLIENT_GOAL = 2.0
 TRACED: Mapping[str, str] = {f"traced {errand}": errand for errand in GOALS}
 """Each bare view with the server's ledger and nothing else: what any server pays that keeps a durable trace of it."""
+ANEW = "search anew"
+"""Searches of which none is the last one that its asker made, so that nothing of a page is kept (docs/adr/0046)."""
+SIZES = (20, 21)
+"""Two sizes of a page on which all of a record stands: asked in turn, each is another question than the last."""
 DATABASE = "bench"
 ORDER_AT_MOST = 4
 """Records that one client goes through."""
@@ -128,7 +132,7 @@ def bench(*, seconds: int, clients: int, workers: int, threads: int, patients: i
 
     \b
     read     a document by id: token, consent, durable trace      against one find_one
-    search   a page of 20 documents of a patient                  against the same query
+    search   a page of 20 documents of a patient, once more       against the same query
     create   a validated Observation by an authorised writer      against one majority insert
 
     The exit status is 1 when any answer was not the expected one; a ratio beyond its goal is shown, and fails nothing.
@@ -139,7 +143,7 @@ def bench(*, seconds: int, clients: int, workers: int, threads: int, patients: i
     begun = os.getloadavg()[0]
     with _stage(workers, threads, patients, console) as stage:
         ceiling = stage.ceiling(clients)
-        findings = [stage.measure(shape, seconds, clients) for shape in (*GOALS, *TRACED)]
+        findings = [stage.measure(shape, seconds, clients) for shape in (*GOALS, ANEW, *TRACED)]
         token = stage.price(seconds)
         facts = machine(workers=workers, threads=threads, clients=clients, patients=patients, load=begun)
     told = {**report(findings, facts, ceiling), "token": token}
@@ -189,6 +193,7 @@ def show(told: Mapping[str, Any], console: Console) -> None:
     console.print(table)
     traced = ", ".join(f"{errand} {told[shape]:.2f}" for shape, errand in TRACED.items())
     console.print(f"a bare view with a durable trace, and nothing else, by the bare view: {traced}")
+    console.print(f"a search that is not the last one of its asker: {told[ANEW]:.2f}")
     if "token" in told:
         console.print(bench_token.line(told["token"]))
     for shape, wrong in told["errors"].items():
@@ -262,6 +267,9 @@ class Stage:
                         for which in range(town.DOCUMENTS)
                     ]
                 )
+            elif errand == ANEW:
+                asked = f"/{under}/DocumentReference?patient={each.patient}&_count="
+                found.append([rendered("GET", f"{asked}{size}", port, each.token) for size in SIZES])
             elif errand == "search":
                 found.append([rendered("GET", f"/{under}/DocumentReference?patient={each.patient}", port, each.token)])
             else:

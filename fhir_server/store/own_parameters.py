@@ -22,8 +22,8 @@ from pymongo.collection import Collection
 from pymongo.write_concern import WriteConcern
 
 from fhir_server.definitions.own_parameters import faults, parameters_of
+from fhir_server.resources import facts as access
 from fhir_server.resources import json_text
-from fhir_server.resources.facts import is_of_record
 from fhir_server.search import contained, own
 from fhir_server.search.index import index_of, markers
 from fhir_server.search.own import Own
@@ -61,7 +61,7 @@ def load(shelf: Shelf) -> None:
     ready = _ready(shelf)
     for id_, version, resource in _written(shelf):
         for type_, parameter in parameters_of(resource):
-            made = Own(parameter, ready.get(id_) == version, is_of_record(type_))
+            made = Own(parameter, ready.get(id_) == version, access.is_of_record(type_))
             table.setdefault(type_, {}).setdefault(parameter.code, made)
     own.put(table)
 
@@ -123,7 +123,7 @@ def _written(shelf: Shelf) -> Iterator[tuple[str, int, Document]]:
         "_id"
     ):
         resource = json_text.read(each["body"])
-        if not faults(resource, is_of_record):
+        if not faults(resource, access.is_of_record):
             yield each["_id"], each["version"], resource
 
 
@@ -166,6 +166,7 @@ def _indexed(document: Document) -> UpdateOne:
     indexed = index_of(json_text.read(document["body"]))
     mentions = document["facts"].get("mentions", [])
     tokens, through = indexed.apart([each["id"] for each in mentions])
+    tokens += access.tokens_of_owner(document["type"], document["facts"], tokens)
     tokens += contained.tokens(document.get("contained", ()))
     made: Document = {"index": tokens, "dates": indexed.dates}
     if "first" in document:
