@@ -168,8 +168,8 @@ class Settings:
     )
     kept_pages: int = _setting(
         64,
-        "Megabytes, in each process, for pages of searches that were given: what stands unchanged is found each time, "
-        "and not fetched again; 0 keeps none",
+        "Megabytes, about, in each process for the last pages of searches: what matches and may be seen is found each time, "
+        "but no text is fetched that is there; 0 keeps none",
         minimum=0,
         maximum=100_000,
     )

@@ -1,7 +1,7 @@
 """At hand: the door to the record in the token's context, remembered for as long as nothing could have changed it.
 
-May live here: for how long such a door holds, and keeping it that long. May not know: what is read through it. What is
-read is asked of the database each time, and put on record each time (docs/adr/0044).
+May live here: for how long such a door holds, and keeping it that long. May not know: what is read through it. What may
+be seen is asked of the database each time, and put on record each time (docs/adr/0044, 0046).
 
 INVARIANT (as if opened anew): a door follows from who asks, of which type and with which right, from the record, from
 which search parameters there are, and from the moment. The first three it is looked up by. The record is one value for
@@ -98,7 +98,9 @@ def searched(visit: Visit, subject: Subject) -> VisibleStore:
     if known is not None:
         visit.subject = subject
         return known
-    opened = visit.door(subject, by=now.known).lasting(visit.house.given)
+    opened = visit.door(subject, by=now.known)
+    if _may_be_kept(visit, now):
+        opened = opened.lasting(visit.house.given)
     _remember(visit, now, EVERYTHING, opened)
     return opened
 
@@ -128,13 +130,18 @@ def _remembered(visit: Visit, now: _Now, right: Predicate) -> VisibleStore | Non
     return known.door
 
 
-def _remember(visit: Visit, now: _Now, right: Predicate, opened: VisibleStore) -> None:
-    """Keep a door that was opened just now.
+def _may_be_kept(visit: Visit, now: _Now) -> bool:
+    """Whether a door that was opened just now may be remembered.
 
     Who may see no more than is his own is told so elsewhere by `visit.shut`, which only deciding fills in.
     """
+    return now.record is not None and visit.unit is None and not visit.shut
+
+
+def _remember(visit: Visit, now: _Now, right: Predicate, opened: VisibleStore) -> None:
+    """Keep a door that was opened just now, if it may be."""
     house, principal, record = visit.house, visit.principal, now.record
-    if record is None or visit.unit is not None or visit.shut:
+    if record is None or not _may_be_kept(visit, now):
         return
     verb = VERBS[visit.route.interaction]
     asked = record.asked(principal, verb, visit.route.type, now.moment, patient=now.patient)

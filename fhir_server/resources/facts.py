@@ -144,10 +144,11 @@ def owner_tokens(type_: str) -> tuple[str, ...]:
 
 
 def tokens_of_owner(type_: str, facts: Mapping[str, Any], known: Collection[str]) -> list[str]:
-    """Those of them that what has these facts must have, and that are not `known` yet."""
+    """Those of them that what has these facts must have, and that are not `known` yet; with that there is one."""
     patient = facts.get("patient")
-    said = [f"{begins}{patient}" for begins in owner_tokens(type_)] if patient else []
-    return [each for each in said if each not in known]
+    missing = [code for code in found_by_owner(type_) if patient and f"{type_}.{code}=Patient/{patient}" not in known]
+    there = [f"{type_}.{code}!" for code in missing]
+    return [*(f"{type_}.{code}=Patient/{patient}" for code in missing), *(each for each in there if each not in known)]
 
 
 def is_of_record(type_: str) -> bool:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bson import decode
+from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.database import Database
@@ -47,32 +49,69 @@ class Bounded(Collection[Document]):
         that is cut off, or one answer does not hold them all, `find` does it, which asks again and asks for more.
         """
         if session is None:
-            command = {
-                "find": self.name,
-                "filter": where,
-                "projection": wanted,
-                "limit": limit,
-                "batchSize": limit + 1,  # or a full page leaves a cursor open, and takes a round trip more to end it
-                "maxTimeMS": self._most(),
-                "readConcern": self.read_concern.document,
-            }
-            if sort:
-                command["sort"] = dict(sort)
-            if hint:
-                command["hint"] = dict(hint)
-            try:
-                told = self.database.command(command, codec_options=self.codec_options)["cursor"]
-                if not told["id"]:
-                    found: list[Document] = told["firstBatch"]
-                    return found
-                self.database.command({"killCursors": self.name, "cursors": [told["id"]]})
-            except ServerSelectionTimeoutError:
-                raise  # it was waited for long enough: `find` would wait as long again
-            except AutoReconnect:
-                pass
+            told = self._told(where, wanted, limit, sort, hint, self.codec_options)
+            if told is not None:
+                found: list[Document] = told["firstBatch"]
+                return found
         more = {"sort": list(sort)} if sort else {}
         every: list[Document] = self.find(where, wanted, limit=limit, hint=hint, session=session, **more).to_list()
         return every
+
+    def seen(
+        self,
+        where: Mapping[str, Any],
+        wanted: Mapping[str, Any],
+        limit: int,
+        *,
+        sort: Sequence[tuple[str, int]] = (),
+        hint: Sequence[tuple[str, int]] | None = None,
+    ) -> bytes | None:
+        """What `some` finds, as MongoDB tells it (`read` reads it): the same bytes are the same documents.
+
+        None where it was cut off, or one answer does not hold them all.
+        """
+        told = self._told(
+            where, wanted, limit, sort, hint, self.codec_options.with_options(document_class=RawBSONDocument)
+        )
+        return None if told is None else bytes(told.raw)
+
+    def read(self, seen: bytes) -> list[Document]:
+        """The documents of what was `seen`."""
+        found: list[Document] = decode(seen, self.codec_options)["firstBatch"]
+        return found
+
+    def _told(  # noqa: PLR0917 - what is asked
+        self,
+        where: Mapping[str, Any],
+        wanted: Mapping[str, Any],
+        limit: int,
+        sort: Sequence[tuple[str, int]],
+        hint: Sequence[tuple[str, int]] | None,
+        options: Any,
+    ) -> Any:
+        command = {
+            "find": self.name,
+            "filter": where,
+            "projection": wanted,
+            "limit": limit,
+            "batchSize": limit + 1,  # or a full page leaves a cursor open, and takes a round trip more to end it
+            "maxTimeMS": self._most(),
+            "readConcern": self.read_concern.document,
+        }
+        if sort:
+            command["sort"] = dict(sort)
+        if hint:
+            command["hint"] = dict(hint)
+        try:
+            told = self.database.command(command, codec_options=options)["cursor"]
+            if not told["id"]:
+                return told
+            self.database.command({"killCursors": self.name, "cursors": [told["id"]]})
+        except ServerSelectionTimeoutError:
+            raise  # it was waited for long enough: `find` would wait as long again
+        except AutoReconnect:
+            pass
+        return None
 
     def aggregate(self, *args: Any, **kwargs: Any) -> Any:
         """As Collection.aggregate."""

@@ -75,9 +75,7 @@ def refresh(shelf: Shelf, patient: str, session: ClientSession | None) -> None:
     }
     both = {"$concatArrays": [others, {"$literal": of(shelf, patient, session)}]}
     left = {"$let": {"vars": {"all": both}, "in": {"$cond": [{"$eq": ["$$all", []]}, "$$REMOVE", "$$all"]}}}
-    counted = {"$add": [{"$ifNull": ["$restamped", 0]}, 1]}
-    change = {"$set": {"facts.mentions": left, "restamped": counted}}
-    shelf.resources.update_one({"_id": f"Patient/{patient}"}, [change], session=session)
+    shelf.resources.update_one({"_id": f"Patient/{patient}"}, [{"$set": {"facts.mentions": left}}], session=session)
 
 
 def said(mentions: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -5,11 +5,12 @@ May not know: who may see it. `body` is the JSON text as it was sent, but for `i
 
 resources  what is current          {_id: "Type/id", type, version, updated, method, facts, index, dates, first, last,
                                      numbers, together, place, contained, words, unique, own, set_by, reach, deposited,
-                                     restamped, blob, body}
+                                     blob, body}
 history    superseded and deleted   {_id: "Type/id/version", id, type, version, updated, method, facts, index, dates,
                                      numbers, together, own, set_by, deposited, blob, body}
 
 `first` and `last` are the least and the greatest beginning of each date parameter: what a sort goes by.
+
 `facts.mentions` holds, for each resource of a record that this one only mentions, a copy of that one's access facts
 and the index tokens that exist through it alone, so that a hidden one can be taken away with all its traces.
 `facts.names` are their addresses, and those that what it is about names. `facts.held`, and `held` of such a copy, are
@@ -18,8 +19,7 @@ hidden, and they with it.
 `own` keeps the labels that are the resource's own, apart from those it inherits from what it is about; `set_by`, for
 each of these that hides something, the keys of who set it (docs/adr/0012); `reach`, of a Patient, on whose word its
 addresses stand (docs/adr/0035). `deposited` is when its first version came, in microseconds of the domain clock;
-`facts.hidden` the span in which it is hidden from the holder (docs/adr/0030). `restamped` counts how often the facts of
-this version were changed by what else was written; it is missing where they never were.
+`facts.hidden` the span in which it is hidden from the holder (docs/adr/0030).
 """
 
 from __future__ import annotations

@@ -1,47 +1,59 @@
 """Given: pages that doors gave, kept so that what stands unchanged is not fetched and told anew (docs/adr/0046).
 
-May live here: what a page was asked for by, the marks of what it shows, and how much is kept in all. May not know: who
-may see what; a door keeps its own pages for its own asker.
+May live here: what a page was asked for by, what was found for it, and how much is kept in all. May not know: who may
+see what; a door keeps its own page for its own asker.
 
-INVARIANT (asked each time): which documents a page shows is found in the database with the guard each time. What is
-kept stands for a document as long as its mark is the same: its version, when it was updated, and how often its facts
-were restamped since (`restamp.py`). Whatever writes to a current document changes one of them.
+INVARIANT (asked each time): which documents a page shows is found in the database with the guard each time, and so is
+all that is known of each but its text. A text is that of a version, and nobody changes that: it stands for the same
+version of the same moment alone.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from bson import encode
 
 from fhir_server.store.ordering import Sought
 from fhir_server.store.pages import Page
 
-_BESIDE = 4_096
-"""Bytes that a version takes in memory beside its text."""
-
+_OF_FACTS = 8
+"""How many bytes a byte of stored facts takes in memory: 6 to 9, by what was measured."""
+_BESIDE = 1_024
+"""Bytes that a version takes beside its facts and its text."""
 _NOTHING = (0, None)
 
-Document = Mapping[str, Any]
+Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Last:
-    """The last question that a door was asked for a page, with the page and the marks of all that was found for it.
+    """The last question that a door was asked for a page, with all that was found for it, and the page.
 
-    Without a page it was asked once: what is not asked again is not kept.
+    Without a page it was asked once: what is not asked again is not kept. `seen` is how the database told the marks.
     """
 
     sought: Sought
     limit: int
-    marks: Sequence[Document] = ()
-    page: Page | None = None
+    found: Sequence[Document] = ()
+    page: Page = field(default_factory=Page)
+    seen: bytes | None = None
+
+    def with_texts(self, marks: Sequence[Document]) -> list[Document] | None:
+        """What these marks stand for, with the texts that are kept; None where one of them is not."""
+        kept = {(each["_id"], each["version"], each["updated"]): each for each in self.found}
+        known = [kept.get((each["_id"], each["version"], each["updated"])) for each in marks]
+        whole = [{**was, **mark} for was, mark in zip(known, marks, strict=True) if was is not None]
+        return whole if len(whole) == len(marks) else None
 
 
 class Given:
-    """How much the pages take that the doors of a process keep, `most` bytes in all. The oldest make room.
+    """How much the pages take that the doors of a process keep, about `most` bytes in all. The oldest make room.
 
     A page is kept by its door and goes with it: with what was remembered of a record goes what it said.
     """
@@ -53,39 +65,26 @@ class Given:
         self._kept: dict[int, tuple[int, weakref.ref[Place]]] = {}
         self._lock = threading.RLock()  # a door may end in the middle of it, in this very thread
 
-    def place(self) -> Place:
-        """Where a door keeps its last page."""
-        return Place(self)
-
-    def has_room(self, size: int) -> bool:
-        """Whether there may be room for so many bytes, the oldest going; none of nothing."""
-        return 0 < size <= self._most
-
-    def keep(self, place: Place, last: Last, size: int) -> None:
-        """Keep a page there, in place of the one before."""
+    def put(self, place: Place, last: Last, size: int) -> None:
+        """Keep it there, in place of what was; nothing is reckoned with that has no page."""
         me = id(place)
         with self._lock:
-            self.leave(place)
+            self._out(me)
             place.last = last
-            self._kept[me] = size, weakref.ref(place, lambda _: self._leave(me))
-            self.bytes += size
+            if size:
+                self._kept[me] = size, weakref.ref(place, lambda _: self._out(me))
+                self.bytes += size
             while self.bytes > self._most:
-                self._drop(next(iter(self._kept)))
+                oldest = next(iter(self._kept))
+                kept = self._kept[oldest][1]()
+                if kept is not None:
+                    kept.last = None
+                self._out(oldest)
 
-    def leave(self, place: Place) -> None:
-        """Reckon no more with what is kept there."""
-        self._leave(id(place))
-
-    def _drop(self, which: int) -> None:
-        place = self._kept[which][1]()
-        if place is not None:
-            place.last = None
-        self._leave(which)
-
-    def _leave(self, which: int) -> None:
-        if which in self._kept:
-            with self._lock:
-                self.bytes -= self._kept.pop(which, _NOTHING)[0]
+    def _out(self, which: int) -> None:
+        with self._lock:
+            size, _ = self._kept.pop(which, _NOTHING)
+            self.bytes -= size
 
 
 class Place:
@@ -100,17 +99,18 @@ class Place:
         last = self.last
         return last if last is not None and last.sought is sought and last.limit == limit else None
 
-    def gave(self, sought: Sought, limit: int, found: Sequence[Document], page: Page) -> Page:
-        """The page; it is kept if the same was asked before, there is room, and something in it."""
-        again = self.of(sought, limit) is not None
-        # its text is kept twice: as it is stored, and as it was told
-        size = sum(2 * len(each.body) + _BESIDE for each in page.entries) if again else 0
-        if not self._given.has_room(size):
-            self._given.leave(self)
-            self.last = Last(sought, limit)
-            return page
-        names = ("_id", *sought.marks)
-        marks = [{name: each[name] for name in names if name in each} for each in found]
-        kept = replace(page, told={})
-        self._given.keep(self, Last(sought, limit, marks, kept), size)
-        return kept
+    def gave(self, last: Last) -> Page:
+        """The page that was given; it is kept if the same was asked before, and something is in it."""
+        again = self.of(last.sought, last.limit) is not None
+        if not (again and last.found):
+            self._given.put(self, Last(last.sought, last.limit), 0)
+            return last.page
+        page = replace(last.page, told={})
+        self._given.put(self, replace(last, page=page), sum(map(_size, last.found)))
+        return page
+
+
+def _size(document: Document) -> int:
+    """About the bytes that a version takes, whose text is kept twice: as it is stored, and as it was told."""
+    body = document.get("body") or ""
+    return sys.getsizeof(body) + len(body) + _OF_FACTS * len(encode(document.get("facts", {}))) + _BESIDE

@@ -25,8 +25,7 @@ from fhir_server.store.mongo import Filter, to_mongo
 
 Keys = list[tuple[str, int]]
 _MADE = "sort"
-_MARKS = dict.fromkeys(("version", "updated", "restamped"), 1)
-"""Whatever writes to a current document changes one of these (`given.py`)."""
+_BUT_TEXT = {name: 1 for name in WANTED if name != "body"}
 
 
 class Ordered(Protocol):
@@ -42,9 +41,9 @@ class Ordered(Protocol):
 class Sought:
     """What pages of one filter in one order are asked for by.
 
-    `hint` is the index they must be found by, None where MongoDB may choose. `sent`, the filter, and `wanted`, what is
-    fetched, are encoded already, as are `marks`: what tells whether a document is as it was, and stands where it stood.
-    They tell nothing (`marked`) of a trace, and where the order is worked out.
+    `hint` is the index they must be found by, None where MongoDB may choose. `sent`, the filter, `wanted`, what is
+    fetched, and `marks`, all of that but the text, are encoded already. `keeps`: what was given may be kept
+    (`given.py`), since the order stands in the envelope, and nothing is a trace.
     """
 
     filter: Filter
@@ -53,7 +52,7 @@ class Sought:
     sent: Mapping[str, Any]
     wanted: Mapping[str, Any]
     marks: Mapping[str, Any]
-    marked: bool
+    keeps: bool
 
 
 def sought(query: Filter, order: Sequence[Ordered], type_: str) -> Sought:
@@ -63,9 +62,9 @@ def sought(query: Filter, order: Sequence[Ordered], type_: str) -> Sought:
     places = dict.fromkeys((path.partition(".")[0] for path, _ in keys), 1)
     traces = type_ == "AuditEvent"
     hint = None if traces else index_for(query, keys)
-    marks = {**_MARKS, **places}
-    marked = not traces and is_stored(order)
-    return Sought(query, keys, hint, _encoded(query), _encoded({**WANTED, **marks}), _encoded(marks), marked)
+    keeps = not traces and is_stored(order)
+    wanted, marks = _encoded({**WANTED, **places}), _encoded({**_BUT_TEXT, **places})
+    return Sought(query, keys, hint, _encoded(query), wanted, marks, keeps)
 
 
 def _encoded(document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -102,9 +101,10 @@ def index_for(query: Filter, keys: Keys | None = None) -> Keys | None:
     token, record = query.get("index"), query.get("facts.patient")
     if not isinstance(record, str) or keys not in (None, WITHIN_A_RECORD[-2:]):
         return None
-    if isinstance(token, str):
-        return WITHIN_A_RECORD
-    return OF_A_RECORD if isinstance(query.get("type"), str) and _is_of_facts(query) else None
+    rest = {path: asked for path, asked in query.items() if path != "index"}
+    if not isinstance(query.get("type"), str) or not _is_of_facts(rest):
+        return None
+    return WITHIN_A_RECORD if isinstance(token, str) else OF_A_RECORD if token is None else None
 
 
 def _is_of_facts(query: Filter) -> bool:

@@ -1,7 +1,8 @@
 """Pages: what a page is, and what a walk in the order of last updates keeps of its first, so that no update moves it.
 
-May live here: these values, and the stages that find what was updated since, at the place it had then. May not know:
-who may see what; the filters of what is current and of what is past come from the door (docs/adr/0039).
+May live here: these values, how a page is fetched, and the stages that find what was updated since, at the place it had
+then. May not know: who may see what; the filters of what is current and of what is past come from the door
+(docs/adr/0039).
 
 A write is dated before it can be seen, so what is dated before the first page may land after it. What is older than
 `settled` had landed; of what is not, the walk keeps what it has given.
@@ -17,6 +18,7 @@ from typing import Any
 from pymongo import DESCENDING
 
 from fhir_server.store import ordering
+from fhir_server.store.bounded import Bounded
 from fhir_server.store.documents import WANTED, Stored
 from fhir_server.store.mongo import Filter
 
@@ -90,6 +92,25 @@ class Snapshot:
         """Of the documents that the stages find those that were not given, each with the place it had."""
         marks = frozenset(self.given)
         return [([each[THEN], each["_id"]], each) for each in found if not marks or _mark(each["_id"]) not in marks]
+
+
+def fetched(  # noqa: PLR0917 - what a page is asked for by
+    collection: Bounded,
+    sought: ordering.Sought,
+    order: Sequence[ordering.Ordered],
+    after: Sequence[Any] | None,
+    limit: int,
+    asking: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """Up to `limit` of what is sought, whole, in that order after a position; one round trip."""
+    found: list[dict[str, Any]]
+    if ordering.is_stored(order):
+        filter_ = sought.sent if after is None else {"$and": [sought.sent, ordering.after(sought.keys, after)]}
+        found = collection.some(filter_, sought.wanted, limit, sort=sought.keys, hint=sought.hint, **asking)
+    else:
+        stages_ = ordering.stages(order, sought.filter, after, limit)
+        found = collection.aggregate([*stages_, {"$project": sought.wanted}], **asking).to_list()
+    return found
 
 
 def holds(order: Sequence[ordering.Ordered]) -> bool:

@@ -19,9 +19,6 @@ TRACED = ("label", "hidden")
 """Of what the ledger keeps only labels, until when they hide, and what a Consent may speak of (`came_of`) change: a
 trace outlives what it traces.
 """
-CURRENT = "resources"
-COUNTED = {"$inc": {"restamped": 1}}
-"""By which a page that was kept is known to be another now (`given.py`); of what is current alone there are pages."""
 _NOT_PLAIN = {"$or": [{"facts.about.1": {"$exists": True}}, {"own.0": {"$exists": True}}]}
 _PLAIN = {"facts.about.1": {"$exists": False}, "own.0": {"$exists": False}}
 """Traces about one thing, without a label of their own: those say what that says, to the letter."""
@@ -45,7 +42,6 @@ def spread(  # noqa: PLR0917 - one change of facts, and the way here
     _spread_plain_traces(shelf, id_, after, session)
     for collection in (shelf.resources, shelf.history, shelf.ledger):
         copies = {"facts.about": id_, **(_NOT_PLAIN if collection is shelf.ledger else {})}
-        counted = COUNTED if collection.name == CURRENT else {}
         found = collection.find(copies, {"facts": 1, "own": 1, "type": 1, "deposited": 1}, session=session)
         changes = []
         passed_on = []
@@ -57,8 +53,7 @@ def spread(  # noqa: PLR0917 - one change of facts, and the way here
             each["facts"].pop("label", None)
             each["facts"]["names"] = [one["id"] for one in each["facts"].get("mentions", ())]
             inherit(each, {name: sources[name] for name in each["facts"]["about"] if name in sources})
-            change = {"$set": {"facts": each["facts"]}, **counted}
-            changes.append(UpdateOne({"_id": each["_id"]}, change))
+            changes.append(UpdateOne({"_id": each["_id"]}, {"$set": {"facts": each["facts"]}}))
             if collection is shelf.resources:
                 passed_on.append((each["_id"], old, each["facts"]))
         if changes:
@@ -133,5 +128,4 @@ def _copy(collection: Any, path: str, facts: Mapping[str, Any], id_: str, sessio
     kept = {f"{place}.{name}": value for name, value in facts.items() if value is not None}
     gone = {f"{place}.{name}": "" for name, value in facts.items() if value is None}
     update = {operator: fields for operator, fields in (("$set", kept), ("$unset", gone)) if fields}
-    counted = COUNTED if collection.name == CURRENT else {}
-    collection.update_many({f"{path}.id": id_}, {**update, **counted}, array_filters=filters, session=session)
+    collection.update_many({f"{path}.id": id_}, update, array_filters=filters, session=session)

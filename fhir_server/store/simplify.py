@@ -126,7 +126,7 @@ def _goes_without_saying(clause: Predicate, type_: str, owner: str) -> bool:
     if not owner or type_ in ("", "AuditEvent") or not isinstance(clause, Has):
         return False
     if clause.field == "token":
-        return clause.value in [f"{each}{owner}" for each in owner_tokens(type_)]
+        return any(clause.value == f"{each}{owner}" for each in owner_tokens(type_))
     return clause == Has("patients", owner)
 
 

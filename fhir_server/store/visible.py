@@ -41,7 +41,7 @@ from fhir_server.resources.designation import with_designated
 from fhir_server.store import designations, ordering, pages
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.documents import LISTS, WANTED, Shelf, Stored, nameable, stored
-from fhir_server.store.given import Given, Place
+from fhir_server.store.given import Given, Last, Place
 from fhir_server.store.mentioned import may_be_mentioned
 from fhir_server.store.metadata import stages as said_in_metadata
 from fhir_server.store.mongo import Filter
@@ -87,7 +87,7 @@ class VisibleStore:
     def lasting(self, given: Given) -> VisibleStore:
         """The same door for one asker, who may ask again: the last page it gave is kept where there is room."""
         made = VisibleStore(self._shelf, self._residual, self._scope, self._session, self._shared)
-        made._place = given.place()
+        made._place = Place(given)
         return made
 
     @property
@@ -201,29 +201,28 @@ class VisibleStore:
         *,
         placed: bool = False,
     ) -> Page:
-        """Up to `limit` matches in order, after a position; one round trip, and one more where the page kept is old.
+        """Up to `limit` matches in order, after a position; one round trip, or two where a text is not kept that was.
 
         `type_` is "" for all types that are kept together, AuditEvent apart; then `where` says which of them.
         """
         sought = self._sought(where, type_, order)
         collection, keys = self._shelf.of(type_), sought.keys
-        place = self._place if sought.marked and after is None and not placed else None
+        place = self._place if sought.keeps and after is None and not placed else None
         last = place.of(sought, limit) if place is not None else None
-        if last is not None and last.page is not None:
-            found = collection.some(sought.sent, sought.marks, limit + 1, sort=keys, hint=sought.hint)
-            if found == last.marks:
+        found: list[dict[str, Any]] | None = None
+        seen = None
+        if last is not None and last.found:
+            seen = collection.seen(sought.sent, sought.marks, limit + 1, sort=keys, hint=sought.hint)
+            if seen is not None and seen == last.seen:
                 return last.page
-        if ordering.is_stored(order):
-            filter_ = sought.sent if after is None else {"$and": [sought.sent, ordering.after(keys, after)]}
-            found = collection.some(filter_, sought.wanted, limit + 1, sort=keys, hint=sought.hint, **self._asking)
-        else:
-            stages = ordering.stages(order, sought.filter, after, limit + 1)
-            found = collection.aggregate([*stages, {"$project": sought.wanted}], **self._asking).to_list()
+            found = last.with_texts(collection.read(seen)) if seen is not None else None
+        if found is None:
+            found, seen = pages.fetched(collection, sought, order, after, limit + 1, self._asking), None
         kept = found[:limit]
         entries = [self.shown(each) for each in map(stored, kept)]
         places = [ordering.position(keys, each) for each in kept] if placed else []
         page = Page(entries, ordering.position(keys, kept[-1]) if len(found) > limit and kept else None, places)
-        return page if place is None else place.gave(sought, limit, found, page)
+        return page if place is None else place.gave(Last(sought, limit, found, page, seen))
 
     def moved(self, type_: str, where: Predicate, keys: ordering.Keys, limit: int, since: Snapshot) -> Page:
         """What was updated since a walk began, at the places of then (`pages.py`); one round trip."""

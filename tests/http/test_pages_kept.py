@@ -64,14 +64,14 @@ def letters(world):
 def fetched(monkeypatch):
     """Of each page that was asked for, whether its bodies were."""
     told = []
-    some = Bounded.some
+    asked = Bounded._told
 
-    def watched(self, where, wanted, limit, **more):
-        if self.name == "resources":
+    def watched(self, where, wanted, limit, sort, *more):
+        if self.name == "resources" and sort:
             told.append("body" in wanted)
-        return some(self, where, wanted, limit, **more)
+        return asked(self, where, wanted, limit, sort, *more)
 
-    monkeypatch.setattr(Bounded, "some", watched)
+    monkeypatch.setattr(Bounded, "_told", watched)
     return told
 
 
@@ -137,30 +137,45 @@ def test_after_every_write_a_page_that_was_kept_is_as_if_asked_anew(letters, nam
     assert any(seen[0] != each for each in seen), "none of it changed anything here: this compares nothing"
 
 
-def marks_and_what_they_stand_for(world):
-    stands = world.house.shelf.resources.find({}, {**WANTED, "restamped": 1})
-    return {
-        each.pop("_id"): ({name: each.pop(name, None) for name in ("version", "updated", "restamped")}, each)
-        for each in stands
-    }
-
-
-def test_whatever_is_changed_of_what_stands_changes_its_mark(letters):
+def test_the_text_of_a_version_is_never_changed(letters):
+    """For that a kept text stands: all else is asked for each time."""
     letters.put(told_about("c1", "DocumentReference/l2"))
     letters.put(provenance("w1", "DocumentReference/l2"))
-    letters.put(provenance("w2", "Communication/c1"))
-    restamped = set()
-    for write in WRITES.values():
-        before = marks_and_what_they_stand_for(letters)
+    seen, otherwise = {}, set()
+    for write in (lambda _: None, *WRITES.values()):
         write(letters)
-        after = marks_and_what_they_stand_for(letters)
-        for name in before.keys() & after.keys():
-            (mark, stood), (now, stands) = before[name], after[name]
-            assert (mark != now) or stood == stands, name
-            if mark["version"] == now["version"] and mark != now:
-                restamped.add(name.partition("/")[0])
+        for each in letters.house.shelf.resources.find({}, WANTED):
+            version = each["_id"], each["version"], each["updated"]
+            body = each.pop("body")
+            known = seen.setdefault(version, (body, each))
+            assert known[0] == body, version
+            if known[1] != each:
+                otherwise.add(each["type"])
 
-    assert {"Patient", "Observation", "List", "Communication", "Provenance"} <= restamped
+    assert {"Patient", "Observation", "List", "Communication", "Provenance"} <= otherwise, "all else is changed"
+
+
+@pytest.mark.parametrize("name", ["holder", "radiologist"])
+@pytest.mark.parametrize("url", ["Observation?patient=lea&_id=o1", "List?patient=lea"])
+def test_what_is_hidden_is_changed_without_a_round_trip_that_tells(letters, fetched, name, url):
+    """Decisions 17: who polls what names something hidden is not told by the time it takes that this was touched."""
+    hidden = "INVISIBLE_PATIENT" if name == "holder" else "MASQUE_PS"
+    letters.put({**letter_of("lea", "l2", hidden), "description": "cachée"})
+    letters.put(listed("DocumentReference/l1", "DocumentReference/l2"))
+    shown = [told(letters, WHO[name], url) for _ in range(5)]
+    fetched.clear()
+    changes = (
+        lambda: letters.put(letter_of("lea", "l2", hidden)),
+        lambda: letters.put({**letter_of("lea", "l2", hidden), "type": {"text": "autre"}}),
+        lambda: letters.ask(people.operator(), "DELETE", "DocumentReference/l2"),
+    )
+    for change in changes:
+        change()
+        shown += [told(letters, WHO[name], url) for _ in range(2)]
+
+    assert "DocumentReference/l2" not in str(shown)
+    assert all(each == shown[0] for each in shown)
+    assert [False] * 6 == fetched
 
 
 def test_what_stands_unchanged_is_found_and_not_fetched(letters, fetched):
@@ -233,14 +248,14 @@ def test_a_summary_of_a_page_that_was_kept_is_a_summary(letters):
 
 def test_traces_are_fetched_each_time(letters, monkeypatch):
     wanted = []
-    some = Bounded.some
+    told_by = Bounded._told
 
-    def watched(self, where, asked, limit, **more):
+    def watched(self, where, asked, *more):
         if self.name == "ledger":
             wanted.append("body" in asked)
-        return some(self, where, asked, limit, **more)
+        return told_by(self, where, asked, *more)
 
-    monkeypatch.setattr(Bounded, "some", watched)
+    monkeypatch.setattr(Bounded, "_told", watched)
     for _ in range(4):
         told(letters, WHO["holder"], "AuditEvent?patient=lea")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fhir_server.store import designations, restamp
+from fhir_server.store import restamp
 from fhir_server.store.documents import Shelf
 
 DOCUMENT = "DocumentReference/d"
@@ -65,10 +65,3 @@ def test_what_is_restamped_names_what_it_mentions_and_keeps_nothing_empty(shelf,
     restamped = shelf.resources.find_one({"_id": "Provenance/p"})["facts"]
     assert (HIDDEN["label"], names) == (restamped["label"], restamped.get("names"))
     assert "names" in restamped or names is None
-
-
-def test_who_is_designated_changes_the_mark_of_the_patient(shelf):
-    shelf.resources.insert_one({"_id": "Patient/lea", "type": "Patient", "facts": {"patient": "lea"}})
-    for times in (1, 2):
-        designations.refresh(shelf, "lea", None)
-        assert times == shelf.resources.find_one({"_id": "Patient/lea"})["restamped"]

@@ -9,7 +9,8 @@ import pytest
 from fhir_server.definitions.compartments import members, owner_parameters
 from fhir_server.foundation.predicate import Has, both
 from fhir_server.resources.facts import _owner_element, found_by_owner, may_be_about, owner_tokens
-from fhir_server.store.documents import envelope
+from fhir_server.store.documents import OF_A_RECORD, WITHIN_A_RECORD, envelope
+from fhir_server.store.ordering import index_for
 from fhir_server.store.simplify import filter_of
 
 TYPES = [type_ for type_ in members("Patient") if found_by_owner(type_)]
@@ -39,6 +40,7 @@ def test_what_has_an_owner_has_the_tokens_of_him(type_, spelt):
         owner = made["facts"]["patient"]
         assert "lea" in made["facts"]["patients"]
         assert {f"{each}{owner}" for each in owner_tokens(type_)} <= set(made["index"])
+        assert {f"{type_}.{code}!" for code in found_by_owner(type_)} <= set(made["index"]), "`:missing` says so too"
         assert len(made["index"]) == len(set(made["index"]))
 
 
@@ -77,3 +79,25 @@ def test_without_the_owner_his_token_is_asked_for():
     for type_ in ("Observation", ""):
         asked = Has("token", "Observation.patient=Patient/lea")
         assert "Observation.patient=Patient/lea" in json.dumps(filter_of((asked,), type_))
+
+
+NONE = {"$nor": [{"facts.state": "archived"}, {"$and": [{"facts.class": "10"}]}]}
+
+
+@pytest.mark.parametrize(
+    ("asked", "index"),
+    [
+        ({}, OF_A_RECORD),
+        (NONE, OF_A_RECORD),
+        ({"index": "Observation.code=x"}, WITHIN_A_RECORD),
+        ({"index": "Observation.code=x", **NONE}, WITHIN_A_RECORD),
+        ({"index": {"$in": ["Observation.code=x"]}}, None),
+        ({"index": "Observation.status=final", "_id": "Observation/o"}, None),
+        ({"index": "Observation.value-quantity!", "numbers": {"$elemMatch": {"key": "x"}}}, None),
+        ({"$or": [{"index": "x"}, {"facts.mentions": {"$elemMatch": {"token": "x"}}}]}, None),
+        ({"dates.date": {"$elemMatch": {"lo": {"$gte": 1}}}}, None),
+    ],
+)
+def test_an_index_is_said_where_nothing_else_is_asked(asked, index):
+    """Whatever else is asked may be better found by an index of its own: then MongoDB chooses."""
+    assert index == index_for({"facts.patient": "lea", "type": "Observation", **asked})
