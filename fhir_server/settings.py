@@ -168,7 +168,7 @@ class Settings:
     )
     kept_pages: int = _setting(
         64,
-        "Megabytes, about, in each process for the last pages of searches: what matches and may be seen is found each time, "
+        "Megabytes, about, in each process for the last pages of searches: what matches and may be seen is found anew, "
         "but no text is fetched that is there; 0 keeps none",
         minimum=0,
         maximum=100_000,
