@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import logging.config
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -41,6 +42,8 @@ CONTRACTS = {
 def test_the_import_contracts_hold(capsys, monkeypatch):
     from importlinter.cli import lint_imports
 
+    # it would put its own logging in place of that of the tests that come after it, whose loggers it turns off
+    monkeypatch.setattr(logging.config, "dictConfig", lambda _: None)
     monkeypatch.chdir(PACKAGE.parent)
     broken = lint_imports(config_filename="setup.cfg", no_cache=True)
     said = " ".join(capsys.readouterr().out.split())
