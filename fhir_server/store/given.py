@@ -46,10 +46,9 @@ class Last:
 
     def with_texts(self, marks: Sequence[Document]) -> list[Document] | None:
         """What these marks stand for, with the texts that are kept; None where one of them is not."""
-        kept = {(each["_id"], each["version"], each["updated"]): each for each in self.found}
-        known = [kept.get((each["_id"], each["version"], each["updated"])) for each in marks]
-        whole = [{**was, **mark} for was, mark in zip(known, marks, strict=True) if was is not None]
-        return whole if len(whole) == len(marks) else None
+        texts = {(each["_id"], each["version"], each["updated"]): each.get("body") for each in self.found}
+        known = [texts.get((each["_id"], each["version"], each["updated"])) for each in marks]
+        return [{**mark, "body": text} for mark, text in zip(marks, known, strict=True)] if None not in known else None
 
 
 class Given:
