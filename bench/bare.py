@@ -19,6 +19,7 @@ from pymongo import DESCENDING, MongoClient
 from pymongo.write_concern import WriteConcern
 
 from fhir_server.audit_event.ledger import Along, Ledger
+from fhir_server.commands.processors import keep_to_one
 from fhir_server.store.collections import make_collections
 
 JSON = "application/fhir+json; charset=utf-8"
@@ -27,6 +28,8 @@ PAGE = 20
 
 def create_app(check: Callable[[str | None, str], None] | None = None) -> Flask:
     """The three views over the database that the environment names; `check` is done before a read."""
+    if "BARE_KEPT" in os.environ:
+        keep_to_one(int(os.environ["BARE_KEPT"]), str(os.getppid()))
     app = Flask("bare", static_folder=None)
     client: MongoClient[dict[str, Any]] = MongoClient(os.environ["BARE_MONGO_URI"])
     database = client[os.environ["BARE_DATABASE"]]

@@ -54,6 +54,11 @@ class Settings:
     database: str = _setting("fhir", "Name of the database", pattern=r"^[A-Za-z0-9_-]{1,38}$")
     workers: int = _setting(2, "Processes that answer", minimum=1, maximum=256)
     threads: int = _setting(16, "Requests that one process answers at a time", minimum=2, maximum=256)
+    unpinned: bool = _setting(
+        False,
+        "Processes go to whatever processor is free, where other work keeps to processors of its own choice; without "
+        "it each keeps to one, if all processors have as many of them",
+    )
     drain: int = _setting(20, "Seconds that a stop grants to the requests in flight", minimum=0, maximum=600)
     base_url: str = _setting(
         "",

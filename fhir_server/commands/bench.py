@@ -43,6 +43,8 @@ GOALS: Mapping[str, float] = {"read": 1.25, "search": 1.5, "create": 2.0}
 ONE_CLIENT_GOAL = 2.0
 TRACED: Mapping[str, str] = {f"traced {errand}": errand for errand in GOALS}
 """Each bare view with the server's ledger and nothing else: what any server pays that keeps a durable trace of it."""
+KEPT: Mapping[str, str] = {f"{errand} kept": errand for errand in GOALS}
+"""Each against the bare view whose processes keep to a processor each, as the server's do (docs/adr/0047)."""
 ANEW = "search anew"
 """Searches of which none is the last one that its asker made, so that nothing of a page is kept (docs/adr/0046)."""
 SIZES = (20, 21)
@@ -143,7 +145,7 @@ def bench(*, seconds: int, clients: int, workers: int, threads: int, patients: i
     begun = os.getloadavg()[0]
     with _stage(workers, threads, patients, console) as stage:
         ceiling = stage.ceiling(clients)
-        findings = [stage.measure(shape, seconds, clients) for shape in (*GOALS, ANEW, *TRACED)]
+        findings = [stage.measure(shape, seconds, clients) for shape in (*GOALS, ANEW, *KEPT, *TRACED)]
         token = stage.price(seconds)
         facts = machine(workers=workers, threads=threads, clients=clients, patients=patients, load=begun)
     told = {**report(findings, facts, ceiling), "token": token}
@@ -194,6 +196,8 @@ def show(told: Mapping[str, Any], console: Console) -> None:
     traced = ", ".join(f"{errand} {told[shape]:.2f}" for shape, errand in TRACED.items())
     console.print(f"a bare view with a durable trace, and nothing else, by the bare view: {traced}")
     console.print(f"a search that is not the last one of its asker: {told[ANEW]:.2f}")
+    kept = ", ".join(f"{errand} {told[shape]:.2f}" for shape, errand in KEPT.items())
+    console.print(f"against a bare view whose processes keep to a processor each, as the server's do: {kept}")
     if "token" in told:
         console.print(bench_token.line(told["token"]))
     for shape, wrong in told["errors"].items():
@@ -237,8 +241,9 @@ class Stage:
 
     def measure(self, shape: str, seconds: int, clients: int) -> Finding:
         """Warm up, then alternate."""
-        errand, under = TRACED.get(shape, shape), "traced" if shape in TRACED else "fhir"
-        ports = dict.fromkeys(self._ports, self._ports["bare"]) if shape in TRACED else self._ports
+        errand, under = {**TRACED, **KEPT}.get(shape, shape), "traced" if shape in TRACED else "fhir"
+        bare = self._ports["kept" if shape in KEPT else "bare"]
+        ports = {"bare": bare, "server": bare if shape in TRACED else self._ports["server"]}
         places = {"bare": "fhir", "server": under}
         asked = {whose: self._requests(errand, port, places[whose]) for whose, port in ports.items()}
         expect = 201 if errand == "create" else 200
@@ -295,7 +300,7 @@ def _stage(workers: int, threads: int, patients: int, console: Console) -> Itera
 
     sys.path.insert(0, str(ROOT))
     town = importlib.import_module("bench.town")
-    ports = {"bare": free_port(), "server": free_port()}
+    ports = {whose: free_port() for whose in ("server", "bare", "kept")}
     with contextlib.ExitStack() as ending:
         data = ending.enter_context(tempfile.TemporaryDirectory(prefix="dmp-", ignore_cleanup_errors=True))
         with console.status("starting the embedded MongoDB"):
@@ -317,11 +322,12 @@ def _stage(workers: int, threads: int, patients: int, console: Console) -> Itera
         log = Path(data) / "servers.log"
         environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         environ |= {**settings.to_environment(), f"{PREFIX}MONGO_URI": engine.uri, "PYTHONPATH": str(ROOT)}
-        environ |= {"BARE_MONGO_URI": engine.uri, "BARE_DATABASE": DATABASE, "BARE_PORT": str(ports["bare"])}
+        environ |= {"BARE_MONGO_URI": engine.uri, "BARE_DATABASE": DATABASE}
         environ |= {"BARE_WORKERS": str(workers), "BARE_THREADS": str(threads)}
-        serve = "from fhir_server.commands import main; main()"
-        for whose, command in (("server", ["-c", serve, "serve"]), ("bare", ["-m", "bench.bare"])):
-            started = start_program([sys.executable, *command], environ, log)
+        serve, bare = ["-c", "from fhir_server.commands import main; main()", "serve"], ["-m", "bench.bare"]
+        for whose, command in (("server", serve), ("bare", bare), ("kept", bare)):
+            own = {"BARE_PORT": str(ports[whose])} | ({"BARE_KEPT": str(workers)} if whose == "kept" else {})
+            started = start_program([sys.executable, *command], {**environ, **own}, log)
             ending.callback(end_program, started)
             with console.status(f"starting {whose}"):
                 await_port(ports[whose], started, log)

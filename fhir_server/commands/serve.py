@@ -30,6 +30,7 @@ import click
 from rich.console import Console
 
 from fhir_server.commands.options import chosen, setting_options, variables
+from fhir_server.commands.processors import keep_to_one
 from fhir_server.settings import Settings
 from fhir_server.store.engine import Engine, EngineFault, connect
 
@@ -139,6 +140,9 @@ def _built() -> Callable[..., Any]:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
+    settings = Settings.read()
+    if parent and not settings.unpinned:
+        keep_to_one(settings.workers, str(parent))
     from fhir_server.app import create_app
     from fhir_server.store.connection import DatabaseFault
 

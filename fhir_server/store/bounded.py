@@ -27,6 +27,7 @@ class Bounded(Collection[Document]):
     def __init__(self, database: Database[Document], name: str, most: Callable[[], int], concern: WriteConcern) -> None:
         super().__init__(database, name, write_concern=concern)
         self._most = most
+        self._as_told = self.codec_options.with_options(document_class=RawBSONDocument)
 
     def find(self, *args: Any, **kwargs: Any) -> Any:
         """As Collection.find, and so find_one."""
@@ -65,14 +66,13 @@ class Bounded(Collection[Document]):
         *,
         sort: Sequence[tuple[str, int]] = (),
         hint: Sequence[tuple[str, int]] | None = None,
+        known: bytes | None = None,
     ) -> bytes | None:
         """What `some` finds, as MongoDB tells it (`read` reads it): the same bytes are the same documents.
 
-        None where it was cut off, or one answer does not hold them all.
+        None where it was cut off, or one answer does not hold them all. `known` is what was seen of it before.
         """
-        told = self._told(
-            where, wanted, limit, sort, hint, self.codec_options.with_options(document_class=RawBSONDocument)
-        )
+        told = self._told(where, wanted, limit, sort, hint, self._as_told, known)
         return None if told is None else bytes(told.raw)
 
     def read(self, seen: bytes) -> list[Document]:
@@ -88,6 +88,7 @@ class Bounded(Collection[Document]):
         sort: Sequence[tuple[str, int]],
         hint: Sequence[tuple[str, int]] | None,
         options: Any,
+        known: bytes | None = None,
     ) -> Any:
         command = {
             "find": self.name,
@@ -104,7 +105,8 @@ class Bounded(Collection[Document]):
             command["hint"] = dict(hint)
         try:
             told = self.database.command(command, codec_options=options)["cursor"]
-            if not told["id"]:
+            # what held all before holds all now; to read it would make a document of each it holds
+            if (known is not None and told.raw == known) or not told["id"]:
                 return told
             self.database.command({"killCursors": self.name, "cursors": [told["id"]]})
         except ServerSelectionTimeoutError:

@@ -212,7 +212,7 @@ class VisibleStore:
         found: list[dict[str, Any]] | None = None
         seen = None
         if last is not None and last.found:
-            seen = collection.seen(sought.sent, sought.marks, limit + 1, sort=keys, hint=sought.hint)
+            seen = collection.seen(sought.sent, sought.marks, limit + 1, sort=keys, hint=sought.hint, known=last.seen)
             if seen is not None and seen == last.seen:
                 return last.page
             found = last.with_texts(collection.read(seen)) if seen is not None else None
