@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import field, replace
+from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode
 
@@ -22,6 +23,8 @@ _HALF = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PLAIN = re.compile(r"[A-Za-z0-9:/$,._~-]*=[A-Za-z0-9:/$,._~-]*")
 # What no FHIR string holds (https://hl7.org/fhir/R4/datatypes.html#string).
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_SHORT = 512
+"""Characters up to which a query is remembered as it was read."""
 
 
 @light(frozen=True, slots=True)
@@ -93,6 +96,10 @@ def pairs(query: str) -> Pairs:
 
     Raises Problem 400 where it is not percent-encoded UTF-8, or says a control character.
     """
+    return _pairs_again(query) if len(query) <= _SHORT else _pairs(query)
+
+
+def _pairs(query: str) -> Pairs:
     if _HALF.search(query):
         raise bad_request("a `%` in the query is followed by two hexadecimal digits")
     try:
@@ -102,6 +109,10 @@ def pairs(query: str) -> Pairs:
     if any(_CONTROL.search(part) for pair in found for part in pair):
         raise bad_request("the query holds a control character")
     return found
+
+
+_pairs_again = lru_cache(1_024)(_pairs)
+"""Who looks at a record again asks what he asked before."""
 
 
 def query_text(asked: Pairs) -> str:
