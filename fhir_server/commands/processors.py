@@ -3,7 +3,8 @@
 May live here: which processor a worker keeps to. May not know: what it answers.
 
 One interpreter runs one thread at a time, so that a worker has little to do on a second processor; where its threads
-are free to wander they hand the interpreter to each other across them, and wake each other by interrupts (docs/adr/0047).
+are free to wander they hand the interpreter to each other across both, and wake each other by interrupts
+(docs/adr/0047).
 https://man7.org/linux/man-pages/man2/sched_setaffinity.2.html, abstract addresses in
 https://man7.org/linux/man-pages/man7/unix.7.html
 """
