@@ -47,10 +47,10 @@ from fhir_server.smart.server import Config, Smart, build
 from fhir_server.store import own_parameters
 from fhir_server.store.changes import Changes
 from fhir_server.store.connection import Database, connect
-from fhir_server.store.documents import Shelf
 from fhir_server.store.freshness import Freshness
 from fhir_server.store.given import Given
 from fhir_server.store.secret_keys import secret_key
+from fhir_server.store.shelf import Shelf
 from fhir_server.store.turn import Turn
 
 if TYPE_CHECKING:
@@ -77,13 +77,13 @@ def build_house(
 
     `once` is the same database through a client that sends a write once, for the ledger, which keeps count itself.
     """
-    shelf = Shelf(database, settings.max_time_ms, settings.fhir_base)
+    ledger = Ledger(database if once is None else once)
+    shelf = Shelf(database, settings.max_time_ms, settings.fhir_base, ledger.crowd)
     fresh = freshness or Freshness(database, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
     shelf.prepare()
     fresh.prepare()
     fresh.on(own_parameters.CHANGED, lambda _: own_parameters.load(shelf))
     own_parameters.load(shelf)
-    ledger = Ledger(database if once is None else once)
     ledger.prepare()
     outbox = Outbox(database, _ways(settings), sandbox=settings.sandbox)
     outbox.prepare()

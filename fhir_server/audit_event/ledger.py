@@ -79,7 +79,7 @@ class Ledger:
         self._queue: SimpleQueue[_Ticket | None] = SimpleQueue()
         self._taken_in: SimpleQueue[str] = SimpleQueue()
         self._open = False
-        self._crowd = Crowd(LINGER)
+        self.crowd = Crowd(LINGER)
         self._awaited = WAITING
         self._full = threading.Event()
         self._waking = threading.Lock()
@@ -169,7 +169,7 @@ class Ledger:
                 return
             begun = time.monotonic()
             self.book.write(tickets)
-            self._crowd.met(len(tickets), self._queue.qsize(), time.monotonic() - begun)
+            self.crowd.met(len(tickets), self._queue.qsize(), time.monotonic() - begun)
             self._wake(tickets)
 
     def _wake(self, tickets: Sequence[_Ticket]) -> None:
@@ -205,7 +205,7 @@ class Ledger:
                     continue
                 break
             if not tickets:
-                self._linger(self._crowd.others)
+                self._linger(self.crowd.others)
             tickets.append(ticket)
             count += len(ticket.records)
         return tickets
@@ -220,7 +220,7 @@ class Ledger:
         self._full.clear()
         self._awaited = others
         if self._queue.qsize() < others:
-            self._full.wait(self._crowd.patience)
+            self._full.wait(self.crowd.patience)
         self._awaited = WAITING
 
     def _keep_house(self) -> None:

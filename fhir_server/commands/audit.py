@@ -78,7 +78,7 @@ def _events(database: Database, settings: Settings, patient: str, limit: int) ->
     from fhir_server.foundation.principal import Kind, Principal, Purpose
     from fhir_server.foundation.uuid7 import uuid7
     from fhir_server.search.query import Order
-    from fhir_server.store.documents import Shelf
+    from fhir_server.store.shelf import Shelf
     from fhir_server.store.visible import VisibleStore
 
     user = getpass.getuser()

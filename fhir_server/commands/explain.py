@@ -85,8 +85,8 @@ def explain(
     from fhir_server.consent.directives import Records
     from fhir_server.foundation.principal import Purpose
     from fhir_server.store import unguarded
-    from fhir_server.store.documents import Shelf
     from fhir_server.store.freshness import Freshness
+    from fhir_server.store.shelf import Shelf
 
     if purpose not in {each.value for each in Purpose}:
         raise click.ClickException(f"`{purpose}` is no purpose: write TREAT, BTG or ETREAT")

@@ -26,8 +26,8 @@ def reindex(**place: Any) -> None:
     import os
 
     from fhir_server.store import own_parameters
-    from fhir_server.store.documents import Shelf
     from fhir_server.store.freshness import Freshness
+    from fhir_server.store.shelf import Shelf
 
     console = Console()
     with reach(chosen(**place)) as found:

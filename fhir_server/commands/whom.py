@@ -13,7 +13,7 @@ import click
 if TYPE_CHECKING:
     from fhir_server.commands.place import Place
     from fhir_server.foundation.principal import Principal
-    from fhir_server.store.documents import Shelf
+    from fhir_server.store.shelf import Shelf
 
 _KINDS = ("Practitioner", "Patient", "RelatedPerson")
 _NUMBER = re.compile(r"(?:ps:)?(\d{11,12})")

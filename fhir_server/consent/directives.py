@@ -35,8 +35,8 @@ from fhir_server.foundation.moment import Interval
 from fhir_server.foundation.principal import Principal
 from fhir_server.resources import closing
 from fhir_server.store import unguarded
-from fhir_server.store.documents import Shelf
 from fhir_server.store.freshness import Listening
+from fhir_server.store.shelf import Shelf
 
 CAPACITY = 20_000
 _DEPTH = 4

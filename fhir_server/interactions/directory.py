@@ -23,7 +23,7 @@ from fhir_server.notices.occasion import contacts_of
 from fhir_server.resources.reach import placed, set_by, spelt
 from fhir_server.smart.directory import Insured
 from fhir_server.store import unguarded
-from fhir_server.store.documents import Shelf
+from fhir_server.store.shelf import Shelf
 
 CHAIN_AT_MOST = 5
 

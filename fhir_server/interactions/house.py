@@ -17,9 +17,9 @@ from fhir_server.consent.memory import Memory
 from fhir_server.interactions.request import FhirResponse
 from fhir_server.notices.outbox import Outbox
 from fhir_server.store.changes import Changes
-from fhir_server.store.documents import Shelf
 from fhir_server.store.freshness import Freshness
 from fhir_server.store.given import Given
+from fhir_server.store.shelf import Shelf
 
 
 @dataclass(frozen=True, slots=True)

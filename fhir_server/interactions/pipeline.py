@@ -35,7 +35,8 @@ from fhir_server.search.parse import criteria as search_criteria
 from fhir_server.smart.scope import elsewhere, narrow, reach, resource_scopes
 from fhir_server.store.changes import Unit
 from fhir_server.store.connection import TooLarge, TooSlow
-from fhir_server.store.documents import Shelf, Stored
+from fhir_server.store.documents import Stored
+from fhir_server.store.shelf import Shelf
 from fhir_server.store.visible import VisibleStore
 
 VERBS: Mapping[str, Verb] = {

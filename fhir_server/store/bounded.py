@@ -80,6 +80,25 @@ class Bounded(Collection[Document]):
         found: list[Document] = decode(seen, self.codec_options)["firstBatch"]
         return found
 
+    def joined(self, several: Sequence[Sequence[Mapping[str, Any]]], most: int) -> RawBSONDocument | None:
+        """What several pipelines find, one after the other, up to `most` in all, as MongoDB tells it.
+
+        None where one answer does not hold them all.
+        """
+        first, *others = several
+        command = {
+            "aggregate": self.name,
+            "pipeline": [*first, *({"$unionWith": {"coll": self.name, "pipeline": list(each)}} for each in others)],
+            "cursor": {"batchSize": most + 1},
+            "maxTimeMS": self._most(),
+            "readConcern": self.read_concern.document,
+        }
+        told: RawBSONDocument = self.database.command(command, codec_options=self._as_told)["cursor"]
+        if not told["id"]:
+            return told
+        self.database.command({"killCursors": self.name, "cursors": [told["id"]]})
+        return None
+
     def _told(  # noqa: PLR0917 - what is asked
         self,
         where: Mapping[str, Any],

@@ -29,10 +29,11 @@ from fhir_server.resources import facts as access
 from fhir_server.resources.reach import Voice
 from fhir_server.store import along, claims, designations, restamp, unguarded
 from fhir_server.store.blobs import Blobs
-from fhir_server.store.documents import Envelope, Shelf, Stored, about_facts, envelope, stored
+from fhir_server.store.documents import Envelope, Stored, about_facts, envelope, stored
 from fhir_server.store.freshness import Freshness
 from fhir_server.store.naming import FREELY, Naming
 from fhir_server.store.own_parameters import CHANGED
+from fhir_server.store.shelf import Shelf
 from fhir_server.store.write import (
     MILLISECOND,
     Write,

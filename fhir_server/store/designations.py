@@ -16,7 +16,8 @@ from pymongo.client_session import ClientSession
 from fhir_server.resources.designation import designated, is_designation, with_designated
 from fhir_server.search.index import index_of
 from fhir_server.store import unguarded
-from fhir_server.store.documents import Envelope, Shelf, mention
+from fhir_server.store.documents import Envelope, mention
+from fhir_server.store.shelf import Shelf
 from fhir_server.store.write import Write
 
 SAYS = "says"

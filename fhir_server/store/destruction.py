@@ -21,7 +21,7 @@ from fhir_server.resources import json_text
 from fhir_server.store import restamp
 from fhir_server.store.blobs import Blobs
 from fhir_server.store.changes import Unit
-from fhir_server.store.documents import DESTRUCTIONS, Shelf
+from fhir_server.store.shelf import DESTRUCTIONS, Shelf
 
 BATCH = 500
 DECIDING = ["Patient", "RelatedPerson", "Consent"]

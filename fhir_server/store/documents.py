@@ -29,9 +29,7 @@ from dataclasses import field, fields
 from functools import cache
 from typing import Any
 
-from pymongo import ASCENDING, DESCENDING, GEOSPHERE, IndexModel
-from pymongo.database import Database
-from pymongo.write_concern import WriteConcern
+from pymongo import ASCENDING, DESCENDING
 
 from fhir_server.definitions.library import profile_json
 from fhir_server.foundation.light import light
@@ -44,11 +42,7 @@ from fhir_server.resources.reach import Reach
 from fhir_server.search import contained
 from fhir_server.search.index import index_of
 from fhir_server.search.words import words_of
-from fhir_server.store import claims
 from fhir_server.store.announcement import hidden_spans
-from fhir_server.store.bounded import Bounded
-from fhir_server.store.collections import make_collections
-from fhir_server.store.together import Together
 
 Envelope = dict[str, Any]
 
@@ -60,46 +54,9 @@ LISTS = ("List", "DocumentManifest")
 
 STRUCTURES = 30_000
 """How many numbers and elements a resource may leave: some 10 MB of the 16 that a document of MongoDB may have."""
-INDEXED_BY = "indexed_by"
-"""Which version of a SearchParameter all is indexed by (`own_parameters.py`)."""
-DESTRUCTIONS = "destructions"
-"""Which records are being destroyed (`destruction.py`)."""
-COLLECTIONS = ("resources", "history", "blobs", "invalidations", "leases", INDEXED_BY, DESTRUCTIONS, claims.COLLECTION)
 OF_A_RECORD = [("facts.patient", ASCENDING), ("type", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]
 WITHIN_A_RECORD = [("facts.patient", ASCENDING), ("index", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]
 """The indexes of what is of a type, and what carries a token, within a record, the latest first."""
-RESOURCE_INDEXES = (
-    IndexModel(OF_A_RECORD),
-    IndexModel(WITHIN_A_RECORD),
-    IndexModel([("facts.patient", ASCENDING), ("type", ASCENDING), ("last.date", DESCENDING), ("_id", DESCENDING)]),
-    IndexModel([("index", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
-    IndexModel([("type", ASCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]),
-    # what was updated, by which pages find what was since their first (docs/adr/0039): no create is in it
-    IndexModel([("type", ASCENDING), ("updated", DESCENDING)], partialFilterExpression={"version": {"$gt": 1}}),
-    IndexModel([("facts.author", ASCENDING), ("type", ASCENDING)], sparse=True),
-    IndexModel([("facts.submitter", ASCENDING), ("type", ASCENDING)], sparse=True),
-    IndexModel([("facts.about", ASCENDING)], sparse=True),
-    IndexModel([("facts.mentions.id", ASCENDING)], sparse=True),
-    IndexModel([("facts.mentions.token", ASCENDING)], sparse=True),
-    IndexModel([("facts.mentions.held.id", ASCENDING)], sparse=True),
-    IndexModel([("facts.held.id", ASCENDING)], sparse=True),
-    IndexModel([("dates.birthdate.lo", ASCENDING)], sparse=True),
-    IndexModel([("facts.hidden.lo", ASCENDING), ("facts.hidden.hi", ASCENDING)], sparse=True),
-    # what has no number or quantity is not in it; within a record the presence token above is nearer (docs/adr/0015)
-    IndexModel([("numbers.key", ASCENDING), ("numbers.lo", ASCENDING), ("numbers.hi", ASCENDING)], sparse=True),
-    IndexModel([("place", GEOSPHERE)]),  # what has no place is not in it
-    IndexModel([("unique", ASCENDING)], unique=True, sparse=True),
-)
-HISTORY_INDEXES = (
-    IndexModel([("id", ASCENDING), ("version", DESCENDING)]),
-    # by which a record is destroyed; by its types, who has represented the holder is found
-    IndexModel([("facts.patient", ASCENDING), ("type", ASCENDING)], sparse=True),
-    IndexModel([("type", ASCENDING), ("updated", DESCENDING), ("id", DESCENDING), ("version", DESCENDING)]),
-    IndexModel([("facts.mentions.id", ASCENDING)], sparse=True),
-    IndexModel([("facts.mentions.held.id", ASCENDING)], sparse=True),
-    IndexModel([("facts.about", ASCENDING)], sparse=True),
-    IndexModel([("facts.held.id", ASCENDING)], sparse=True),
-)
 
 
 @light(frozen=True, slots=True)
@@ -137,11 +94,6 @@ WANTED = dict.fromkeys((each.name for each in fields(Stored)), 1)
 """What is only searched by stays in the database. Fields of the first level, named as wanted, are MongoDB's simple
 projection: 120 µs less for a page of twenty than naming what is not wanted (docs/performance.md)."""
 
-LARGE = 65_536
-"""Bytes of a document whose body is not fetched before its guard is asked: how long that takes would tell of it."""
-UNASKED = {**WANTED, "body": {"$cond": [{"$lte": [{"$bsonSize": "$$ROOT"}, LARGE]}, "$body", None]}}
-"""What is fetched of a document before its guard is asked."""
-
 
 def stored(document: Mapping[str, Any]) -> Stored:
     """The Stored value of a document of `resources`, `ledger` or `history`."""
@@ -159,39 +111,6 @@ def stored(document: Mapping[str, Any]) -> Stored:
         get("reach", {}),
         get("deposited"),
     )
-
-
-class Shelf:
-    """The collections, and nothing else; whoever holds one is listed in setup.cfg's import contracts."""
-
-    def __init__(self, database: Database[dict[str, Any]], max_time_ms: int = 5_000, base: str = "") -> None:
-        """`max_time_ms` bounds each query of the record: `store.connection.TooSlow` past it.
-
-        `base` is the address of the FHIR server: whoever writes has to tell it, or links below it are no mentions.
-        """
-        self.max_time_ms = max_time_ms
-        self.base = base
-        self.database = database
-        self.resources = self._bounded("resources")
-        self.history = self._bounded("history")
-        self.ledger = self._bounded("ledger")
-        self.carried = self._bounded("carried")
-        self.outbox = self._bounded("outbox")
-        self.current = Together(self.resources, UNASKED)
-
-    def _bounded(self, name: str) -> Bounded:
-        return Bounded(self.database, name, lambda: self.max_time_ms, WriteConcern("majority", j=True))
-
-    def prepare(self) -> None:
-        """Collections and indexes, made before the first request: a transaction may not create them."""
-        make_collections(self.database, COLLECTIONS)
-        self.resources.create_indexes(list(RESOURCE_INDEXES))
-        self.history.create_indexes(list(HISTORY_INDEXES))
-        self.database[claims.COLLECTION].create_indexes(list(claims.INDEXES))
-
-    def of(self, type_: str) -> Any:
-        """The collection that holds the current versions of a FHIR type: AuditEvents live in the ledger."""
-        return self.ledger if type_ == "AuditEvent" else self.resources
 
 
 def envelope(

@@ -19,8 +19,10 @@ from typing import Any
 
 from bson import encode
 
+from fhir_server.store.documents import OF_A_RECORD
 from fhir_server.store.ordering import Sought
 from fhir_server.store.pages import Page
+from fhir_server.store.shared_pages import Again, marks_of
 
 _OF_FACTS = 8
 """How many bytes a byte of stored facts takes in memory: 6 to 9, by what was measured."""
@@ -35,7 +37,8 @@ Document = dict[str, Any]
 class Last:
     """The last question that a door was asked for a page, with all that was found for it, and the page.
 
-    Without a page it was asked once: what is not asked again is not kept. `seen` is how the database told the marks.
+    Without a page it was asked once: what is not asked again is not kept. `seen` is how the database told the marks;
+    `again` what they are asked for by the next time.
     """
 
     sought: Sought
@@ -43,6 +46,7 @@ class Last:
     found: Sequence[Document] = ()
     page: Page = field(default_factory=Page)
     seen: bytes | None = None
+    again: Again | None = None
 
     def with_texts(self, marks: Sequence[Document]) -> list[Document] | None:
         """What these marks stand for, with the texts that are kept; None where one of them is not."""
@@ -105,8 +109,16 @@ class Place:
             self._given.put(self, Last(last.sought, last.limit), 0)
             return last.page
         page = replace(last.page, told={})
-        self._given.put(self, replace(last, page=page), sum(map(_size, last.found)))
+        asked = _again(last.sought, last.limit + 1, last.seen)
+        self._given.put(self, replace(last, page=page, again=asked), sum(map(_size, last.found)))
         return page
+
+
+def _again(sought: Sought, limit: int, seen: bytes | None) -> Again:
+    asked = Again(sought.sent, sought.marks, sought.keys, sought.hint, limit, seen)
+    if seen is None or sought.hint is not OF_A_RECORD:
+        return asked
+    return replace(asked, owner=sought.filter["facts.patient"], marks=marks_of(seen))
 
 
 def _size(document: Document) -> int:

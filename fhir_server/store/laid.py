@@ -13,7 +13,8 @@ from pymongo.errors import BulkWriteError
 
 from fhir_server.foundation.moment import from_micros, instant
 from fhir_server.resources import json_text
-from fhir_server.store.documents import Shelf, envelope
+from fhir_server.store.documents import envelope
+from fhir_server.store.shelf import Shelf
 from fhir_server.store.write import dated
 
 DUPLICATE = 11_000

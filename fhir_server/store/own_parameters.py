@@ -28,8 +28,9 @@ from fhir_server.search import contained, own
 from fhir_server.search.index import index_of, markers
 from fhir_server.search.own import Own
 from fhir_server.store import designations
-from fhir_server.store.documents import INDEXED_BY, Shelf, sort_keys
+from fhir_server.store.documents import sort_keys
 from fhir_server.store.freshness import Freshness
+from fhir_server.store.shelf import INDEXED_BY, Shelf
 
 CHANGED = "search-parameters"
 """The kind of invalidation by which every worker hears of a change."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_server.store.documents import Shelf
 from fhir_server.store.mongo import Filter
+from fhir_server.store.shelf import Shelf
 
 
 def still_seen(shelf: Shelf, current: Filter, past: Filter) -> list[dict[str, Any]]:

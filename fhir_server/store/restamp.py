@@ -12,7 +12,8 @@ from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 
 from fhir_server.store import unguarded
-from fhir_server.store.documents import CAME_OF, MENTIONED, Shelf, came_of, held_of, inherit
+from fhir_server.store.documents import CAME_OF, MENTIONED, came_of, held_of, inherit
+from fhir_server.store.shelf import Shelf
 
 ENDED = "entered-in-error"
 TRACED = ("label", "hidden")

@@ -1,73 +1,105 @@
-"""Reading together: documents asked for by their `_id` at the same time come in one query.
+"""Together: questions that are asked at the same time go to the database in one command.
 
-May live here: who asks for whom, and what each gets. May not know: what a document says, who may see it.
+May live here: who asks for whom, and what each gets. May not know: what is asked, who may see it.
 
-A query costs the driver and MongoDB as much for one document as for several, so that in a crowd the round trip is most
-of what a read costs (docs/adr/0040). Who comes while nobody is on the way asks at once; who comes while one is goes
-with the next. Nobody lingers.
+A command costs the driver and MongoDB about as much for one question as for several, so that in a crowd the round trip
+is most of what a read costs (docs/adr/0040). Who comes while nobody is on the way asks at once, unless it pays to wait
+for another (docs/adr/0048); who comes while one is goes with the next.
 
-INVARIANT (fresh): a query carries only those who waited before it was sent, so that each sees what was written before
+INVARIANT (fresh): a command carries only those who waited before it was sent, so that each sees what was written before
 he asked.
-INVARIANT (alone in failure): who shared a query that failed asks again by himself: an error is of its own request.
-INVARIANT (nobody is stuck): a query that does not return, its connection being dead, holds up others for PATIENCE only.
+INVARIANT (alone in failure): who shared a command that failed asks again by himself: an error is of its own request.
+INVARIANT (nobody is stuck): a command that does not return, its connection being dead, holds up others for PATIENCE.
 """
 
 from __future__ import annotations
 
-import copy
 import threading
 import time
 from _thread import LockType
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from enum import Enum
+from typing import Generic, Literal, TypeVar
 
-from fhir_server.store.bounded import Bounded
+from fhir_server.foundation.crowd import Crowd
 
-Document = dict[str, Any]
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
 MOST = 16
-"""How many documents one query asks for; the bodies of all of them are in memory at once."""
+"""How many go together at most; what is found for all of them is in memory at once."""
 PATIENCE = 1.0
 """Seconds that somebody waits for what others asked; longer than a read takes even of a busy database."""
+LINGER = 0.002
+"""Seconds that who is to ask waits at most for another, where so many others ask as well as CROWD says."""
+CROWD = 3
+
+
+class Unanswered(Enum):
+    """What a shared query gives whom it could not answer."""
+
+    ALONE = "asks by himself"
+
+
+ALONE = Unanswered.ALONE
 
 
 @dataclass(slots=True, eq=False)
-class _Seeker:
-    """Who waits for a document; `turn` is held until there is an answer, or until he `leads`: it is on him to ask."""
+class _Seeker(Generic[Question, Answer]):
+    """Who waits for an answer; `turn` is held until there is one, or until he `leads`: it is on him to ask."""
 
-    id: str
+    question: Question
     turn: LockType = field(default_factory=threading.Lock)
     leads: bool = False
-    answered: bool = False
-    found: Document | None = None
+    answer: Answer | Literal[Unanswered.ALONE] = ALONE
 
 
-class Together:
-    """One per collection and process."""
+class Together(Generic[Question, Answer]):
+    """One per errand and process. `ask` answers several questions, each in its place; `alone` a single one."""
 
-    def __init__(self, collection: Bounded, wanted: Mapping[str, Any]) -> None:
-        """`wanted` is the projection of each document."""
-        self._collection = collection
-        self._wanted = wanted
+    def __init__(
+        self,
+        ask: Callable[[Sequence[Question]], Sequence[Answer | Literal[Unanswered.ALONE]]],
+        alone: Callable[[Question], Answer],
+        most: int = MOST,
+        crowd: Crowd | None = None,
+    ) -> None:
+        """`most` go together; in a `crowd` another is waited for. What `ask` and `alone` raise, `one` does."""
+        self._ask_all = ask
+        self._alone = alone
+        self._most = most
+        self._crowd = crowd
+        self._another = threading.Event()
         self._lock = threading.Lock()
-        self._waiting: list[_Seeker] = []
+        self._waiting: list[_Seeker[Question, Answer]] = []
         self._under_way = self._crowded = False
 
-    def one(self, id_: str) -> Document | None:
-        """The document of that `_id`, None where there is none. Raises PyMongoError."""
-        seeker = _Seeker(id_)
+    def one(self, question: Question) -> Answer:
+        """The answer to that question, whoever asked for it. Raises PyMongoError."""
+        seeker: _Seeker[Question, Answer] = _Seeker(question)
         with self._lock:
             leads, self._under_way = not self._under_way, True
             if not leads:
                 seeker.turn.acquire()
                 self._waiting.append(seeker)
+                self._another.set()
         if leads or self._is_to_lead(seeker):
-            if self._crowded:
+            if self._crowd is not None and self._crowd.others >= CROWD:
+                self._wait_for_another()
+            elif self._crowded:
                 time.sleep(0)  # whoever was about to ask as well comes first, and comes along
             self._ask([seeker, *self._others()])
-        return seeker.found if seeker.answered else self._collection.find_one({"_id": id_}, self._wanted)
+        return self._alone(question) if seeker.answer is ALONE else seeker.answer
 
-    def _is_to_lead(self, seeker: _Seeker) -> bool:
+    def _wait_for_another(self) -> None:
+        """For the first of them alone: until this thread has the interpreter again, others have come as well."""
+        with self._lock:
+            if self._waiting:
+                return
+            self._another.clear()
+        self._another.wait(LINGER)
+
+    def _is_to_lead(self, seeker: _Seeker[Question, Answer]) -> bool:
         """Wait for an answer: whether it is on him to ask. Who has waited long enough need not be told."""
         if seeker.turn.acquire(timeout=PATIENCE):
             return seeker.leads
@@ -77,31 +109,22 @@ class Together:
             self._waiting.remove(seeker)
         return True
 
-    def _others(self) -> list[_Seeker]:
+    def _others(self) -> list[_Seeker[Question, Answer]]:
         with self._lock:
-            others, self._waiting = self._waiting[: MOST - 1], self._waiting[MOST - 1 :]
+            others, self._waiting = self._waiting[: self._most - 1], self._waiting[self._most - 1 :]
             self._crowded = bool(others)
         return others
 
-    def _ask(self, group: list[_Seeker]) -> None:
+    def _ask(self, group: list[_Seeker[Question, Answer]]) -> None:
         """Ask for a group, its first member being who asks; then it is on the first of those who wait."""
         try:
-            found = self._documents({each.id for each in group})
-            taken: set[str] = set()
-            for each in group:
-                document = found.get(each.id)
-                # who asks for the same has a copy: no two hold the same facts
-                each.found = copy.deepcopy(document) if each.id in taken else document
-                each.answered = True
-                taken.add(each.id)
+            asked = [each.question for each in group]
+            for each, answer in zip(group, self._ask_all(asked), strict=True):
+                each.answer = answer
         finally:
             self._hand_on()
             for each in group[1:]:
                 each.turn.release()
-
-    def _documents(self, ids: set[str]) -> dict[str, Document]:
-        where = {"_id": {"$in": list(ids)} if len(ids) > 1 else next(iter(ids))}
-        return {each["_id"]: each for each in self._collection.some(where, self._wanted, len(ids))}
 
     def _hand_on(self) -> None:
         with self._lock:

@@ -15,8 +15,9 @@ from pymongo.client_session import ClientSession
 from fhir_server.definitions.identifiers import spellings
 from fhir_server.foundation.predicate import Predicate, both, either, one_of
 from fhir_server.resources import json_text
-from fhir_server.store.documents import Shelf, Stored, stored
+from fhir_server.store.documents import Stored, stored
 from fhir_server.store.mongo import to_mongo
+from fhir_server.store.shelf import Shelf
 
 _RECORD_TYPES = ["Patient", "RelatedPerson", "Consent"]
 _READ = dict.fromkeys(("type", "version", "updated", "facts", "reach", "body"), 1)

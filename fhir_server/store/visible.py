@@ -40,13 +40,14 @@ from fhir_server.resources import json_text, references
 from fhir_server.resources.designation import with_designated
 from fhir_server.store import designations, ordering, pages
 from fhir_server.store.blobs import Blobs
-from fhir_server.store.documents import LISTS, WANTED, Shelf, Stored, nameable, stored
+from fhir_server.store.documents import LISTS, WANTED, Stored, nameable, stored
 from fhir_server.store.given import Given, Last, Place
 from fhir_server.store.mentioned import may_be_mentioned
 from fhir_server.store.metadata import stages as said_in_metadata
 from fhir_server.store.mongo import Filter
 from fhir_server.store.pages import Page, Snapshot
 from fhir_server.store.past import still_seen
+from fhir_server.store.shelf import Shelf
 from fhir_server.store.simplify import filter_of, judge_of
 
 Said = Mapping[str, Sequence[str]]
@@ -211,11 +212,11 @@ class VisibleStore:
         last = place.of(sought, limit) if place is not None else None
         found: list[dict[str, Any]] | None = None
         seen = None
-        if last is not None and last.found:
-            seen = collection.seen(sought.sent, sought.marks, limit + 1, sort=keys, hint=sought.hint, known=last.seen)
-            if seen is not None and seen == last.seen:
+        if last is not None and last.again is not None:
+            now = self._shelf.pages.now(last.again)
+            if now.same:
                 return last.page
-            found = last.with_texts(collection.read(seen)) if seen is not None else None
+            found, seen = (last.with_texts(now.documents), now.seen) if now.documents is not None else (None, None)
         if found is None:
             found, seen = pages.fetched(collection, sought, order, after, limit + 1, self._asking), None
         kept = found[:limit]

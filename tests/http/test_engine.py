@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from fhir_server.store.documents import Shelf
 from fhir_server.store.engine import Engine, EngineFault, address_of, connect, find_mongod, home_of
 from fhir_server.store.mongod import port_is_free
+from fhir_server.store.shelf import Shelf
 
 
 @pytest.fixture

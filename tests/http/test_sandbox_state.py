@@ -11,8 +11,8 @@ from fhir_server.sandbox.clock import SandboxClock
 from fhir_server.sandbox.mark import claim, is_marked, kept
 from fhir_server.store.changes import Changes
 from fhir_server.store.connection import EngineFault
-from fhir_server.store.documents import Shelf
 from fhir_server.store.freshness import Freshness
+from fhir_server.store.shelf import Shelf
 
 
 @pytest.fixture

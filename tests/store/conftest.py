@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fhir_server.store.documents import Shelf
+from fhir_server.store.shelf import Shelf
 
 
 @pytest.fixture

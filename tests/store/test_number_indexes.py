@@ -7,7 +7,8 @@ import pytest
 from fhir_server.foundation.predicate import EVERYTHING, Has, both
 from fhir_server.foundation.problem import Problem
 from fhir_server.search.parse import parse
-from fhir_server.store.documents import Shelf, envelope
+from fhir_server.store.documents import envelope
+from fhir_server.store.shelf import Shelf
 from fhir_server.store.visible import VisibleStore
 
 RECORDS, EACH = 25, 24

@@ -6,7 +6,8 @@ import pytest
 
 from fhir_server.foundation.predicate import EVERYTHING
 from fhir_server.search.parse import parse
-from fhir_server.store.documents import Shelf, envelope
+from fhir_server.store.documents import envelope
+from fhir_server.store.shelf import Shelf
 from fhir_server.store.visible import VisibleStore
 from tests.store.test_number_indexes import stages
 

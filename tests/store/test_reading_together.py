@@ -11,7 +11,8 @@ from pymongo.write_concern import WriteConcern
 
 from fhir_server.store import together as module
 from fhir_server.store.bounded import Bounded
-from fhir_server.store.together import MOST, Together
+from fhir_server.store.shared_reads import documents
+from fhir_server.store.together import MOST
 
 SOME = 40
 
@@ -61,7 +62,7 @@ def asked_at_once(held, together, ids):
 
 
 def test_who_waits_goes_with_the_next_query_and_each_gets_his_own(held):
-    together = Together(held, {"facts": 1})
+    together = documents(held, {"facts": 1})
     ids = [f"T/{n}" for n in range(8)] + ["T/none"]
 
     got = asked_at_once(held, together, ids)
@@ -71,7 +72,7 @@ def test_who_waits_goes_with_the_next_query_and_each_gets_his_own(held):
 
 
 def test_one_query_asks_for_so_many_and_no_more(held):
-    together = Together(held, {"facts": 1})
+    together = documents(held, {"facts": 1})
 
     got = asked_at_once(held, together, [f"T/{n}" for n in range(SOME)])
 
@@ -80,7 +81,7 @@ def test_one_query_asks_for_so_many_and_no_more(held):
 
 
 def test_two_who_ask_for_the_same_hold_nothing_in_common(held):
-    together = Together(held, {"facts": 1})
+    together = documents(held, {"facts": 1})
 
     _, one, other = asked_at_once(held, together, ["T/0", "T/1", "T/1"])
 
@@ -90,7 +91,7 @@ def test_two_who_ask_for_the_same_hold_nothing_in_common(held):
 
 
 def test_who_shared_a_query_that_failed_asks_again_by_himself(held):
-    together = Together(held, {"facts": 1})
+    together = documents(held, {"facts": 1})
     held.failing = AutoReconnect("cut")
 
     got = asked_at_once(held, together, ["T/0", "T/1", "T/2", "T/3"])
@@ -108,7 +109,7 @@ def test_an_error_of_a_query_alone_is_its_own(database):
         def some(self, where, wanted, limit):
             raise refused
 
-    together = Together(Refusing(), {"facts": 1})
+    together = documents(Refusing(), {"facts": 1})
     for _ in range(2):
         with pytest.raises(OperationFailure):
             together.one("T/1")
@@ -121,7 +122,7 @@ def impatient(monkeypatch):
 
 def test_who_waits_for_a_query_that_never_returns_asks_in_its_place(held, impatient):
     """Its connection is dead, say: what another asked on it is none of theirs."""
-    together = Together(held, {"facts": 1})
+    together = documents(held, {"facts": 1})
     with ThreadPoolExecutor(9) as pool:
         first = pool.submit(together.one, "T/0")
         while not held.asked:
@@ -138,7 +139,7 @@ def test_who_waits_for_a_query_that_never_returns_asks_in_its_place(held, impati
 
 
 def test_who_went_with_a_query_that_never_returns_asks_again_by_himself(held, impatient):
-    together = Together(held, {"facts": 1})
+    together = documents(held, {"facts": 1})
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(together.one, "T/0")
         while not held.asked:
@@ -163,7 +164,7 @@ def test_who_went_with_a_query_that_never_returns_asks_again_by_himself(held, im
 
 def test_a_lead_that_was_handed_to_who_is_gone_is_taken_up(held, impatient):
     """A signal interrupted him while he waited."""
-    together = Together(held, {"facts": 1})
+    together = documents(held, {"facts": 1})
     held.gate.set()
     together._under_way = True
 
@@ -175,7 +176,7 @@ def test_each_sees_what_was_written_before_he_asked(database):
     """Writers and readers at once: nobody is answered by a query that was sent before he asked."""
     counted = bounded(database, "counted")
     counted.insert_many([{"_id": f"T/{n}", "n": 0} for n in range(4)])
-    together = Together(counted, {"n": 1})
+    together = documents(counted, {"n": 1})
     stale = []
 
     def write_and_read(number):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fhir_server.store import restamp
-from fhir_server.store.documents import Shelf
+from fhir_server.store.shelf import Shelf
 
 DOCUMENT = "DocumentReference/d"
 OTHER = "DocumentReference/other"

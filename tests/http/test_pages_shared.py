@@ -1,0 +1,94 @@
+"""Pages that are asked for in one command with somebody else's are as if asked for alone (docs/adr/0048)."""
+
+from __future__ import annotations
+
+import pytest
+
+from fhir_server.store.shared_pages import SharedPages
+from fhir_server.store.together import ALONE
+from tests.http.test_pages_kept import (
+    LETTERS,
+    WHO,
+    WRITES,
+    fetched,  # noqa: F401 - a fixture
+    letters,  # noqa: F401 - a fixture
+    told,
+)
+from tests.kit import people
+from tests.kit.family import letter_of
+from tests.kit.world import opening, patient
+
+ANOTHER = "DocumentReference?patient=tom"
+SHARED = (LETTERS, "Observation?patient=lea")
+
+
+@pytest.fixture
+def shared(letters, monkeypatch):  # noqa: F811
+    """From now on every page that may be is asked for together with one of another record; what each was told."""
+    letters.put({name: each for name, each in {**patient(), "id": "tom"}.items() if name != "identifier"})
+    opened = letters.ask(people.holder("tom"), "POST", "Patient/tom/$open-record", opening())
+    assert opened.status == 200, opened.json
+    for name in ("t1", "t2"):
+        letters.put(letter_of("tom", name, None))
+    seen, alone, answered = [], SharedPages.now, []
+    monkeypatch.setattr(SharedPages, "now", lambda self, page: seen.append(page) or alone(self, page))
+    for _ in range(4):
+        told(letters, people.holder("tom"), ANOTHER)
+    another = seen[-1]
+    assert another.marks
+
+    def together(self, page):
+        if not page.marks:
+            return alone(self, page)
+        order = [page, another] if len(answered) % 2 else [another, page]
+        now = self._asked(order)[order.index(page)]
+        assert now is not ALONE
+        answered.append(now)
+        return now
+
+    monkeypatch.setattr(SharedPages, "now", together)
+    return answered
+
+
+@pytest.mark.parametrize("name", WHO)
+@pytest.mark.parametrize("url", SHARED)
+def test_after_every_write_a_page_that_was_shared_is_as_if_asked_anew(letters, shared, name, url):  # noqa: F811
+    who, sights, seen = WHO[name], letters.house.sights, []
+    for write in WRITES.values():
+        answered = [told(letters, who, url) for _ in range(5)]
+        write(letters)
+        after = told(letters, who, url)
+        kept = dict(sights)
+        sights.clear()
+        anew = told(letters, who, url)
+        sights.update(kept)
+        assert anew == after
+        assert all(answered[0] == each for each in answered)
+        seen.append(after)
+
+    assert any(seen[0] != each for each in seen), "none of it changed anything here: this compares nothing"
+    assert any(each.same for each in shared)
+    assert any(not each.same for each in shared)
+
+
+@pytest.mark.parametrize("name", ["holder", "radiologist"])
+@pytest.mark.parametrize("url", SHARED)
+def test_what_is_hidden_is_changed_without_a_round_trip_that_tells(letters, shared, fetched, name, url):  # noqa: F811
+    """Decisions 17, as of a page that is asked for by itself."""
+    hidden = "INVISIBLE_PATIENT" if name == "holder" else "MASQUE_PS"
+    letters.put({**letter_of("lea", "l2", hidden), "description": "cachée"})
+    shown = [told(letters, WHO[name], url) for _ in range(5)]
+    fetched.clear()
+    for change in (
+        lambda: letters.put(letter_of("lea", "l2", hidden)),
+        lambda: letters.put({**letter_of("lea", "l2", hidden), "type": {"text": "autre"}}),
+        lambda: letters.ask(people.operator(), "DELETE", "DocumentReference/l2"),
+    ):
+        before = len(shared)
+        change()
+        shown += [told(letters, WHO[name], url) for _ in range(3)]
+        assert len(shared) > before
+
+    assert "DocumentReference/l2" not in str(shown)
+    assert all(each == shown[0] for each in shown)
+    assert True not in fetched, "nothing was fetched once more"

@@ -1,0 +1,242 @@
+"""Pages that are kept and asked for again at the same time share a command, and nothing else (docs/adr/0048)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from bson import encode
+from bson.raw_bson import RawBSONDocument
+from pymongo.errors import ExecutionTimeout, ServerSelectionTimeoutError
+
+from fhir_server.foundation.crowd import Crowd
+from fhir_server.store import shared_pages as module
+from fhir_server.store import together
+from fhir_server.store.bounded import Bounded
+from fhir_server.store.documents import OF_A_RECORD
+from fhir_server.store.shared_pages import MOST, SAME, Again, SharedPages, marks_of
+from tests.store.test_reading_together import bounded
+
+RECORDS, EACH, LIMIT = 12, 4, 3
+KEYS = [("updated", -1), ("_id", -1)]
+
+
+def crowd_of(others):
+    crowd = Crowd(1.0)
+    crowd.met(others + 1, 0, 0.001)
+    return crowd
+
+
+@pytest.fixture
+def collection(database):
+    made = bounded(database, "few")
+    made.create_index(OF_A_RECORD)
+    made.insert_many(
+        {"_id": f"T/{record}-{n}", "type": "T", "updated": n, "facts": {"patient": f"p{record}"}, "body": "text"}
+        for record in range(RECORDS)
+        for n in range(EACH)
+    )
+    return made
+
+
+@pytest.fixture
+def joined(monkeypatch):
+    """How many pages went with each shared command."""
+    told = []
+    asked = Bounded.joined
+
+    def watched(self, several, most):
+        told.append(len(several))
+        return asked(self, several, most)
+
+    monkeypatch.setattr(Bounded, "joined", watched)
+    return told
+
+
+def raw(document):
+    return RawBSONDocument(encode(document))
+
+
+def page(collection, record, limit=LIMIT, **more):
+    """What a door keeps of the page of a record, as it is now."""
+    where = raw({"facts.patient": f"p{record}", "type": "T", "$nor": [{"facts.hidden": True}], **more})
+    wanted = raw({"updated": 1, "facts": 1})
+    seen = collection.seen(where, wanted, limit, sort=KEYS, hint=OF_A_RECORD)
+    return Again(where, wanted, KEYS, OF_A_RECORD, limit, seen, f"p{record}", marks_of(seen))
+
+
+def at_once(pages, questions):
+    """What each is told, all of them having come while somebody was asking."""
+    shared = pages._together
+    with shared._lock:
+        shared._under_way = True
+    with ThreadPoolExecutor(len(questions)) as pool:
+        asked = []
+        for number, each in enumerate(questions, 1):
+            asked.append(pool.submit(pages.now, each))
+            while len(shared._waiting) < number:
+                pass
+        shared._hand_on()
+        return [each.exception() or each.result() for each in asked]
+
+
+def test_what_is_as_it_was_is_the_same_for_everybody_in_one_command(collection, joined):
+    questions = [page(collection, each) for each in range(4)]
+
+    assert [SAME] * 4 == at_once(SharedPages(collection), questions)
+    assert [4] == joined
+
+
+def test_so_many_go_with_one_command_and_no_more(collection, joined):
+    questions = [page(collection, each) for each in range(RECORDS)]
+
+    assert [SAME] * RECORDS == at_once(SharedPages(collection), questions)
+    assert [MOST, RECORDS - MOST] == joined
+
+
+CHANGES = {
+    "another first": lambda few: few.insert_one({"_id": "T/x", "type": "T", "updated": 9, "facts": {"patient": "p1"}}),
+    "one hidden": lambda few: few.update_one({"_id": "T/1-3"}, {"$set": {"facts.hidden": True}}),
+    "all hidden": lambda few: few.update_many({"facts.patient": "p1"}, {"$set": {"facts.hidden": True}}),
+    "the first gone": lambda few: few.delete_one({"_id": "T/1-3"}),
+    "the last gone": lambda few: few.delete_one({"_id": "T/1-1"}),
+    "other facts": lambda few: few.update_one({"_id": "T/1-2"}, {"$set": {"facts.mentions": [1]}}),
+    "one of another record": lambda few: few.update_one({"_id": "T/2-3"}, {"$set": {"facts.patient": "p1"}}),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_changed_is_told_to_who_asked_for_it_and_to_nobody_else(collection, joined, name):
+    questions = [page(collection, each) for each in range(4)]
+    CHANGES[name](collection)
+
+    got = at_once(SharedPages(collection), questions)
+
+    for number, (before, now) in enumerate(zip(questions, got, strict=True)):
+        alone = collection.seen(before.where, before.wanted, LIMIT, sort=KEYS, hint=OF_A_RECORD)
+        assert now.same == (alone == before.seen)
+        assert now.same or now.documents == collection.read(alone)
+        assert now.same == (number != 1 and not (number == 2 and "another record" in name))
+    assert [4] == joined, "who sees a change takes no second round trip for it"
+
+
+def test_two_pages_of_one_record_do_not_share_a_command(collection, joined):
+    """What was found is known by its record alone."""
+    narrow = page(collection, 1, updated={"$lt": 2})
+    questions = [page(collection, 0), page(collection, 1), narrow]
+    collection.update_one({"_id": "T/1-3"}, {"$set": {"facts.hidden": True}})
+
+    got = at_once(SharedPages(collection), questions)
+
+    assert [2] == joined
+    assert [True, False, True] == [each.same for each in got]
+    assert ["T/1-2", "T/1-1", "T/1-0"] == [each["_id"] for each in got[1].documents]
+
+
+def test_the_same_page_asked_for_twice_is_asked_once(collection, joined):
+    one, other = page(collection, 0), page(collection, 1)
+
+    assert [SAME] * 3 == at_once(SharedPages(collection), [one, other, one])
+    assert [2] == joined
+
+
+def test_who_shared_a_command_that_failed_asks_by_himself(collection, monkeypatch):
+    def cut(*_):
+        raise ExecutionTimeout("too slow", 50)
+
+    monkeypatch.setattr(Bounded, "joined", cut)
+
+    assert [SAME] * 3 == at_once(SharedPages(collection), [page(collection, each) for each in range(3)])
+
+
+def test_a_command_whose_answer_does_not_hold_all_is_nobodys(collection, monkeypatch):
+    asked = Bounded.joined
+    monkeypatch.setattr(Bounded, "joined", lambda self, several, _: asked(self, several, 1))
+
+    assert [SAME] * 3 == at_once(SharedPages(collection), [page(collection, each) for each in range(3)])
+
+
+def test_without_a_database_nobody_waits_for_it_twice(collection, monkeypatch):
+    def gone(*_):
+        raise ServerSelectionTimeoutError("no server")
+
+    monkeypatch.setattr(Bounded, "joined", gone)
+    got = at_once(SharedPages(collection), [page(collection, each) for each in range(3)])
+
+    assert [ServerSelectionTimeoutError, *[module.Now] * 2] == [type(each) for each in got]
+
+
+def test_a_large_page_is_asked_for_by_itself(collection, joined, monkeypatch):
+    monkeypatch.setattr(module, "SMALL", 100)
+    large = page(collection, 0)
+    assert not large.marks
+
+    assert SAME == SharedPages(collection).now(large)
+    assert not joined
+
+
+def test_a_page_that_was_never_told_so_is_asked_for_by_itself(collection, joined):
+    known = page(collection, 0)
+    now = SharedPages(collection).now(Again(known.where, known.wanted, KEYS, OF_A_RECORD, LIMIT))
+
+    assert (False, collection.read(known.seen), known.seen) == (now.same, now.documents, now.seen)
+    assert not joined
+
+
+def test_in_a_crowd_another_is_waited_for(collection, joined, monkeypatch):
+    monkeypatch.setattr(together, "LINGER", 20.0)
+    pages, one, other = SharedPages(collection, crowd_of(3)), page(collection, 0), page(collection, 1)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(pages.now, one)
+        while not pages._together._under_way:
+            time.sleep(0.001)
+        assert SAME == pool.submit(pages.now, other).result(10) == first.result(10)
+
+    assert [2] == joined
+
+
+def test_nobody_is_waited_for_longer_than_it_pays(collection, joined):
+    assert SAME == SharedPages(collection, crowd_of(3)).now(page(collection, 0))
+    assert not joined
+
+
+@pytest.mark.parametrize("crowd", [None, crowd_of(2)])
+def test_where_few_ask_nobody_is_waited_for(collection, monkeypatch, crowd):
+    def waited(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(together.Together, "_wait_for_another", waited)
+
+    assert SAME == SharedPages(collection, crowd).now(page(collection, 0))
+
+
+def test_each_sees_what_was_written_before_he_asked(collection, joined):
+    """Writers and askers at once: nobody is answered by a command that was sent before he asked."""
+    pages, stale, taken = SharedPages(collection, crowd_of(8)), [], []
+
+    def write_and_ask(record):
+        known = page(collection, record)
+        for turn in range(1, 40):
+            collection.update_one({"_id": f"T/{record}-3"}, {"$set": {"updated": 10 + turn}})
+            now = pages.now(known)
+            if now.same or now.documents[0]["updated"] != 10 + turn:
+                stale.append((record, turn))
+            taken.extend(
+                each["facts"]["patient"] for each in now.documents or () if f"p{record}" != each["facts"]["patient"]
+            )
+            known = page(collection, record)
+            if not pages.now(known).same:
+                stale.append((record, turn, "again"))
+
+    threads = [threading.Thread(target=write_and_ask, args=(number,)) for number in range(6)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+    assert not stale
+    assert not taken
+    assert joined, "nobody shared a command: this shows nothing"
