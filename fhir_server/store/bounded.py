@@ -80,10 +80,11 @@ class Bounded(Collection[Document]):
         found: list[Document] = decode(seen, self.codec_options)["firstBatch"]
         return found
 
-    def joined(self, several: Sequence[Sequence[Mapping[str, Any]]], most: int) -> RawBSONDocument | None:
-        """What several pipelines find, one after the other, up to `most` in all, as MongoDB tells it.
+    def joined(self, several: Sequence[Sequence[Mapping[str, Any]]], most: int, known: bytes | None = None) -> Any:
+        """The cursor of what several pipelines find, one after the other, up to `most` in all.
 
-        None where one answer does not hold them all.
+        None where one answer does not hold them all. `known` is what was seen of them before: then it is as MongoDB
+        tells it, and not read where it is that.
         """
         first, *others = several
         command = {
@@ -93,11 +94,7 @@ class Bounded(Collection[Document]):
             "maxTimeMS": self._most(),
             "readConcern": self.read_concern.document,
         }
-        told: RawBSONDocument = self.database.command(command, codec_options=self._as_told)["cursor"]
-        if not told["id"]:
-            return told
-        self.database.command({"killCursors": self.name, "cursors": [told["id"]]})
-        return None
+        return self._whole(command, self.codec_options if known is None else self._as_told, known)
 
     def _told(  # noqa: PLR0917 - what is asked
         self,
@@ -123,15 +120,19 @@ class Bounded(Collection[Document]):
         if hint:
             command["hint"] = dict(hint)
         try:
-            told = self.database.command(command, codec_options=options)["cursor"]
-            # what held all before holds all now; to read it would make a document of each it holds
-            if (known is not None and told.raw == known) or not told["id"]:
-                return told
-            self.database.command({"killCursors": self.name, "cursors": [told["id"]]})
+            return self._whole(command, options, known)
         except ServerSelectionTimeoutError:
             raise  # it was waited for long enough: `find` would wait as long again
         except AutoReconnect:
-            pass
+            return None
+
+    def _whole(self, command: dict[str, Any], options: Any, known: bytes | None) -> Any:
+        """The cursor that a command leaves, None where there is more to it than one answer holds."""
+        told = self.database.command(command, codec_options=options)["cursor"]
+        # what held all before holds all now; to read it would make a document of each it holds
+        if (known is not None and told.raw == known) or not told["id"]:
+            return told
+        self.database.command({"killCursors": self.name, "cursors": [told["id"]]})
         return None
 
     def aggregate(self, *args: Any, **kwargs: Any) -> Any:

@@ -19,10 +19,9 @@ from typing import Any
 
 from bson import encode
 
-from fhir_server.store.documents import OF_A_RECORD
 from fhir_server.store.ordering import Sought
 from fhir_server.store.pages import Page
-from fhir_server.store.shared_pages import Again, marks_of
+from fhir_server.store.shared_pages import SMALL, Again, marks_of
 
 _OF_FACTS = 8
 """How many bytes a byte of stored facts takes in memory: 6 to 9, by what was measured."""
@@ -91,10 +90,11 @@ class Given:
 
 
 class Place:
-    """Where one door keeps its last page."""
+    """Where one door keeps its last page, and whether that was `small`."""
 
     def __init__(self, given: Given) -> None:
         self.last: Last | None = None
+        self.small = False
         self._given = given
 
     def of(self, sought: Sought, limit: int) -> Last | None:
@@ -104,21 +104,16 @@ class Place:
 
     def gave(self, last: Last) -> Page:
         """The page that was given; it is kept if the same was asked before, and something is in it."""
+        self.small = sum(len(each.get("body", "")) for each in last.found) <= SMALL
         again = self.of(last.sought, last.limit) is not None
         if not (again and last.found):
             self._given.put(self, Last(last.sought, last.limit), 0)
             return last.page
         page = replace(last.page, told={})
-        asked = _again(last.sought, last.limit + 1, last.seen)
-        self._given.put(self, replace(last, page=page, again=asked), sum(map(_size, last.found)))
+        asked = last.sought.marked(last.limit + 1)
+        once_more = Again(asked, last.seen, () if last.seen is None else marks_of(asked, last.seen))
+        self._given.put(self, replace(last, page=page, again=once_more), sum(map(_size, last.found)))
         return page
-
-
-def _again(sought: Sought, limit: int, seen: bytes | None) -> Again:
-    asked = Again(sought.sent, sought.marks, sought.keys, sought.hint, limit, seen)
-    if seen is None or sought.hint is not OF_A_RECORD:
-        return asked
-    return replace(asked, owner=sought.filter["facts.patient"], marks=marks_of(seen))
 
 
 def _size(document: Document) -> int:

@@ -12,7 +12,7 @@ so orders nothing, whoever asks (decisions 16). What has no value comes last, wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from bson import encode
@@ -22,6 +22,7 @@ from pymongo import ASCENDING, DESCENDING
 from fhir_server.foundation.predicate import NOTHING
 from fhir_server.store.documents import OF_A_RECORD, WANTED, WITHIN_A_RECORD
 from fhir_server.store.mongo import Filter, to_mongo
+from fhir_server.store.shared_pages import FEW, Asked
 
 Keys = list[tuple[str, int]]
 _MADE = "sort"
@@ -43,7 +44,8 @@ class Sought:
 
     `hint` is the index they must be found by, None where MongoDB may choose. `sent`, the filter, `wanted`, what is
     fetched, and `marks`, all of that but the text, are encoded already. `keeps`: what was given may be kept
-    (`given.py`), since the order stands in the envelope, and nothing is a trace.
+    (`given.py`), since the order stands in the envelope, and nothing is a trace. `owner` is the record within which all
+    of it is found by its type: a page of it may be asked for together with others (`shared_pages.py`).
     """
 
     filter: Filter
@@ -53,6 +55,15 @@ class Sought:
     wanted: Mapping[str, Any]
     marks: Mapping[str, Any]
     keeps: bool
+    owner: str | None
+
+    def whole(self, limit: int) -> Asked:
+        """A first page, all that is wanted of it."""
+        return Asked(self.sent, self.wanted, self.keys, self.hint, limit, self.owner if limit <= FEW else None)
+
+    def marked(self, limit: int) -> Asked:
+        """The same without the texts."""
+        return replace(self.whole(limit), wanted=self.marks)
 
 
 def sought(query: Filter, order: Sequence[Ordered], type_: str) -> Sought:
@@ -64,7 +75,8 @@ def sought(query: Filter, order: Sequence[Ordered], type_: str) -> Sought:
     hint = None if traces else index_for(query, keys)
     keeps = not traces and is_stored(order)
     wanted, marks = _encoded({**WANTED, **places}), _encoded({**_BUT_TEXT, **places})
-    return Sought(query, keys, hint, _encoded(query), wanted, marks, keeps)
+    owner = query["facts.patient"] if hint is OF_A_RECORD else None
+    return Sought(query, keys, hint, _encoded(query), wanted, marks, keeps, owner)
 
 
 def _encoded(document: Mapping[str, Any]) -> Mapping[str, Any]:

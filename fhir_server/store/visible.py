@@ -210,15 +210,15 @@ class VisibleStore:
         collection, keys = self._shelf.of(type_), sought.keys
         place = self._place if sought.keeps and after is None and not placed else None
         last = place.of(sought, limit) if place is not None else None
-        found: list[dict[str, Any]] | None = None
-        seen = None
+        found, seen = None, None
         if last is not None and last.again is not None:
-            now = self._shelf.pages.now(last.again)
+            now = self._shelf.pages.again(last.again)
             if now.same:
                 return last.page
             found, seen = (last.with_texts(now.documents), now.seen) if now.documents is not None else (None, None)
         if found is None:
-            found, seen = pages.fetched(collection, sought, order, after, limit + 1, self._asking), None
+            shared = self._shelf.pages if place is not None and place.small and self._session is None else None
+            found, seen = pages.fetched(collection, sought, order, after, limit + 1, self._asking, shared), None
         kept = found[:limit]
         entries = [self.shown(each) for each in map(stored, kept)]
         places = [ordering.position(keys, each) for each in kept] if placed else []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fhir_server.store.shared_pages import SharedPages
+from fhir_server.store import given
+from fhir_server.store.shared_pages import Again, SharedPages
 from fhir_server.store.together import ALONE
 from tests.http.test_pages_kept import (
     LETTERS,
@@ -30,24 +31,37 @@ def shared(letters, monkeypatch):  # noqa: F811
     assert opened.status == 200, opened.json
     for name in ("t1", "t2"):
         letters.put(letter_of("tom", name, None))
-    seen, alone, answered = [], SharedPages.now, []
-    monkeypatch.setattr(SharedPages, "now", lambda self, page: seen.append(page) or alone(self, page))
-    for _ in range(4):
-        told(letters, people.holder("tom"), ANOTHER)
-    another = seen[-1]
-    assert another.marks
+    others = {name: asked_by(letters, people.holder("tom"), name, monkeypatch) for name in ("again", "anew")}
+    answered = {"again": [], "anew": []}
 
-    def together(self, page):
-        if not page.marks:
-            return alone(self, page)
-        order = [page, another] if len(answered) % 2 else [another, page]
-        now = self._asked(order)[order.index(page)]
-        assert now is not ALONE
-        answered.append(now)
-        return now
+    def with_another(name):
+        another, alone = others[name], getattr(SharedPages, name)
 
-    monkeypatch.setattr(SharedPages, "now", together)
+        def ask(self, page):
+            if isinstance(page, Again) and not page.marks:
+                return alone(self, page)
+            order = [page, another] if len(answered[name]) % 2 else [another, page]
+            now = getattr(self, f"_several_{name}")(order)[order.index(page)]
+            assert now is not ALONE
+            answered[name].append(now)
+            return now
+
+        return ask
+
+    for name in others:
+        monkeypatch.setattr(SharedPages, name, with_another(name))
     return answered
+
+
+def asked_by(world, who, name, monkeypatch):
+    """The last page of theirs that was asked for like that."""
+    seen, alone = [], getattr(SharedPages, name)
+    with monkeypatch.context() as watching:
+        watching.setattr(SharedPages, name, lambda self, page: seen.append(page) or alone(self, page))
+        world.house.sights.clear()
+        for _ in range(4):
+            told(world, who, ANOTHER)
+    return seen[-1]
 
 
 @pytest.mark.parametrize("name", WHO)
@@ -67,8 +81,8 @@ def test_after_every_write_a_page_that_was_shared_is_as_if_asked_anew(letters, s
         seen.append(after)
 
     assert any(seen[0] != each for each in seen), "none of it changed anything here: this compares nothing"
-    assert any(each.same for each in shared)
-    assert any(not each.same for each in shared)
+    assert {True, False} == {each.same for each in shared["again"]}
+    assert shared["anew"]
 
 
 @pytest.mark.parametrize("name", ["holder", "radiologist"])
@@ -84,11 +98,23 @@ def test_what_is_hidden_is_changed_without_a_round_trip_that_tells(letters, shar
         lambda: letters.put({**letter_of("lea", "l2", hidden), "type": {"text": "autre"}}),
         lambda: letters.ask(people.operator(), "DELETE", "DocumentReference/l2"),
     ):
-        before = len(shared)
+        before = len(shared["again"])
         change()
         shown += [told(letters, WHO[name], url) for _ in range(3)]
-        assert len(shared) > before
+        assert len(shared["again"]) > before
 
     assert "DocumentReference/l2" not in str(shown)
     assert all(each == shown[0] for each in shown)
     assert True not in fetched, "nothing was fetched once more"
+
+
+@pytest.mark.parametrize(("small", "shared_times"), [(1_000_000, 7), (10, 0)])
+def test_only_a_door_whose_last_page_was_small_shares_the_next(letters, monkeypatch, small, shared_times):  # noqa: F811
+    monkeypatch.setattr(given, "SMALL", small)
+    asked, alone = [], SharedPages.anew
+    monkeypatch.setattr(SharedPages, "anew", lambda self, page: asked.append(page) or alone(self, page))
+    for _ in range(4):
+        told(letters, WHO["doctor"], LETTERS)
+        told(letters, WHO["doctor"], f"{LETTERS}&_count=2")
+
+    assert shared_times == len(asked)

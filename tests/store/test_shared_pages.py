@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from bson import encode
@@ -16,7 +17,7 @@ from fhir_server.store import shared_pages as module
 from fhir_server.store import together
 from fhir_server.store.bounded import Bounded
 from fhir_server.store.documents import OF_A_RECORD
-from fhir_server.store.shared_pages import MOST, SAME, Again, SharedPages, marks_of
+from fhir_server.store.shared_pages import MOST, SAME, Again, Asked, SharedPages, marks_of
 from tests.store.test_reading_together import bounded
 
 RECORDS, EACH, LIMIT = 12, 4, 3
@@ -47,9 +48,9 @@ def joined(monkeypatch):
     told = []
     asked = Bounded.joined
 
-    def watched(self, several, most):
+    def watched(self, several, *more):
         told.append(len(several))
-        return asked(self, several, most)
+        return asked(self, several, *more)
 
     monkeypatch.setattr(Bounded, "joined", watched)
     return told
@@ -64,18 +65,20 @@ def page(collection, record, limit=LIMIT, **more):
     where = raw({"facts.patient": f"p{record}", "type": "T", "$nor": [{"facts.hidden": True}], **more})
     wanted = raw({"updated": 1, "facts": 1})
     seen = collection.seen(where, wanted, limit, sort=KEYS, hint=OF_A_RECORD)
-    return Again(where, wanted, KEYS, OF_A_RECORD, limit, seen, f"p{record}", marks_of(seen))
+    asked = Asked(where, wanted, KEYS, OF_A_RECORD, limit, f"p{record}")
+    return Again(asked, seen, marks_of(asked, seen))
 
 
 def at_once(pages, questions):
     """What each is told, all of them having come while somebody was asking."""
-    shared = pages._together
+    again = isinstance(questions[0], Again)
+    shared, ask = (pages._once_more, pages.again) if again else (pages._for_the_first_time, pages.anew)
     with shared._lock:
         shared._under_way = True
     with ThreadPoolExecutor(len(questions)) as pool:
         asked = []
         for number, each in enumerate(questions, 1):
-            asked.append(pool.submit(pages.now, each))
+            asked.append(pool.submit(ask, each))
             while len(shared._waiting) < number:
                 pass
         shared._hand_on()
@@ -115,7 +118,7 @@ def test_what_changed_is_told_to_who_asked_for_it_and_to_nobody_else(collection,
     got = at_once(SharedPages(collection), questions)
 
     for number, (before, now) in enumerate(zip(questions, got, strict=True)):
-        alone = collection.seen(before.where, before.wanted, LIMIT, sort=KEYS, hint=OF_A_RECORD)
+        alone = collection.seen(before.asked.where, before.asked.wanted, LIMIT, sort=KEYS, hint=OF_A_RECORD)
         assert now.same == (alone == before.seen)
         assert now.same or now.documents == collection.read(alone)
         assert now.same == (number != 1 and not (number == 2 and "another record" in name))
@@ -153,7 +156,7 @@ def test_who_shared_a_command_that_failed_asks_by_himself(collection, monkeypatc
 
 def test_a_command_whose_answer_does_not_hold_all_is_nobodys(collection, monkeypatch):
     asked = Bounded.joined
-    monkeypatch.setattr(Bounded, "joined", lambda self, several, _: asked(self, several, 1))
+    monkeypatch.setattr(Bounded, "joined", lambda self, several, _, known: asked(self, several, 1, known))
 
     assert [SAME] * 3 == at_once(SharedPages(collection), [page(collection, each) for each in range(3)])
 
@@ -173,15 +176,58 @@ def test_a_large_page_is_asked_for_by_itself(collection, joined, monkeypatch):
     large = page(collection, 0)
     assert not large.marks
 
-    assert SAME == SharedPages(collection).now(large)
+    assert SAME == SharedPages(collection).again(large)
     assert not joined
 
 
 def test_a_page_that_was_never_told_so_is_asked_for_by_itself(collection, joined):
     known = page(collection, 0)
-    now = SharedPages(collection).now(Again(known.where, known.wanted, KEYS, OF_A_RECORD, LIMIT))
+    now = SharedPages(collection).again(Again(known.asked))
 
     assert (False, collection.read(known.seen), known.seen) == (now.same, now.documents, now.seen)
+    assert not joined
+
+
+def anew(collection, record, limit=LIMIT, **more):
+    return page(collection, record, limit, **more).asked
+
+
+def alone(collection, asked):
+    return collection.some(asked.where, asked.wanted, asked.limit, sort=KEYS, hint=OF_A_RECORD)
+
+
+@pytest.mark.parametrize("name", ["nothing", *CHANGES])
+def test_what_is_asked_anew_in_one_command_is_as_if_asked_alone(collection, joined, name):
+    CHANGES.get(name, lambda _: None)(collection)
+    questions = [anew(collection, each, LIMIT + each) for each in range(4)] + [anew(collection, "none")]
+
+    assert [alone(collection, each) for each in questions] == at_once(SharedPages(collection), questions)
+    assert [5] == joined
+
+
+def test_two_that_ask_anew_within_one_record_do_not_share_a_command(collection, joined):
+    questions = [anew(collection, 0), anew(collection, 1), anew(collection, 1, updated={"$lt": 2}), anew(collection, 0)]
+
+    assert [alone(collection, each) for each in questions] == at_once(SharedPages(collection), questions)
+    assert [2] == joined
+
+
+@pytest.mark.parametrize("answered", [None, ExecutionTimeout("too slow", 50)])
+def test_who_asked_anew_in_a_command_without_an_answer_asks_by_himself(collection, monkeypatch, answered):
+    def joined(*_):
+        if answered is not None:
+            raise answered
+
+    monkeypatch.setattr(Bounded, "joined", joined)
+    questions = [anew(collection, each) for each in range(3)]
+
+    assert [alone(collection, each) for each in questions] == at_once(SharedPages(collection), questions)
+
+
+def test_what_is_of_no_record_alone_is_asked_for_by_itself(collection, joined):
+    asked = replace(anew(collection, 0), owner=None)
+
+    assert alone(collection, asked) == SharedPages(collection, crowd_of(9)).anew(asked)
     assert not joined
 
 
@@ -190,16 +236,16 @@ def test_in_a_crowd_another_is_waited_for(collection, joined, monkeypatch):
     pages, one, other = SharedPages(collection, crowd_of(3)), page(collection, 0), page(collection, 1)
 
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(pages.now, one)
-        while not pages._together._under_way:
+        first = pool.submit(pages.again, one)
+        while not pages._once_more._under_way:
             time.sleep(0.001)
-        assert SAME == pool.submit(pages.now, other).result(10) == first.result(10)
+        assert SAME == pool.submit(pages.again, other).result(10) == first.result(10)
 
     assert [2] == joined
 
 
 def test_nobody_is_waited_for_longer_than_it_pays(collection, joined):
-    assert SAME == SharedPages(collection, crowd_of(3)).now(page(collection, 0))
+    assert SAME == SharedPages(collection, crowd_of(3)).again(page(collection, 0))
     assert not joined
 
 
@@ -210,7 +256,7 @@ def test_where_few_ask_nobody_is_waited_for(collection, monkeypatch, crowd):
 
     monkeypatch.setattr(together.Together, "_wait_for_another", waited)
 
-    assert SAME == SharedPages(collection, crowd).now(page(collection, 0))
+    assert SAME == SharedPages(collection, crowd).again(page(collection, 0))
 
 
 def test_each_sees_what_was_written_before_he_asked(collection, joined):
@@ -221,14 +267,14 @@ def test_each_sees_what_was_written_before_he_asked(collection, joined):
         known = page(collection, record)
         for turn in range(1, 40):
             collection.update_one({"_id": f"T/{record}-3"}, {"$set": {"updated": 10 + turn}})
-            now = pages.now(known)
+            now = pages.again(known)
             if now.same or now.documents[0]["updated"] != 10 + turn:
                 stale.append((record, turn))
             taken.extend(
                 each["facts"]["patient"] for each in now.documents or () if f"p{record}" != each["facts"]["patient"]
             )
             known = page(collection, record)
-            if not pages.now(known).same:
+            if not pages.again(known).same:
                 stale.append((record, turn, "again"))
 
     threads = [threading.Thread(target=write_and_ask, args=(number,)) for number in range(6)]
