@@ -286,3 +286,30 @@ def test_each_sees_what_was_written_before_he_asked(collection, joined):
     assert not stale
     assert not taken
     assert joined, "nobody shared a command: this shows nothing"
+
+
+def test_a_page_that_is_shared_examines_what_it_returns_however_large_its_record(shelf, database):
+    """Its index cannot be named in a command of several: MongoDB chooses, by what the small records told it as well."""
+    shelf.resources.insert_many(
+        {
+            "_id": f"T/{record}-{n}",
+            "type": "TU"[n % 2],
+            "updated": n * 7 % 1_000,
+            "last": {"date": n},
+            "index": ["T.x=1"],
+        }
+        | {"facts": {"patient": f"p{record}", "author": ["x"]}}
+        for record in range(24)
+        for n in range(6 if record < 20 else 900)
+    )
+    pages, small, large = SharedPages(shelf.resources), range(4), range(20, 24)
+    for records in [range(n, n + 4) for n in range(16)]:
+        at_once(pages, [anew(shelf.resources, each, 21) for each in records])
+    database.command("profile", 2)
+    for records in (small, large, [0, 21, 22], [21, 0, 1]):
+        at_once(pages, [anew(shelf.resources, each, 21) for each in records])
+    database.command("profile", 0)
+    told = list(database["system.profile"].find({"command.aggregate": "resources"}))
+
+    assert [12, 84, 45, 27] == [each["nreturned"] for each in told]
+    assert [12, 84, 45, 27] == [each["docsExamined"] for each in told]
