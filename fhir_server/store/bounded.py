@@ -80,8 +80,10 @@ class Bounded(Collection[Document]):
         found: list[Document] = decode(seen, self.codec_options)["firstBatch"]
         return found
 
-    def joined(self, several: Sequence[Sequence[Mapping[str, Any]]], most: int, known: bytes | None = None) -> Any:
-        """The cursor of what several pipelines find, one after the other, up to `most` in all.
+    def joined(
+        self, several: Sequence[Sequence[Mapping[str, Any]]], most: int, within_ms: int, known: bytes | None = None
+    ) -> Any:
+        """The cursor of what several pipelines find, one after the other, up to `most` in all, within so much time.
 
         None where one answer does not hold them all. `known` is what was seen of them before: then it is as MongoDB
         tells it, and not read where it is that.
@@ -91,7 +93,7 @@ class Bounded(Collection[Document]):
             "aggregate": self.name,
             "pipeline": [*first, *({"$unionWith": {"coll": self.name, "pipeline": list(each)}} for each in others)],
             "cursor": {"batchSize": most + 1},
-            "maxTimeMS": self._most(),
+            "maxTimeMS": min(within_ms, self._most()),
             "readConcern": self.read_concern.document,
         }
         return self._whole(command, self.codec_options if known is None else self._as_told, known)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -21,13 +22,19 @@ from bson import encode
 
 from fhir_server.store.ordering import Sought
 from fhir_server.store.pages import Page
-from fhir_server.store.shared_pages import SMALL, Again, marks_of
+from fhir_server.store.shared_pages import QUICK, SMALL, Again, Now, SharedPages, marks_of
 
 _OF_FACTS = 8
 """How many bytes a byte of stored facts takes in memory: 6 to 9, by what was measured."""
 _BESIDE = 1_024
 """Bytes that a version takes beside its facts and its text."""
 _NOTHING = (0, None)
+_OF_A_COPY = 512
+"""About the bytes of what a document keeps of another that it names."""
+SLOW = 2 * QUICK
+"""Seconds: a page that takes as long is slow by itself, and was not only held up by one that is."""
+SUSPECTED = 16
+"""How many pages a door asks for by itself after one that was large or slow."""
 
 Document = dict[str, Any]
 
@@ -90,21 +97,46 @@ class Given:
 
 
 class Place:
-    """Where one door keeps its last page, and whether that was `small`."""
+    """Where one door keeps its last page, and what it knows of how much its pages are.
+
+    Its pages may go with those of others, but for the first, and for those that come after one that was large or slow.
+    """
 
     def __init__(self, given: Given) -> None:
         self.last: Last | None = None
-        self.small = False
         self._given = given
+        self._alone = 1
 
     def of(self, sought: Sought, limit: int) -> Last | None:
         """What was kept of this very question."""
         last = self.last
         return last if last is not None and last.sought is sought and last.limit == limit else None
 
+    def asks(self, sought: Sought, limit: int, pages: SharedPages) -> Page | tuple[list[Document], bytes | None]:
+        """The page that was given if it is the same; else what is found, and how MongoDB told the marks of it.
+
+        One round trip; two where a text is not kept that was, or where those who went together had no answer.
+        """
+        began, last, shared = time.monotonic(), self.of(sought, limit), not self._alone
+        now = Now()
+        if last is not None and last.again is not None:
+            now = pages.again(last.again, shared=shared)
+            if now.same:
+                self._took(time.monotonic() - began)
+                return last.page
+        found = last.with_texts(now.documents) if last is not None and now.documents is not None else None
+        told = (found, now.seen) if found is not None else (pages.anew(sought.whole(limit + 1), shared=shared), None)
+        self._took(time.monotonic() - began, told[0])
+        return told
+
+    def _took(self, seconds: float, found: Sequence[Document] = ()) -> None:
+        if seconds > SLOW or sum(map(_much, found)) > SMALL:
+            self._alone = SUSPECTED
+        elif self._alone:
+            self._alone -= 1
+
     def gave(self, last: Last) -> Page:
         """The page that was given; it is kept if the same was asked before, and something is in it."""
-        self.small = sum(len(each.get("body", "")) for each in last.found) <= SMALL
         again = self.of(last.sought, last.limit) is not None
         if not (again and last.found):
             self._given.put(self, Last(last.sought, last.limit), 0)
@@ -112,8 +144,16 @@ class Place:
         page = replace(last.page, told={})
         asked = last.sought.marked(last.limit + 1)
         once_more = Again(asked, last.seen, () if last.seen is None else marks_of(asked, last.seen))
-        self._given.put(self, replace(last, page=page, again=once_more), sum(map(_size, last.found)))
+        size = sum(map(_size, last.found)) + 2 * len(last.seen or b"")
+        self._given.put(self, replace(last, page=page, again=once_more), size)
         return page
+
+
+def _much(document: Document) -> int:
+    """About the bytes that are fetched of a document; asked of every page, so it is reckoned by what may be many."""
+    facts = document.get("facts", {})
+    copies = sum(len(facts.get(name, ())) for name in ("mentions", "held", "names", "about"))
+    return len(document.get("body") or "") + _OF_A_COPY * copies
 
 
 def _size(document: Document) -> int:

@@ -44,8 +44,8 @@ class Sought:
 
     `hint` is the index they must be found by, None where MongoDB may choose. `sent`, the filter, `wanted`, what is
     fetched, and `marks`, all of that but the text, are encoded already. `keeps`: what was given may be kept
-    (`given.py`), since the order stands in the envelope, and nothing is a trace. `owner` is the record within which all
-    of it is found by its type: a page of it may be asked for together with others (`shared_pages.py`).
+    (`given.py`), since the order stands in the envelope, and nothing is a trace. `within` is the record and the type by
+    which all of it is found: a page of it may be asked for together with others (`shared_pages.py`).
     """
 
     filter: Filter
@@ -55,11 +55,11 @@ class Sought:
     wanted: Mapping[str, Any]
     marks: Mapping[str, Any]
     keeps: bool
-    owner: str | None
+    within: tuple[str, str] | None
 
     def whole(self, limit: int) -> Asked:
         """A first page, all that is wanted of it."""
-        return Asked(self.sent, self.wanted, self.keys, self.hint, limit, self.owner if limit <= FEW else None)
+        return Asked(self.sent, self.wanted, self.keys, self.hint, limit, self.within if limit <= FEW else None)
 
     def marked(self, limit: int) -> Asked:
         """The same without the texts."""
@@ -75,8 +75,8 @@ def sought(query: Filter, order: Sequence[Ordered], type_: str) -> Sought:
     hint = None if traces else index_for(query, keys)
     keeps = not traces and is_stored(order)
     wanted, marks = _encoded({**WANTED, **places}), _encoded({**_BUT_TEXT, **places})
-    owner = query["facts.patient"] if hint is OF_A_RECORD else None
-    return Sought(query, keys, hint, _encoded(query), wanted, marks, keeps, owner)
+    within = (query["facts.patient"], query["type"]) if hint is OF_A_RECORD else None
+    return Sought(query, keys, hint, _encoded(query), wanted, marks, keeps, within)
 
 
 def _encoded(document: Mapping[str, Any]) -> Mapping[str, Any]:

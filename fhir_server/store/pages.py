@@ -21,7 +21,6 @@ from fhir_server.store import ordering
 from fhir_server.store.bounded import Bounded
 from fhir_server.store.documents import WANTED, Stored
 from fhir_server.store.mongo import Filter
-from fhir_server.store.shared_pages import SharedPages
 
 UNDER_WAY = 120_000_000
 """Microseconds: a write that is dated earlier has landed, or never will. MongoDB ends a transaction after a minute, and
@@ -102,15 +101,9 @@ def fetched(  # noqa: PLR0917 - what a page is asked for by
     after: Sequence[Any] | None,
     limit: int,
     asking: Mapping[str, Any],
-    shared: SharedPages | None = None,
 ) -> list[dict[str, Any]]:
-    """Up to `limit` of what is sought, whole, in that order after a position; one round trip.
-
-    `shared` is given for a first page by what is stored, which may be asked for together with others.
-    """
+    """Up to `limit` of what is sought, whole, in that order after a position; one round trip."""
     found: list[dict[str, Any]]
-    if shared is not None:
-        return shared.anew(sought.whole(limit))
     if ordering.is_stored(order):
         filter_ = sought.sent if after is None else {"$and": [sought.sent, ordering.after(sought.keys, after)]}
         found = collection.some(filter_, sought.wanted, limit, sort=sought.keys, hint=sought.hint, **asking)

@@ -4,7 +4,8 @@ May live here: who asks for whom, and what each gets. May not know: what is aske
 
 A command costs the driver and MongoDB about as much for one question as for several, so that in a crowd the round trip
 is most of what a read costs (docs/adr/0040). Who comes while nobody is on the way asks at once, unless it pays to wait
-for another (docs/adr/0048); who comes while one is goes with the next.
+for another (docs/adr/0048); who comes while one is on the way goes with the next. Who is told to ask by himself does so
+when the lead is handed on, and holds up nobody.
 
 INVARIANT (fresh): a command carries only those who waited before it was sent, so that each sees what was written before
 he asked.
@@ -20,7 +21,7 @@ from _thread import LockType
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Generic, Literal, TypeVar
+from typing import Final, Generic, TypeVar
 
 from fhir_server.foundation.crowd import Crowd
 
@@ -33,6 +34,9 @@ PATIENCE = 1.0
 LINGER = 0.002
 """Seconds that who is to ask waits at most for another, where so many others ask as well as CROWD says."""
 CROWD = 3
+VAIN = 2
+"""After so many waits in vain, one after the other, none of the next SPARED waits."""
+SPARED = 16
 
 
 class Unanswered(Enum):
@@ -41,7 +45,7 @@ class Unanswered(Enum):
     ALONE = "asks by himself"
 
 
-ALONE = Unanswered.ALONE
+ALONE: Final = Unanswered.ALONE
 
 
 @dataclass(slots=True, eq=False)
@@ -51,7 +55,7 @@ class _Seeker(Generic[Question, Answer]):
     question: Question
     turn: LockType = field(default_factory=threading.Lock)
     leads: bool = False
-    answer: Answer | Literal[Unanswered.ALONE] = ALONE
+    answer: Answer | Unanswered = ALONE
 
 
 class Together(Generic[Question, Answer]):
@@ -59,7 +63,7 @@ class Together(Generic[Question, Answer]):
 
     def __init__(
         self,
-        ask: Callable[[Sequence[Question]], Sequence[Answer | Literal[Unanswered.ALONE]]],
+        ask: Callable[[Sequence[Question]], Sequence[Answer | Unanswered]],
         alone: Callable[[Question], Answer],
         most: int = MOST,
         crowd: Crowd | None = None,
@@ -70,6 +74,7 @@ class Together(Generic[Question, Answer]):
         self._most = most
         self._crowd = crowd
         self._another = threading.Event()
+        self._in_vain = 0
         self._lock = threading.Lock()
         self._waiting: list[_Seeker[Question, Answer]] = []
         self._under_way = self._crowded = False
@@ -84,7 +89,7 @@ class Together(Generic[Question, Answer]):
                 self._waiting.append(seeker)
                 self._another.set()
         if leads or self._is_to_lead(seeker):
-            if self._crowd is not None and self._crowd.others >= CROWD:
+            if self._crowd is not None and self._crowd.others >= CROWD and self._in_vain < VAIN:
                 self._wait_for_another()
             elif self._crowded:
                 time.sleep(0)  # whoever was about to ask as well comes first, and comes along
@@ -113,6 +118,7 @@ class Together(Generic[Question, Answer]):
         with self._lock:
             others, self._waiting = self._waiting[: self._most - 1], self._waiting[self._most - 1 :]
             self._crowded = bool(others)
+            self._in_vain = 0 if others else (self._in_vain + 1) % (VAIN + SPARED)
         return others
 
     def _ask(self, group: list[_Seeker[Question, Answer]]) -> None:

@@ -202,23 +202,20 @@ class VisibleStore:
         *,
         placed: bool = False,
     ) -> Page:
-        """Up to `limit` matches in order, after a position; one round trip, or two where a text is not kept that was.
+        """Up to `limit` matches in order, after a position; one round trip, or two (`given.py`).
 
         `type_` is "" for all types that are kept together, AuditEvent apart; then `where` says which of them.
         """
         sought = self._sought(where, type_, order)
         collection, keys = self._shelf.of(type_), sought.keys
-        place = self._place if sought.keeps and after is None and not placed else None
-        last = place.of(sought, limit) if place is not None else None
-        found, seen = None, None
-        if last is not None and last.again is not None:
-            now = self._shelf.pages.again(last.again)
-            if now.same:
-                return last.page
-            found, seen = (last.with_texts(now.documents), now.seen) if now.documents is not None else (None, None)
-        if found is None:
-            shared = self._shelf.pages if place is not None and place.small and self._session is None else None
-            found, seen = pages.fetched(collection, sought, order, after, limit + 1, self._asking, shared), None
+        place = self._place if sought.keeps and after is None and not placed and self._session is None else None
+        if place is None:
+            found, seen = pages.fetched(collection, sought, order, after, limit + 1, self._asking), None
+        else:
+            asked = place.asks(sought, limit, self._shelf.pages)
+            if isinstance(asked, Page):
+                return asked
+            found, seen = asked
         kept = found[:limit]
         entries = [self.shown(each) for each in map(stored, kept)]
         places = [ordering.position(keys, each) for each in kept] if placed else []

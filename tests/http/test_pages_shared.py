@@ -37,9 +37,9 @@ def shared(letters, monkeypatch):  # noqa: F811
     def with_another(name):
         another, alone = others[name], getattr(SharedPages, name)
 
-        def ask(self, page):
-            if isinstance(page, Again) and not page.marks:
-                return alone(self, page)
+        def ask(self, page, *, shared):
+            if not shared or (isinstance(page, Again) and not page.marks):
+                return alone(self, page, shared=False)
             order = [page, another] if len(answered[name]) % 2 else [another, page]
             now = getattr(self, f"_several_{name}")(order)[order.index(page)]
             assert now is not ALONE
@@ -57,7 +57,9 @@ def asked_by(world, who, name, monkeypatch):
     """The last page of theirs that was asked for like that."""
     seen, alone = [], getattr(SharedPages, name)
     with monkeypatch.context() as watching:
-        watching.setattr(SharedPages, name, lambda self, page: seen.append(page) or alone(self, page))
+        watching.setattr(
+            SharedPages, name, lambda self, page, shared: seen.append(page) or alone(self, page, shared=shared)
+        )
         world.house.sights.clear()
         for _ in range(4):
             told(world, who, ANOTHER)
@@ -98,23 +100,53 @@ def test_what_is_hidden_is_changed_without_a_round_trip_that_tells(letters, shar
         lambda: letters.put({**letter_of("lea", "l2", hidden), "type": {"text": "autre"}}),
         lambda: letters.ask(people.operator(), "DELETE", "DocumentReference/l2"),
     ):
-        before = len(shared["again"])
+        before, refetched = len(shared["again"]), len(shared["anew"])
         change()
         shown += [told(letters, WHO[name], url) for _ in range(3)]
-        assert len(shared["again"]) > before
+        now = [each.same for each in shared["again"][before:]]
+        assert now in ([False, True, True], [True, True, True]), "a change is seen once"
+        assert refetched == len(shared["anew"]), "nothing was fetched once more"
 
     assert "DocumentReference/l2" not in str(shown)
     assert all(each == shown[0] for each in shown)
-    assert True not in fetched, "nothing was fetched once more"
+    assert True not in fetched
 
 
-@pytest.mark.parametrize(("small", "shared_times"), [(1_000_000, 7), (10, 0)])
-def test_only_a_door_whose_last_page_was_small_shares_the_next(letters, monkeypatch, small, shared_times):  # noqa: F811
-    monkeypatch.setattr(given, "SMALL", small)
-    asked, alone = [], SharedPages.anew
-    monkeypatch.setattr(SharedPages, "anew", lambda self, page: asked.append(page) or alone(self, page))
-    for _ in range(4):
-        told(letters, WHO["doctor"], LETTERS)
-        told(letters, WHO["doctor"], f"{LETTERS}&_count=2")
+@pytest.fixture
+def asked(letters, monkeypatch):  # noqa: F811
+    """Of each page that is asked for anew, whether it may go with others."""
+    told_so, alone = [], SharedPages.anew
 
-    assert shared_times == len(asked)
+    def watched(self, page, *, shared):
+        told_so.append(shared)
+        return alone(self, page, shared=shared)
+
+    monkeypatch.setattr(SharedPages, "anew", watched)
+    return told_so
+
+
+def alternately(world, times):
+    for number in range(times):
+        told(world, WHO["doctor"], f"{LETTERS}&_count={2 + number % 2}")
+
+
+def test_a_door_shares_all_its_pages_but_the_first(letters, asked):  # noqa: F811
+    alternately(letters, 5)
+
+    assert [False, True, True, True, True] == asked
+
+
+@pytest.mark.parametrize(("what", "least"), [("SMALL", 10), ("SLOW", 0.0)])
+def test_after_a_page_that_was_large_or_slow_a_door_asks_by_itself(letters, asked, monkeypatch, what, least):  # noqa: F811
+    monkeypatch.setattr(given, "SUSPECTED", 3)
+    alternately(letters, 2)
+    with monkeypatch.context() as changed:
+        changed.setattr(given, what, least)
+        alternately(letters, 1)
+    alternately(letters, 5)
+
+    assert [False, True, True, False, False, False, True, True] == asked
+
+
+def test_what_a_document_names_counts_as_well():
+    assert given._much({"body": "x", "facts": {"mentions": [{}] * 200}}) > given.SMALL > given._much({"body": "x" * 99})

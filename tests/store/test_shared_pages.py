@@ -1,4 +1,4 @@
-"""Pages that are kept and asked for again at the same time share a command, and nothing else (docs/adr/0048)."""
+"""First pages within records, asked for at the same time, share a command and nothing else (docs/adr/0048)."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ def raw(document):
 def page(collection, record, limit=LIMIT, **more):
     """What a door keeps of the page of a record, as it is now."""
     where = raw({"facts.patient": f"p{record}", "type": "T", "$nor": [{"facts.hidden": True}], **more})
-    wanted = raw({"updated": 1, "facts": 1})
+    wanted = raw({"type": 1, "updated": 1, "facts": 1})
     seen = collection.seen(where, wanted, limit, sort=KEYS, hint=OF_A_RECORD)
-    asked = Asked(where, wanted, KEYS, OF_A_RECORD, limit, f"p{record}")
+    asked = Asked(where, wanted, KEYS, OF_A_RECORD, limit, (f"p{record}", "T"))
     return Again(asked, seen, marks_of(asked, seen))
 
 
@@ -78,15 +78,16 @@ def at_once(pages, questions):
     with ThreadPoolExecutor(len(questions)) as pool:
         asked = []
         for number, each in enumerate(questions, 1):
-            asked.append(pool.submit(ask, each))
+            asked.append(pool.submit(ask, each, shared=True))
             while len(shared._waiting) < number:
                 pass
         shared._hand_on()
         return [each.exception() or each.result() for each in asked]
 
 
-def test_what_is_as_it_was_is_the_same_for_everybody_in_one_command(collection, joined):
+def test_what_is_as_it_was_is_the_same_for_everybody_in_one_command(collection, joined, monkeypatch):
     questions = [page(collection, each) for each in range(4)]
+    monkeypatch.setattr(module, "_parted", None)  # nothing of it is read
 
     assert [SAME] * 4 == at_once(SharedPages(collection), questions)
     assert [4] == joined
@@ -156,12 +157,12 @@ def test_who_shared_a_command_that_failed_asks_by_himself(collection, monkeypatc
 
 def test_a_command_whose_answer_does_not_hold_all_is_nobodys(collection, monkeypatch):
     asked = Bounded.joined
-    monkeypatch.setattr(Bounded, "joined", lambda self, several, _, known: asked(self, several, 1, known))
+    monkeypatch.setattr(Bounded, "joined", lambda self, several, _, *more: asked(self, several, 1, *more))
 
     assert [SAME] * 3 == at_once(SharedPages(collection), [page(collection, each) for each in range(3)])
 
 
-def test_without_a_database_nobody_waits_for_it_twice(collection, monkeypatch):
+def test_without_a_database_who_asked_for_all_is_told_so_and_the_others_ask_for_themselves(collection, monkeypatch):
     def gone(*_):
         raise ServerSelectionTimeoutError("no server")
 
@@ -176,13 +177,13 @@ def test_a_large_page_is_asked_for_by_itself(collection, joined, monkeypatch):
     large = page(collection, 0)
     assert not large.marks
 
-    assert SAME == SharedPages(collection).again(large)
+    assert SAME == SharedPages(collection).again(large, shared=True)
     assert not joined
 
 
 def test_a_page_that_was_never_told_so_is_asked_for_by_itself(collection, joined):
     known = page(collection, 0)
-    now = SharedPages(collection).again(Again(known.asked))
+    now = SharedPages(collection).again(Again(known.asked), shared=True)
 
     assert (False, collection.read(known.seen), known.seen) == (now.same, now.documents, now.seen)
     assert not joined
@@ -190,6 +191,32 @@ def test_a_page_that_was_never_told_so_is_asked_for_by_itself(collection, joined
 
 def anew(collection, record, limit=LIMIT, **more):
     return page(collection, record, limit, **more).asked
+
+
+def test_a_command_of_several_ends_soon(collection, monkeypatch):
+    questions, sent, asked = [anew(collection, each) for each in range(3)], [], Bounded._whole
+    monkeypatch.setattr(Bounded, "_whole", lambda self, how, *more: sent.append(how) or asked(self, how, *more))
+    at_once(SharedPages(collection), questions)
+
+    assert [1_000 * module.QUICK] == [each["maxTimeMS"] for each in sent]
+
+
+def test_pages_of_two_types_in_one_record_share_a_command(collection, joined):
+    collection.insert_one({"_id": "U/1", "type": "U", "updated": 1, "facts": {"patient": "p1"}})
+    other = replace(anew(collection, 1), where=raw({"facts.patient": "p1", "type": "U"}), within=("p1", "U"))
+    questions = [anew(collection, 1), other]
+
+    assert [alone(collection, each) for each in questions] == at_once(SharedPages(collection), questions)
+    assert [2] == joined
+
+
+def test_what_is_within_none_of_the_records_is_nobodys(collection, joined):
+    """It cannot be written so; if it was, each asks by himself."""
+    collection.insert_one({"_id": "T/both", "type": "T", "updated": 9, "facts": {"patient": ["p0", "p1"]}})
+    questions = [anew(collection, each) for each in range(3)]
+
+    assert [alone(collection, each) for each in questions] == at_once(SharedPages(collection), questions)
+    assert [3] == joined
 
 
 def alone(collection, asked):
@@ -225,9 +252,9 @@ def test_who_asked_anew_in_a_command_without_an_answer_asks_by_himself(collectio
 
 
 def test_what_is_of_no_record_alone_is_asked_for_by_itself(collection, joined):
-    asked = replace(anew(collection, 0), owner=None)
+    asked = replace(anew(collection, 0), within=None)
 
-    assert alone(collection, asked) == SharedPages(collection, crowd_of(9)).anew(asked)
+    assert alone(collection, asked) == SharedPages(collection, crowd_of(9)).anew(asked, shared=True)
     assert not joined
 
 
@@ -236,16 +263,22 @@ def test_in_a_crowd_another_is_waited_for(collection, joined, monkeypatch):
     pages, one, other = SharedPages(collection, crowd_of(3)), page(collection, 0), page(collection, 1)
 
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(pages.again, one)
+        first = pool.submit(pages.again, one, shared=True)
         while not pages._once_more._under_way:
             time.sleep(0.001)
-        assert SAME == pool.submit(pages.again, other).result(10) == first.result(10)
+        assert SAME == pool.submit(pages.again, other, shared=True).result(10) == first.result(10)
 
     assert [2] == joined
 
 
-def test_nobody_is_waited_for_longer_than_it_pays(collection, joined):
-    assert SAME == SharedPages(collection, crowd_of(3)).again(page(collection, 0))
+def test_who_waits_in_vain_is_not_waited_for_long_nor_again_and_again(collection, joined, monkeypatch):
+    waits, waited = [], threading.Event.wait
+    monkeypatch.setattr(threading.Event, "wait", lambda self, most=None: waits.append(most) or waited(self, most))
+    pages, known = SharedPages(collection, crowd_of(3)), page(collection, 0)
+    for _ in range(together.VAIN + together.SPARED + 1):
+        assert SAME == pages.again(known, shared=True)
+
+    assert [together.LINGER] * (together.VAIN + 1) == [each for each in waits if each is not None and each < 0.1]
     assert not joined
 
 
@@ -256,7 +289,7 @@ def test_where_few_ask_nobody_is_waited_for(collection, monkeypatch, crowd):
 
     monkeypatch.setattr(together.Together, "_wait_for_another", waited)
 
-    assert SAME == SharedPages(collection, crowd).again(page(collection, 0))
+    assert SAME == SharedPages(collection, crowd).again(page(collection, 0), shared=True)
 
 
 def test_each_sees_what_was_written_before_he_asked(collection, joined):
@@ -267,14 +300,18 @@ def test_each_sees_what_was_written_before_he_asked(collection, joined):
         known = page(collection, record)
         for turn in range(1, 40):
             collection.update_one({"_id": f"T/{record}-3"}, {"$set": {"updated": 10 + turn}})
-            now = pages.again(known)
+            now = pages.again(known, shared=True)
+            latest = pages.anew(known.asked, shared=True)
+            if latest[0]["updated"] != 10 + turn:
+                stale.append((record, turn, "anew"))
+            taken.extend(each["facts"]["patient"] for each in latest if f"p{record}" != each["facts"]["patient"])
             if now.same or now.documents[0]["updated"] != 10 + turn:
                 stale.append((record, turn))
             taken.extend(
                 each["facts"]["patient"] for each in now.documents or () if f"p{record}" != each["facts"]["patient"]
             )
             known = page(collection, record)
-            if not pages.again(known).same:
+            if not pages.again(known, shared=True).same:
                 stale.append((record, turn, "again"))
 
     threads = [threading.Thread(target=write_and_ask, args=(number,)) for number in range(6)]
