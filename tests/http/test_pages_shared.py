@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fhir_server.store import given
+from fhir_server.store import given, shared_pages
 from fhir_server.store.shared_pages import Again, SharedPages
 from fhir_server.store.together import ALONE
 from tests.http.test_pages_kept import (
@@ -21,6 +21,13 @@ from tests.kit.world import opening, patient
 
 ANOTHER = "DocumentReference?patient=tom"
 SHARED = (LETTERS, "Observation?patient=lea")
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch):
+    """How long a page takes on a busy machine is not what is tested here."""
+    monkeypatch.setattr(given, "SLOW", 60.0)
+    monkeypatch.setattr(shared_pages, "QUICK", 60.0)
 
 
 @pytest.fixture

@@ -24,6 +24,12 @@ RECORDS, EACH, LIMIT = 12, 4, 3
 KEYS = [("updated", -1), ("_id", -1)]
 
 
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch):
+    """How long a command takes on a busy machine is not what is tested here."""
+    monkeypatch.setattr(module, "QUICK", 60.0)
+
+
 def crowd_of(others):
     crowd = Crowd(1.0)
     crowd.met(others + 1, 0, 0.001)
@@ -194,11 +200,12 @@ def anew(collection, record, limit=LIMIT, **more):
 
 
 def test_a_command_of_several_ends_soon(collection, monkeypatch):
+    monkeypatch.setattr(module, "QUICK", 0.05)
     questions, sent, asked = [anew(collection, each) for each in range(3)], [], Bounded._whole
     monkeypatch.setattr(Bounded, "_whole", lambda self, how, *more: sent.append(how) or asked(self, how, *more))
     at_once(SharedPages(collection), questions)
 
-    assert [1_000 * module.QUICK] == [each["maxTimeMS"] for each in sent]
+    assert [50] == [each["maxTimeMS"] for each in sent]
 
 
 def test_pages_of_two_types_in_one_record_share_a_command(collection, joined):
