@@ -43,15 +43,14 @@ Document = dict[str, Any]
 class Last:
     """The last question that a door was asked for a page, with all that was found for it, and the page.
 
-    Without a page it was asked once: what is not asked again is not kept. `seen` is how the database told the marks;
-    `again` what they are asked for by the next time.
+    Without a page it was asked once: what is not asked again is not kept. `again` is by what its marks are asked
+    for the next time, and how the database told them.
     """
 
     sought: Sought
     limit: int
     found: Sequence[Document] = ()
     page: Page = field(default_factory=Page)
-    seen: bytes | None = None
     again: Again | None = None
 
     def with_texts(self, marks: Sequence[Document]) -> list[Document] | None:
@@ -135,16 +134,19 @@ class Place:
         elif self._alone:
             self._alone -= 1
 
-    def gave(self, last: Last) -> Page:
-        """The page that was given; it is kept if the same was asked before, and something is in it."""
+    def gave(self, last: Last, seen: bytes | None) -> Page:
+        """The page that was given; it is kept if the same was asked before, and something is in it.
+
+        `seen` is how the database told its marks, if it did.
+        """
         again = self.of(last.sought, last.limit) is not None
         if not (again and last.found):
             self._given.put(self, Last(last.sought, last.limit), 0)
             return last.page
         page = replace(last.page, told={})
         asked = last.sought.marked(last.limit + 1)
-        once_more = Again(asked, last.seen, () if last.seen is None else marks_of(asked, last.seen))
-        size = sum(map(_size, last.found)) + 2 * len(last.seen or b"")
+        once_more = Again(asked, seen, () if seen is None else marks_of(asked, seen))
+        size = sum(map(_size, last.found)) + 2 * len(seen or b"")
         self._given.put(self, replace(last, page=page, again=once_more), size)
         return page
 

@@ -30,7 +30,7 @@ from fhir_server.store.together import ALONE, Together, Unanswered
 SMALL = 65_536
 """Bytes up to which a page is asked for together with others; of one that is kept, its texts are not among them."""
 FEW = 64
-"""Documents of a page that may be asked for together with others."""
+"""Documents of a page that may be asked for together with others; one of them only tells whether there are more."""
 QUICK = 0.05
 """Seconds within which several are found, or none of them."""
 MOST = 8

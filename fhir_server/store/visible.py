@@ -220,7 +220,7 @@ class VisibleStore:
         entries = [self.shown(each) for each in map(stored, kept)]
         places = [ordering.position(keys, each) for each in kept] if placed else []
         page = Page(entries, ordering.position(keys, kept[-1]) if len(found) > limit and kept else None, places)
-        return page if place is None else place.gave(Last(sought, limit, found, page, seen))
+        return page if place is None else place.gave(Last(sought, limit, found, page), seen)
 
     def moved(self, type_: str, where: Predicate, keys: ordering.Keys, limit: int, since: Snapshot) -> Page:
         """What was updated since a walk began, at the places of then (`pages.py`); one round trip."""

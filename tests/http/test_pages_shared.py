@@ -90,6 +90,7 @@ def test_what_is_hidden_is_changed_without_a_round_trip_that_tells(letters, shar
     letters.put({**letter_of("lea", "l2", hidden), "description": "cachée"})
     shown = [told(letters, WHO[name], url) for _ in range(5)]
     fetched.clear()
+    told_otherwise = []
     for change in (
         lambda: letters.put(letter_of("lea", "l2", hidden)),
         lambda: letters.put({**letter_of("lea", "l2", hidden), "type": {"text": "autre"}}),
@@ -100,11 +101,13 @@ def test_what_is_hidden_is_changed_without_a_round_trip_that_tells(letters, shar
         shown += [told(letters, WHO[name], url) for _ in range(3)]
         now = [each.same for each in shared["again"][before:]]
         assert now in ([False, True, True], [True, True, True]), "a change is seen once"
+        told_otherwise.append(False in now)
         assert refetched == len(shared["anew"]), "nothing was fetched once more"
 
     assert "DocumentReference/l2" not in str(shown)
     assert all(each == shown[0] for each in shown)
     assert True not in fetched
+    assert ("Observation" in url) == any(told_otherwise), "an Observation that names it has other marks"
 
 
 @pytest.fixture
